@@ -1,0 +1,234 @@
+package testkit
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// patience bounds everything that waits for a database: a machine with two busy cores needs a while.
+const patience = 60 * time.Second
+
+// errNoPostgres says that this machine offers no PostgreSQL at all, the one reason to skip a test.
+var errNoPostgres = errors.New("no PostgreSQL for tests: install its server (Debian: apt-get install postgresql) " +
+	"or set TEST_POSTGRES_DSN to a postgres:// URL whose user may create databases")
+
+// Postgres returns the postgres:// URL of a fresh, empty database that is dropped when t ends.
+//
+// The server is the one that TEST_POSTGRES_DSN names, or else a throw-away cluster of this test binary, started from
+// the installed binaries at the first call. Without either the test is skipped, or fails if REQUIRE_POSTGRES=1.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	server, err := server()
+	switch {
+	case errors.Is(err, errNoPostgres) && os.Getenv("REQUIRE_POSTGRES") != "1":
+		t.Skip(err)
+	case err != nil:
+		t.Fatal(err)
+	}
+	name := "meibo_test_" + strings.ToLower(rand.Text())
+	if err := execute(server, "CREATE DATABASE "+name+" TEMPLATE template0"); err != nil {
+		t.Fatalf("create a test database: %v", err)
+	}
+	t.Cleanup(func() {
+		// FORCE, since a test that failed may have left a connection open.
+		if err := execute(server, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Errorf("drop the test database: %v", err)
+		}
+	})
+	database := *server
+	database.Path = "/" + name
+	return database.String()
+}
+
+// server is the URL of the one server that this test binary uses.
+var server = sync.OnceValues(func() (*url.URL, error) {
+	dsn := os.Getenv("TEST_POSTGRES_DSN")
+	if dsn == "" {
+		return startCluster()
+	}
+	u, err := url.Parse(dsn)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return nil, errors.New("TEST_POSTGRES_DSN is not a URL of the form postgres://user@host:port/database")
+	}
+	return u, nil
+})
+
+func execute(server *url.URL, statement string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, server.String())
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, statement)
+	return errors.Join(err, conn.Close(ctx))
+}
+
+// clusterScript owns a cluster from initdb to removal. It ends when its standard input does, which the kernel sees to
+// even if the test binary is killed, so no cluster and no folder outlives its tests.
+//
+// The cluster listens on a socket in its own folder alone: no port to collide on. Its default collation is a
+// linguistic one where the binaries know ICU, so that an ORDER BY that forgets COLLATE "C" fails here first.
+const clusterScript = `
+set -eu
+bin=$1 dir=$2
+trap '' PIPE
+trap '"$bin/pg_ctl" -D "$dir/data" -m immediate -w stop >/dev/null 2>&1 || :; rm -rf "$dir"' EXIT
+cd "$dir"
+icu=
+if "$bin/initdb" --help | grep -q icu-locale; then icu='--locale-provider=icu --icu-locale=en'; fi
+"$bin/initdb" -D data -U meibo -A trust -E UTF8 --locale=C $icu --no-sync >&2
+"$bin/pg_ctl" -D data -l server.log -w -t 60 \
+	-o "-k '$dir' -c listen_addresses='' -c max_connections=200 -c shared_buffers=64MB" start >&2 ||
+	{ cat server.log >&2; exit 1; }
+echo ready
+cat >/dev/null
+`
+
+// startCluster starts a cluster that lives as long as this process and returns the URL of its maintenance database.
+func startCluster() (*url.URL, error) {
+	bin, err := findBinaries()
+	if err != nil {
+		return nil, err
+	}
+	owner, err := clusterOwner()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "meibo-pg-")
+	if err != nil {
+		return nil, err
+	}
+	if err := runScript(bin, dir, owner); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return &url.URL{
+		Scheme:   "postgres",
+		User:     url.User("meibo"),
+		Path:     "/postgres",
+		RawQuery: url.Values{"host": {dir}, "sslmode": {"disable"}}.Encode(),
+	}, nil
+}
+
+// runScript runs clusterScript and returns once its server accepts connections.
+func runScript(bin, dir string, owner *syscall.Credential) error {
+	if owner != nil {
+		if err := os.Chown(dir, int(owner.Uid), int(owner.Gid)); err != nil {
+			return err
+		}
+	}
+	messages, err := os.Create(filepath.Join(dir, "script.log"))
+	if err != nil {
+		return err
+	}
+	defer messages.Close()
+
+	cmd := exec.Command("/bin/sh", "-c", clusterScript, "testkit", bin, dir)
+	cmd.Dir = dir
+	cmd.Stderr = messages
+	// A group of its own, so that Ctrl-C at the terminal does not end the script before it has cleaned up.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: owner}
+	if lifeline, err = cmd.StdinPipe(); err != nil {
+		return err
+	}
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start a PostgreSQL cluster: %w", err)
+	}
+	// The script's own waits are bounded, so this read ends: with "ready", or at the end of a script that failed.
+	if line, err := bufio.NewReader(output).ReadString('\n'); line != "ready\n" {
+		log, _ := os.ReadFile(messages.Name())
+		return fmt.Errorf("start a PostgreSQL cluster with %s: %w\n%s",
+			bin, errors.Join(err, cmd.Wait()), tail(string(log), 20))
+	}
+	return nil
+}
+
+// lifeline is the standard input of clusterScript. It stays reachable here: a collected pipe closes, and the cluster ends.
+var lifeline io.Closer
+
+// findBinaries returns the folder with initdb and pg_ctl: from PATH, or the newest that Debian's packages installed.
+func findBinaries() (string, error) {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		// A link in PATH may stand alone; its target has the whole set beside it.
+		if path, err = filepath.EvalSymlinks(path); err == nil && hasBinaries(filepath.Dir(path)) {
+			return filepath.Dir(path), nil
+		}
+	}
+	folders, err := filepath.Glob("/usr/lib/postgresql/*/bin")
+	if err != nil {
+		return "", err
+	}
+	folders = slices.DeleteFunc(folders, func(dir string) bool { return !hasBinaries(dir) })
+	if len(folders) == 0 {
+		return "", errNoPostgres
+	}
+	return slices.MaxFunc(folders, func(a, b string) int { return cmp.Compare(debianVersion(a), debianVersion(b)) }), nil
+}
+
+func hasBinaries(dir string) bool {
+	for _, name := range []string{"initdb", "pg_ctl", "postgres"} {
+		if _, err := exec.LookPath(filepath.Join(dir, name)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// debianVersion reads 17 from /usr/lib/postgresql/17/bin, and 0 from what is not a number.
+func debianVersion(dir string) int {
+	version, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
+	return version
+}
+
+// clusterOwner names the user that runs the cluster: nil for ourselves, an unprivileged one if we are root, whom
+// PostgreSQL refuses.
+func clusterOwner() (*syscall.Credential, error) {
+	if os.Getuid() != 0 {
+		return nil, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err := strconv.ParseUint(u.Uid, 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		gid, err := strconv.ParseUint(u.Gid, 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+	}
+	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor nobody to run it")
+}
+
+// tail returns the last n lines of s.
+func tail(s string, n int) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
