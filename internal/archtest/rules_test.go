@@ -1,0 +1,82 @@
+package archtest
+
+// The direction, from the binary inwards:
+//
+//	cmd → {scim/endpoint, store, internal/drill, config} → provisioning → scim
+//
+// Siblings inside the braces do not import each other.
+
+const (
+	gorm   = "gorm.io"
+	echo   = "github.com/labstack/echo/v4"
+	schema = "github.com/elimity-com/scim/schema"
+	text   = "golang.org/x/text"
+	uuid   = "github.com/google/uuid"
+	zap    = "go.uber.org/zap"
+)
+
+// row says what one package may import.
+type row struct {
+	pkg string // folder below the module's root
+
+	// imports lists what non-test files may import besides the standard library: packages of this module exactly,
+	// folders of other modules with all below them. "*" allows everything.
+	imports []string
+
+	// tests lists what the package's test files may import in addition to that and to testImports.
+	tests []string
+
+	pure        bool // no file of it, tests aside, imports from impure or reads the clock
+	environment bool // may read environment variables
+}
+
+// rows has every package of the module, from the inside outwards.
+var rows = []row{
+	{pkg: "scim", imports: []string{schema, text}, pure: true,
+		// Its witness test compares with the whole of that library.
+		tests: []string{"github.com/elimity-com/scim", "github.com/scim2/filter-parser/v2"}},
+	{pkg: "provisioning", imports: []string{"meibo/scim", text, uuid}, pure: true,
+		tests: []string{"meibo/store", "meibo/store/storetest"}},
+
+	{pkg: "scim/endpoint", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth",
+		echo, uuid, zap, "github.com/prometheus/client_golang", "golang.org/x/time"},
+		tests: []string{"meibo/store", "meibo/store/storetest"}},
+	{pkg: "store", imports: []string{"meibo/scim", "meibo/provisioning",
+		gorm, "github.com/glebarez", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", text, uuid, zap, "golang.org/x/sync"},
+		tests: []string{"meibo/store/storetest"}},
+	{pkg: "store/storetest", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/store", "meibo/internal/testkit",
+		"github.com/google/go-cmp", "pgregory.net/rapid", uuid}},
+	{pkg: "internal/auth", imports: []string{"meibo/provisioning", uuid},
+		tests: []string{"meibo/store", "meibo/store/storetest"}},
+	{pkg: "internal/drill", imports: []string{"meibo/scim", "golang.org/x/sync", "golang.org/x/time"}},
+	{pkg: "config", imports: []string{"github.com/knadh/koanf"}, environment: true},
+
+	{pkg: "cmd/meibo", imports: []string{"*"}, environment: true},
+
+	{pkg: "internal/archtest"},
+	// TEST_POSTGRES_DSN and REQUIRE_POSTGRES are addressed to the tests, not to the product.
+	{pkg: "internal/testkit", imports: []string{"github.com/jackc/pgx/v5"}, environment: true},
+}
+
+// testImports is what every test may use.
+var testImports = []string{
+	"meibo/internal/testkit", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "pgregory.net/rapid", "go.uber.org/goleak",
+}
+
+// exclusive holds over every row and every test: who imports the left side is on the right side.
+var exclusive = map[string][]string{
+	gorm:           {"store"},
+	echo:           {"scim/endpoint", "web", "web/api", "web/console", "cmd/meibo"},
+	"meibo/config": {"cmd/meibo"},
+}
+
+// impure is the part of the standard library that a package without input and output has no use for.
+var impure = []string{"net", "net/http", "database/sql", "os", "os/exec", "log", "log/slog", "syscall", "math/rand", "math/rand/v2"}
+
+// environmentReaders are the functions that make a program depend on its environment.
+var environmentReaders = []string{
+	"os.Getenv", "os.LookupEnv", "os.Environ", "os.ExpandEnv", "syscall.Getenv", "syscall.Environ",
+}
+
+// clockReaders are the functions that make a result depend on when it was computed; a pure package is given the time.
+var clockReaders = []string{"time.Now", "time.Since", "time.Until"}
