@@ -37,7 +37,7 @@ var errNoPostgres = errors.New("no PostgreSQL for tests: install its server (Deb
 // the installed binaries at the first call. Without either the test is skipped, or fails if REQUIRE_POSTGRES=1.
 func Postgres(t testing.TB) string {
 	t.Helper()
-	server, err := server()
+	server, err := theServer()
 	switch {
 	case errors.Is(err, errNoPostgres) && os.Getenv("REQUIRE_POSTGRES") != "1":
 		t.Skip(err)
@@ -45,37 +45,46 @@ func Postgres(t testing.TB) string {
 		t.Fatal(err)
 	}
 	name := "meibo_test_" + strings.ToLower(rand.Text())
-	if err := execute(server, "CREATE DATABASE "+name+" TEMPLATE template0"); err != nil {
+	if err := execute(server.url, "CREATE DATABASE "+name+" TEMPLATE template0"); err != nil {
 		t.Fatalf("create a test database: %v", err)
 	}
 	t.Cleanup(func() {
 		// FORCE, since a test that failed may have left a connection open.
-		if err := execute(server, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+		if err := execute(server.url, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
 			t.Errorf("drop the test database: %v", err)
 		}
 	})
-	database := *server
+	database := *server.url
 	database.Path = "/" + name
 	return database.String()
 }
 
-// server is the URL of the one server that this test binary uses.
-var server = sync.OnceValues(func() (*url.URL, error) {
+// server is a running PostgreSQL.
+type server struct {
+	url *url.URL // of its maintenance database
+
+	// lifeline is the standard input of clusterScript, nil for a server that is not ours. It must stay reachable:
+	// a collected pipe closes, and the cluster ends.
+	lifeline io.Closer
+}
+
+// theServer is the one server that this test binary uses.
+var theServer = sync.OnceValues(func() (server, error) {
 	dsn := os.Getenv("TEST_POSTGRES_DSN")
 	if dsn == "" {
 		return startCluster()
 	}
 	u, err := url.Parse(dsn)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return nil, errors.New("TEST_POSTGRES_DSN is not a URL of the form postgres://user@host:port/database")
+		return server{}, errors.New("TEST_POSTGRES_DSN is not a URL of the form postgres://user@host:port/database")
 	}
-	return u, nil
+	return server{url: u}, nil
 })
 
-func execute(server *url.URL, statement string) error {
+func execute(database *url.URL, statement string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, server.String())
+	conn, err := pgx.Connect(ctx, database.String())
 	if err != nil {
 		return err
 	}
@@ -104,41 +113,43 @@ echo ready
 cat >/dev/null
 `
 
-// startCluster starts a cluster that lives as long as this process and returns the URL of its maintenance database.
-func startCluster() (*url.URL, error) {
+// startCluster starts a cluster that lives as long as this process.
+func startCluster() (server, error) {
 	bin, err := findBinaries()
 	if err != nil {
-		return nil, err
+		return server{}, err
 	}
 	owner, err := clusterOwner()
 	if err != nil {
-		return nil, err
+		return server{}, err
 	}
 	dir, err := os.MkdirTemp("", "meibo-pg-")
 	if err != nil {
-		return nil, err
+		return server{}, err
 	}
-	if err := runScript(bin, dir, owner); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	lifeline, err := runScript(bin, dir, owner)
+	if err != nil {
+		return server{}, errors.Join(err, os.RemoveAll(dir))
 	}
-	return &url.URL{
+	maintenance := &url.URL{
 		Scheme:   "postgres",
 		User:     url.User("meibo"),
 		Path:     "/postgres",
 		RawQuery: url.Values{"host": {dir}, "sslmode": {"disable"}}.Encode(),
-	}, nil
+	}
+	return server{url: maintenance, lifeline: lifeline}, nil
 }
 
-// runScript runs clusterScript and returns once its server accepts connections.
-func runScript(bin, dir string, owner *syscall.Credential) error {
+// runScript runs clusterScript, returns once its server accepts connections, and hands over the script's lifeline.
+func runScript(bin, dir string, owner *syscall.Credential) (lifeline io.Closer, err error) {
 	if owner != nil {
 		if err := os.Chown(dir, int(owner.Uid), int(owner.Gid)); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	messages, err := os.Create(filepath.Join(dir, "script.log"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer messages.Close()
 
@@ -148,26 +159,23 @@ func runScript(bin, dir string, owner *syscall.Credential) error {
 	// A group of its own, so that Ctrl-C at the terminal does not end the script before it has cleaned up.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: owner}
 	if lifeline, err = cmd.StdinPipe(); err != nil {
-		return err
+		return nil, err
 	}
 	output, err := cmd.StdoutPipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start a PostgreSQL cluster: %w", err)
+		return nil, fmt.Errorf("start a PostgreSQL cluster: %w", err)
 	}
 	// The script's own waits are bounded, so this read ends: with "ready", or at the end of a script that failed.
 	if line, err := bufio.NewReader(output).ReadString('\n'); line != "ready\n" {
 		log, _ := os.ReadFile(messages.Name())
-		return fmt.Errorf("start a PostgreSQL cluster with %s: %w\n%s",
+		return nil, fmt.Errorf("start a PostgreSQL cluster with %s: %w\n%s",
 			bin, errors.Join(err, cmd.Wait()), tail(string(log), 20))
 	}
-	return nil
+	return lifeline, nil
 }
-
-// lifeline is the standard input of clusterScript. It stays reachable here: a collected pipe closes, and the cluster ends.
-var lifeline io.Closer
 
 // findBinaries returns the folder with initdb and pg_ctl: from PATH, or the newest that Debian's packages installed.
 func findBinaries() (string, error) {
