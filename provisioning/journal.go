@@ -1,0 +1,90 @@
+package provisioning
+
+import (
+	"time"
+
+	"meibo/scim"
+)
+
+// JournalAction is an action in the words of Entra's provisioning log.
+type JournalAction string
+
+// The actions of a journal entry.
+const (
+	ActionCreate       JournalAction = "create"
+	ActionUpdate       JournalAction = "update"
+	ActionDisable      JournalAction = "disable"
+	ActionDelete       JournalAction = "delete"
+	ActionStagedDelete JournalAction = "stagedDelete"
+	ActionOther        JournalAction = "other"
+)
+
+// Outcome is how it went.
+type Outcome string
+
+// The outcomes of a journal entry.
+const (
+	Success Outcome = "success"
+	Failure Outcome = "failure"
+	Skipped Outcome = "skipped"
+	Warning Outcome = "warning"
+)
+
+// Paths of the differences in an entry that are no attributes of a document.
+const (
+	PathState             = "meibo.state"
+	PathVisible           = "meibo.visible"
+	PathEffectiveUserName = "meibo.effectiveUserName"
+)
+
+// Entry is one line of the journal: what was asked, what was decided and why. Folding a
+// resource's entries in the order of Version gives its state.
+type Entry struct {
+	ID             string
+	At             time.Time
+	Connection     int64 // 0 where none was involved
+	ConnectionName string
+	Actor          string
+	Correlation    string
+	Request        *RequestInfo // nil where no request made it, as for a side effect on a second resource
+	Action         JournalAction
+	Outcome        Outcome
+	ResourceID     string
+	ResourceType   scim.ResourceType
+	ResourceName   string // userName or displayName, for people
+	Version        int64  // of the resource afterwards; 0 where nothing changed
+	MatchedBy      string // id, userName, displayName or externalId
+	Diff           []AttributeChange
+	Members        MemberDelta
+	Reason         Reason
+	Error          *EntryError
+}
+
+// RequestInfo is the request behind an entry.
+type RequestInfo struct {
+	Method   string        `json:"method"`
+	Path     string        `json:"path"`
+	Dialect  string        `json:"dialect,omitempty"`
+	Quirks   []string      `json:"quirks,omitempty"`
+	Status   int           `json:"status"`
+	Duration time.Duration `json:"-"`
+}
+
+// EntryError is why a request failed and what a person should do about it.
+type EntryError struct {
+	Code              string `json:"code"`
+	Detail            string `json:"detail"`
+	RecommendedAction string `json:"recommendedAction"`
+}
+
+// AdminChange is one administrative write; exactly one field is set.
+type AdminChange struct {
+	CreateTenant     *Tenant
+	CreateConnection *Connection // its ID is assigned by the store; NotFound/Conflict "name" as for any write
+	// SetConnection stores new settings. Switching unique group names on is Conflict "displayName" while
+	// two visible groups share a name.
+	SetConnection    *Connection
+	CreateCredential *Credential
+	RevokeCredential *Credential // ID and Revoked
+	TouchCredential  *Credential // ID and LastUsed
+}

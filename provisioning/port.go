@@ -1,0 +1,173 @@
+package provisioning
+
+import (
+	"context"
+	"time"
+
+	"meibo/scim"
+)
+
+// Store keeps tenants, connections, resources and the journal. It is implemented once, by package
+// store, on PostgreSQL and on SQLite.
+//
+// Errors are *Error: NotFound where a method says so, Conflict from a unique constraint,
+// Unavailable when the database cannot be reached, is read-only or full. Any other error is a
+// fault of the store. Errors that fn returns come back unchanged.
+type Store interface {
+	// View runs fn with read access to one tenant. Each Reader call is one statement; a fn that
+	// makes several and needs them to agree calls Snapshot first. fn may hold rows open (Members,
+	// Entries) while it writes to its caller.
+	View(ctx context.Context, tenant string, fn func(Reader) error) error
+
+	// Update runs fn as one unit of work: what it gave to Commit is durable when Update returns
+	// nil, and nothing of it is there when Update returns an error. fn may run several times and
+	// touches nothing outside tx; ids and times are fixed before. fn returns the error of Commit
+	// as it came.
+	Update(ctx context.Context, tenant string, fn func(Tx) error) error
+}
+
+// Reader reads one tenant.
+type Reader interface {
+	// Snapshot makes all reads that follow see one state. It comes before the first read.
+	Snapshot() error
+
+	Tenant() (Tenant, error)                            // NotFound
+	Connections() ([]Connection, error)                 // by name
+	Credentials(connection int64) ([]Credential, error) // oldest first, revoked ones too
+	// CredentialByHash finds a token by the SHA-256 of its text, live or not, with its connection. NotFound.
+	CredentialByHash(hash []byte) (Credential, Connection, error)
+
+	// Resource reads one visible resource of a scope. NotFound if the scope has none of that id.
+	Resource(q ResourceQuery) (Resource, error)
+	// Candidates reads whatever a write of these keys could meet.
+	Candidates(q CandidateQuery) (Candidates, error)
+	// List reads a page in the order of creation. Filters never see other scopes.
+	List(q ListQuery) (Page, error)
+	// Members calls fn for each member that the groups' owner sees, grouped in the order of
+	// groups, oldest membership first. Visible members and kept ids never issued are listed.
+	Members(groups []string, fn func(GroupMember) error) error
+	// Entries calls fn with the journal entries that q selects, newest first.
+	Entries(q EntryQuery, fn func(Entry) error) error
+}
+
+// Tx is a Reader that can write.
+type Tx interface {
+	Reader
+	// Commit is called at most once in a unit of work; after it fn only returns. Changes are guarded by
+	// the version of Change.Before; if one was overtaken, fn runs again on newer facts.
+	// Conflict names userName or displayName.
+	Commit(Batch) error
+}
+
+// Batch is everything one unit of work writes.
+type Batch struct {
+	Changes []Change
+	Admin   []AdminChange
+	Entries []Entry
+}
+
+// View runs fn against one tenant and returns its result.
+func View[T any](ctx context.Context, s Store, tenant string, fn func(Reader) (T, error)) (T, error) {
+	var out T
+	err := s.View(ctx, tenant, func(r Reader) (err error) {
+		out, err = fn(r)
+		return err
+	})
+	return out, err
+}
+
+// Update runs fn as one unit of work and returns the result of its last run.
+func Update[T any](ctx context.Context, s Store, tenant string, fn func(Tx) (T, error)) (T, error) {
+	var out T
+	err := s.Update(ctx, tenant, func(tx Tx) (err error) {
+		out, err = fn(tx)
+		return err
+	})
+	return out, err
+}
+
+// Scope is what one connection sees: its own resources of one type.
+type Scope struct {
+	Connection int64
+	Type       scim.ResourceType
+}
+
+// References says which derived attributes of the resources read are wanted. What is not wanted
+// costs nothing.
+type References struct {
+	Groups  bool // Resource.Groups: the visible groups that list it, by id
+	Manager bool // Resource.Manager.Display, where the manager is a visible user of the same connection
+}
+
+// ResourceQuery asks for one resource by id.
+type ResourceQuery struct {
+	Scope      Scope
+	ID         string
+	References References
+	// MemberFacts asks, of a group, for the facts of these member ids; see Resource.MemberFacts.
+	MemberFacts []string
+	// AllMembers asks, of a group, for the value and display of every open membership, seen or not: see Resource.OpenMembers.
+	AllMembers bool
+}
+
+// CandidateQuery names the keys of a resource about to be written.
+type CandidateQuery struct {
+	Scope      Scope
+	Name       string // folded userName or group displayName; "" asks for none
+	ExternalID string // of a stable key; "" asks for none
+}
+
+// Candidates are the resources that stand in the way of a write or are what it means.
+type Candidates struct {
+	Visible   *Resource // the scope's visible resource of that name (unique names only)
+	Effective *Resource // the tenant's user whose effective userName it is, whoever owns it; nil for groups
+	// Stable are the scope's resources with that externalId, visible or not, two at most: with
+	// two it is no key.
+	Stable []Resource
+}
+
+// ListQuery asks for one page.
+type ListQuery struct {
+	Scope      Scope
+	Filter     scim.Filter // nil for all
+	StartIndex int         // 1 for the first
+	Count      int         // 0 asks for the total alone
+	References References
+}
+
+// Page is one page of a list with the number of resources on all pages.
+type Page struct {
+	Total     int
+	Resources []Resource
+}
+
+// GroupMember is one row of a group's member list.
+type GroupMember struct {
+	Group   string
+	Value   string
+	Display string
+	Type    scim.ResourceType // "" for a kept id that was never issued
+}
+
+// MemberFact is what is known of an id that a request names as a member.
+type MemberFact struct {
+	ID      string
+	Issued  bool // a resource of the same connection has or had this id
+	Visible bool
+	Member  bool   // it has an open membership in the group
+	Display string // of the open membership
+}
+
+// EntryQuery selects journal entries; zero fields select all.
+type EntryQuery struct {
+	Connection  int64
+	Resource    string // id
+	Name        string // userName or displayName at the time, compared under full folding
+	Correlation string
+	Action      JournalAction
+	Outcome     Outcome
+	Since       time.Time
+	Until       time.Time // exclusive
+	Before      string    // entry id: only older ones, for paging
+	Limit       int       // 0 for no limit
+}
