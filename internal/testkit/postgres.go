@@ -170,9 +170,10 @@ func runScript(bin, dir string, owner *syscall.Credential) (lifeline io.Closer, 
 	}
 	// The script's own waits are bounded, so this read ends: with "ready", or at the end of a script that failed.
 	if line, err := bufio.NewReader(output).ReadString('\n'); line != "ready\n" {
-		log, _ := os.ReadFile(messages.Name())
-		return nil, fmt.Errorf("start a PostgreSQL cluster with %s: %w\n%s",
-			bin, errors.Join(err, cmd.Wait()), tail(string(log), 20))
+		err = errors.Join(err, cmd.Wait())
+		// Through the open file, whose name the script has already removed.
+		log, _ := io.ReadAll(io.NewSectionReader(messages, 0, 1<<20))
+		return nil, fmt.Errorf("start a PostgreSQL cluster with %s: %w\n%s", bin, err, tail(string(log), 20))
 	}
 	return lifeline, nil
 }

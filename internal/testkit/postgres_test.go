@@ -98,6 +98,23 @@ func TestFindBinariesFromPath(t *testing.T) {
 	}
 }
 
+func TestFailedStartTellsWhy(t *testing.T) {
+	t.Parallel()
+	bin, dir := t.TempDir(), filepath.Join(t.TempDir(), "cluster")
+	if err := os.WriteFile(filepath.Join(bin, "initdb"), []byte("#!/bin/sh\necho disk full >&2\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runScript(bin, dir, nil); err == nil || !strings.Contains(err.Error(), "disk full") {
+		t.Errorf("runScript with a broken initdb: %v, want its words", err)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the folder of a cluster that did not start is still there: %v", err)
+	}
+}
+
 func TestTail(t *testing.T) {
 	t.Parallel()
 	if got, want := tail("a\nb\nc\n", 2), "b\nc"; got != want {
