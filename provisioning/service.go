@@ -1,0 +1,45 @@
+package provisioning
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Options are what a Service needs.
+type Options struct {
+	Store Store
+	Now   func() time.Time // nil: the system clock
+	NewID func() string    // nil: UUIDv7 in lower case
+}
+
+// Service is the one way to read and change a directory. It is safe for concurrent use.
+type Service struct {
+	store Store
+	now   func() time.Time
+	newID func() string
+}
+
+// New returns a Service on a store.
+func New(o Options) *Service {
+	s := &Service{store: o.Store, now: o.Now, newID: o.NewID}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.newID == nil {
+		s.newID = func() string { return uuid.Must(uuid.NewV7()).String() }
+	}
+	return s
+}
+
+// Now is the service's clock: UTC, truncated to the microseconds that both databases keep.
+func (s *Service) Now() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+// Origin says on whose behalf a write happens. It is part of every entry.
+type Origin struct {
+	Tenant      string
+	Connection  Connection // zero for an administrator at the command line
+	Actor       string     // "token …7f3c", "command line"
+	Correlation string     // UUID of the request
+	Request     *RequestInfo
+}
