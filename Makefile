@@ -1,0 +1,61 @@
+# What a developer and CI run: both call these targets, so that they do the same. `make` alone lists them.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 30s
+STATICCHECK := go tool -modfile=tools/go.mod staticcheck
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check check-format check-vet check-lint check-generated check-race check-fuzz \
+	bench conformance golden generate drill
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## build, then serve on SQLite with a development token; nothing else is needed
+	bin/meibo serve --dev
+
+# Static, and the same bytes from the same source: no cgo, no paths, no time stamps.
+build: ## write bin/meibo
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/meibo ./cmd/meibo
+
+test: ## all tests; needs Go alone (PostgreSQL's part is skipped where there is none)
+	CGO_ENABLED=0 go test ./...
+
+check: check-format check-vet check-lint check-generated check-race check-fuzz ## everything CI demands of the code; REQUIRE_POSTGRES=1 forbids skipping
+
+check-format: ## gofmt leaves every file as it is
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt these files:"; echo "$$files"; exit 1; }
+
+check-vet: ## go vet, the tools' module included
+	go vet ./...
+	go -C tools vet ./...
+
+check-lint: ## staticcheck
+	$(STATICCHECK) ./...
+
+check-generated: ## generated files are what their generators write
+	@go -C tools run ./notices .. | diff -u THIRD_PARTY_NOTICES.md - || { echo "run: make generate"; exit 1; }
+
+check-race: ## all tests under the race detector, on SQLite and PostgreSQL
+	CGO_ENABLED=1 go test -race -timeout 15m ./...
+
+check-fuzz: ## every fuzz target for FUZZTIME
+	tools/fuzz.sh $(FUZZTIME)
+
+bench: ## all benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+conformance: build ## outside suites against this build; POSTMAN_COLLECTION names Microsoft's public collection
+	conformance/run.sh
+
+golden: ## rewrite golden files; read the difference before you commit it
+	go test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n 1 dirname | sort -u) -update
+
+generate: ## rewrite generated files
+	go -C tools run ./notices .. > THIRD_PARTY_NOTICES.md.new
+	mv THIRD_PARTY_NOTICES.md.new THIRD_PARTY_NOTICES.md
+
+drill: build ## a short run of the Entra drill against a server of its own
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+		MEIBO_DATABASE_URL=sqlite:$$dir/drill.db MEIBO_RATE_LIMIT=0 \
+		bin/meibo drill --users 200 --groups 10 --members 1000 --dialect both
