@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Lets suites that others wrote judge bin/meibo: Microsoft's public Postman collection and scim2-tester.
+#
+# usage: POSTMAN_COLLECTION=PATH conformance/run.sh
+#
+# Their tools are installed once, in exact versions, into MEIBO_CACHE (default ~/.cache/meibo). Each suite gets a
+# tenant of its own on one server that lives as long as this script.
+set -euo pipefail
+
+: "${POSTMAN_COLLECTION:?names the file of the collection of github.com/AzureAD/SCIMReferenceCode, PostmanCollection.json}"
+collection=$(realpath -e "$POSTMAN_COLLECTION")
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+meibo=$here/../bin/meibo
+cache=${MEIBO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/meibo}
+
+# cached DIR-PREFIX LOCK-FILE prints a folder whose name changes with the lock file.
+cached() { echo "$cache/$1-$(sha256sum "$2" | cut -c 1-16)"; }
+
+install_newman() {
+	newman=$(cached newman "$here/package-lock.json")
+	[[ -e $newman/complete ]] && return
+	mkdir -p "$newman"
+	cp "$here/package.json" "$here/package-lock.json" "$newman"
+	npm ci --prefix "$newman" --no-audit --no-fund --loglevel=error
+	touch "$newman/complete"
+}
+
+install_scim2_tester() {
+	scim2=$(cached scim2-tester "$here/requirements.txt")
+	[[ -e $scim2/complete ]] && return
+	python3 -m venv --clear "$scim2"
+	"$scim2/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
+	touch "$scim2/complete"
+}
+
+# start_server serves in the background and returns once it is ready; its log goes to the work folder.
+start_server() {
+	"$meibo" serve 2>"$work/server.log" >&2 &
+	server=$!
+	if ! curl --silent --fail --output /dev/null --retry 60 --retry-connrefused --retry-delay 1 --retry-max-time 60 \
+		"$MEIBO_PUBLIC_URL/readyz"; then
+		echo "the server is not ready:" >&2
+		tail -n 20 "$work/server.log" >&2
+		exit 1
+	fi
+}
+
+finish() {
+	local status=$?
+	if [[ -n ${server:-} ]]; then
+		kill "$server" 2>/dev/null || true
+		wait "$server" 2>/dev/null || true
+	fi
+	if ((status)); then
+		echo "conformance failed; the end of the server's log:" >&2
+		tail -n 20 "$work/server.log" >&2 2>/dev/null || true
+	fi
+	rm -rf "$work"
+}
+
+work=$(mktemp -d)
+trap finish EXIT
+install_newman
+install_scim2_tester
+
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+export MEIBO_LISTEN=127.0.0.1:$port MEIBO_PUBLIC_URL=http://127.0.0.1:$port
+export MEIBO_DATABASE_URL=sqlite:$work/meibo.db MEIBO_RATE_LIMIT=0
+
+"$meibo" migrate
+for tenant in postman scim2; do
+	"$meibo" tenant create "$tenant" >&2
+done
+# What the collection expects of its server, beyond the RFC.
+"$meibo" connection set --tenant postman --name default \
+	--patch-response none --unknown-members keep --unique-group-names=false >&2
+start_server
+
+echo "== Microsoft's public collection"
+MEIBO_TOKEN=$("$meibo" token create --tenant postman --connection default) \
+	NODE_PATH=$newman/node_modules node "$here/postman.cjs" "$collection" "$MEIBO_PUBLIC_URL/t/postman/scim/v2"
+
+echo "== scim2-tester"
+MEIBO_TOKEN=$("$meibo" token create --tenant scim2 --connection default) \
+	"$scim2/bin/python" "$here/scim2.py" "$MEIBO_PUBLIC_URL/t/scim2/scim/v2"
