@@ -1,0 +1,159 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	variablePrefix = "MEIBO_"
+	fileSuffix     = "_FILE"
+	configVariable = "MEIBO_CONFIG" // the path of the file; no setting of it
+)
+
+// Setting is one row of the table that file, environment, flags, print and example share.
+type Setting struct {
+	Key      string // in the file
+	Variable string // in the environment; Variable + "_FILE" names a file that holds the value
+	Flag     string // on the command line, without dashes
+	Default  string
+	Usage    string // one sentence
+	Remedy   string // what to write instead of a wrong value
+
+	set  func(*Config, string) error // reads text; range checks are Config.problems'
+	get  func(Config) string
+	show func(string) string // what of a value may be printed
+}
+
+// Settings are all rows, in the order of the example file.
+func Settings() []Setting { return append([]Setting(nil), settings...) }
+
+// Keys are the keys of all settings.
+func Keys() []string {
+	keys := make([]string, len(settings))
+	for i, s := range settings {
+		keys[i] = s.Key
+	}
+	return keys
+}
+
+var settings = []Setting{
+	{
+		Key: "listen", Variable: "MEIBO_LISTEN", Flag: "listen", Default: "127.0.0.1:8080",
+		Usage:  "Address that the server listens on, HOST:PORT. Port 0 takes a free one.",
+		Remedy: "write an address such as 127.0.0.1:8080 or 0.0.0.0:8080",
+		set:    text(func(c *Config) *string { return &c.Listen }), get: func(c Config) string { return c.Listen }, show: plain,
+	},
+	{
+		Key: "database_url", Variable: "MEIBO_DATABASE_URL", Flag: "database-url", Default: "sqlite:meibo.db",
+		Usage:  "Database: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME.",
+		Remedy: "write sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME, with special characters of the password percent-encoded",
+		set:    text(func(c *Config) *string { return &c.DatabaseURL }), get: func(c Config) string { return c.DatabaseURL }, show: RedactURL,
+	},
+	{
+		Key: "public_url", Variable: "MEIBO_PUBLIC_URL", Flag: "public-url", Default: "",
+		Usage:  "URL under which clients reach the server. Required unless the server listens on loopback only, where it follows from the address.",
+		Remedy: "write the address that clients use, such as https://scim.example.com",
+		set:    setPublicURL, get: func(c Config) string { return c.PublicURL }, show: showPublicURL,
+	},
+	{
+		Key: "rate_limit", Variable: "MEIBO_RATE_LIMIT", Flag: "rate-limit", Default: "200",
+		Usage:  "Requests per second that one connection may make of this replica; 0 for no limit.",
+		Remedy: "write a number such as 200, or 0 for no limit",
+		set:    setRateLimit, get: func(c Config) string { return strconv.FormatFloat(c.RateLimit, 'f', -1, 64) }, show: plain,
+	},
+	{
+		Key: "metrics_listen", Variable: "MEIBO_METRICS_LISTEN", Flag: "metrics-listen", Default: "",
+		Usage:  "Address of /metrics, HOST:PORT. Without it /metrics is served next to the rest.",
+		Remedy: "write an address of its own such as 127.0.0.1:9090, or leave it empty",
+		set:    text(func(c *Config) *string { return &c.MetricsListen }), get: func(c Config) string { return c.MetricsListen }, show: plain,
+	},
+	{
+		Key: "log_level", Variable: "MEIBO_LOG_LEVEL", Flag: "log-level", Default: "info",
+		Usage:  "Least severity that is logged: debug, info, warn or error.",
+		Remedy: "write debug, info, warn or error",
+		set:    text(func(c *Config) *string { return &c.LogLevel }), get: func(c Config) string { return c.LogLevel }, show: plain,
+	},
+	{
+		Key: "shutdown_timeout", Variable: "MEIBO_SHUTDOWN_TIMEOUT", Flag: "shutdown-timeout", Default: "20s",
+		Usage:  "How long requests under way may take once the server was asked to stop.",
+		Remedy: "write a duration between 1s and 10m, such as 20s",
+		set:    setShutdownTimeout, get: func(c Config) string { return c.ShutdownTimeout.String() }, show: plain,
+	},
+}
+
+// showPublicURL hides what somebody may have put before an @; the rest is public by definition.
+func showPublicURL(raw string) string {
+	if strings.Contains(raw, "@") {
+		return RedactURL(raw)
+	}
+	return raw
+}
+
+func plain(s string) string { return s }
+
+func text(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		*field(c) = value
+		return nil
+	}
+}
+
+// setPublicURL drops the slash at the end, since paths are appended to the URL.
+func setPublicURL(c *Config, value string) error {
+	c.PublicURL = strings.TrimRight(value, "/")
+	return nil
+}
+
+func setRateLimit(c *Config, value string) error {
+	limit, err := strconv.ParseFloat(value, 64)
+	if err != nil || math.IsNaN(limit) || math.IsInf(limit, 0) {
+		return errors.New("is not a number")
+	}
+	c.RateLimit = limit
+	return nil
+}
+
+func setShutdownTimeout(c *Config, value string) error {
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		return errors.New("is not a duration")
+	}
+	c.ShutdownTimeout = d
+	return nil
+}
+
+func settingOf(key string) (Setting, bool) {
+	for _, s := range settings {
+		if s.Key == key {
+			return s, true
+		}
+	}
+	return Setting{}, false
+}
+
+func settingOfVariable(name string) (Setting, bool) {
+	for _, s := range settings {
+		if s.Variable == name {
+			return s, true
+		}
+	}
+	return Setting{}, false
+}
+
+func variableOf(key string) string {
+	s, _ := settingOf(key)
+	return s.Variable
+}
+
+func flagOf(key string) string {
+	s, _ := settingOf(key)
+	return s.Flag
+}
+
+// String is the setting as a flag's help shows it.
+func (s Setting) String() string { return fmt.Sprintf("%s (%s, %s)", s.Usage, s.Variable, s.Key) }

@@ -1,0 +1,133 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Validate checks values and their combinations. Its error is a Problems.
+func (c Config) Validate() error {
+	problems := c.problems()
+	if len(problems) == 0 {
+		return nil
+	}
+	for i := range problems {
+		problems[i].Where = problems[i].Key
+	}
+	return problems
+}
+
+func (c Config) problems() Problems {
+	var out Problems
+	report := func(key, what string) {
+		if what != "" {
+			s, _ := settingOf(key)
+			out = append(out, Problem{Key: key, Value: s.show(s.get(c)), What: what, Remedy: s.Remedy})
+		}
+	}
+	report("listen", addressFault(c.Listen))
+	report("database_url", databaseFault(c.DatabaseURL))
+	report("public_url", c.publicURLFault())
+	report("rate_limit", rateLimitFault(c.RateLimit))
+	report("metrics_listen", c.metricsFault())
+	report("log_level", logLevelFault(c.LogLevel))
+	report("shutdown_timeout", shutdownTimeoutFault(c.ShutdownTimeout))
+	return out
+}
+
+func addressFault(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "is not HOST:PORT"
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return "has no port between 0 and 65535"
+	}
+	return ""
+}
+
+// databaseFault never passes on the text of a parser: it quotes the URL with its password.
+func databaseFault(raw string) string {
+	if path, ok := strings.CutPrefix(raw, "sqlite:"); ok {
+		if path == "" {
+			return "names no file"
+		}
+		return ""
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "":
+		return "is empty"
+	case err != nil:
+		return "is not a URL"
+	case u.Scheme != "postgres" && u.Scheme != "postgresql":
+		return "is neither sqlite: nor postgres://"
+	case u.Host == "" && u.Query().Get("host") == "":
+		return "names no host"
+	}
+	return ""
+}
+
+func (c Config) publicURLFault() string {
+	if c.PublicURL == "" {
+		if addressFault(c.Listen) == "" && !loopback(c.Listen) {
+			return "is required when listening on " + c.Listen + ", which other machines can reach"
+		}
+		return ""
+	}
+	u, err := url.Parse(c.PublicURL)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return "is not an http:// or https:// URL"
+	case u.User != nil:
+		return "holds a user name, which would be sent to every client"
+	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return "has a query or a fragment"
+	}
+	return ""
+}
+
+func loopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func rateLimitFault(limit float64) string {
+	if limit < 0 {
+		return "is negative"
+	}
+	return ""
+}
+
+func (c Config) metricsFault() string {
+	switch {
+	case c.MetricsListen == "":
+		return ""
+	case c.MetricsListen == c.Listen && !strings.HasSuffix(c.Listen, ":0"):
+		return "is the address of the server itself"
+	}
+	return addressFault(c.MetricsListen)
+}
+
+func logLevelFault(level string) string {
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, level) {
+		return "is not a level"
+	}
+	return ""
+}
+
+func shutdownTimeoutFault(d time.Duration) string {
+	if d < time.Second || d > 10*time.Minute {
+		return "is out of range"
+	}
+	return ""
+}
