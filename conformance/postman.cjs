@@ -1,6 +1,6 @@
 // Runs Microsoft's public SCIM collection through newman and fails unless every request ran and every assertion held.
 //
-// usage: MEIBO_TOKEN=… node postman.cjs COLLECTION BASE-URL
+// usage: SCIM_TOKEN=… node postman.cjs COLLECTION BASE-URL
 "use strict";
 
 const fs = require("node:fs");
@@ -34,7 +34,7 @@ newman.run(
       { key: "Server", value: base.hostname },
       { key: "Port", value: base.port && `:${base.port}` },
       { key: "Api", value: base.pathname.replace(/^\//, "") },
-      { key: "token", value: process.env.MEIBO_TOKEN },
+      { key: "token", value: process.env.SCIM_TOKEN },
     ],
   },
   (error, summary) => {

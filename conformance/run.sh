@@ -3,7 +3,7 @@
 #
 # usage: POSTMAN_COLLECTION=PATH conformance/run.sh
 #
-# Their tools are installed once, in exact versions, into MEIBO_CACHE (default ~/.cache/meibo). Each suite gets a
+# Their tools are installed once, in exact versions, into CONFORMANCE_CACHE (default ~/.cache/meibo). Each suite gets a
 # tenant of its own on one server that lives as long as this script.
 set -euo pipefail
 
@@ -11,7 +11,7 @@ set -euo pipefail
 collection=$(realpath -e "$POSTMAN_COLLECTION")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 meibo=$here/../bin/meibo
-cache=${MEIBO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/meibo}
+cache=${CONFORMANCE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/meibo}
 
 # cached DIR-PREFIX LOCK-FILE prints a folder whose name changes with the lock file.
 cached() { echo "$cache/$1-$(sha256sum "$2" | cut -c 1-16)"; }
@@ -77,9 +77,9 @@ done
 start_server
 
 echo "== Microsoft's public collection"
-MEIBO_TOKEN=$("$meibo" token create --tenant postman --connection default) \
+SCIM_TOKEN=$("$meibo" token create --tenant postman --connection default) \
 	NODE_PATH=$newman/node_modules node "$here/postman.cjs" "$collection" "$MEIBO_PUBLIC_URL/t/postman/scim/v2"
 
 echo "== scim2-tester"
-MEIBO_TOKEN=$("$meibo" token create --tenant scim2 --connection default) \
+SCIM_TOKEN=$("$meibo" token create --tenant scim2 --connection default) \
 	"$scim2/bin/python" "$here/scim2.py" "$MEIBO_PUBLIC_URL/t/scim2/scim/v2"

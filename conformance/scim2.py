@@ -1,6 +1,6 @@
 """Runs scim2-tester and fails on any error, and on any check skipped although the server announces the feature.
 
-usage: MEIBO_TOKEN=… python scim2.py BASE-URL
+usage: SCIM_TOKEN=… python scim2.py BASE-URL
 """
 
 import collections
@@ -52,7 +52,7 @@ def missing_checks(results: list[CheckResult]) -> list[str]:
 
 def main() -> int:
     base_url = sys.argv[1]
-    headers = {"Authorization": f"Bearer {os.environ['MEIBO_TOKEN']}"}
+    headers = {"Authorization": f"Bearer {os.environ['SCIM_TOKEN']}"}
     with httpx2.Client(base_url=base_url, headers=headers, timeout=30) as http:
         results = check_server(SyncSCIMClient(http))
 

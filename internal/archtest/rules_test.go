@@ -26,7 +26,7 @@ type row struct {
 	// tests lists what the package's test files may import in addition to that and to testImports.
 	tests []string
 
-	pure        bool // no file of it, tests aside, imports from impure or reads the clock
+	pure        bool // no file of it, tests aside, imports from impure or calls the clock
 	environment bool // may read environment variables
 }
 
