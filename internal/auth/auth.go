@@ -83,7 +83,7 @@ func New(o Options) *Authenticator {
 }
 
 // Authenticate finds the caller behind the text of a bearer token, "" for none. The error is a
-// Refusal when the token does not count, and the store's own when that cannot be said now.
+// Refusal when the token does not count, and Unavailable when that cannot be said now.
 func (a *Authenticator) Authenticate(ctx context.Context, tenant, token string) (Caller, error) {
 	if token == "" {
 		return Caller{}, Missing
@@ -121,7 +121,7 @@ func (a *Authenticator) find(ctx context.Context, k key) (known, error) {
 	case err != nil && provisioning.KindOf(err) == provisioning.NotFound:
 		return known{}, Unknown
 	case err != nil:
-		return known{}, err
+		return known{}, undecided(err)
 	case subtle.ConstantTimeCompare(found.credential.Hash, k.hash[:]) != 1:
 		return known{}, Unknown
 	}
@@ -130,6 +130,15 @@ func (a *Authenticator) find(ctx context.Context, k key) (known, error) {
 		a.used.note(k, found.credential, asked)
 	}
 	return found, nil
+}
+
+// undecided makes every fault of the store one that passes: a client that were refused for it
+// would take its token for a bad one and stop.
+func undecided(err error) error {
+	if provisioning.KindOf(err) == provisioning.Unavailable {
+		return err
+	}
+	return &provisioning.Error{Kind: provisioning.Unavailable, Detail: "the credential cannot be checked now; repeat the request later", Err: err}
 }
 
 func (a *Authenticator) cached(k key, now time.Time) (known, bool) {
