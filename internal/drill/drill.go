@@ -1,0 +1,188 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Options says what to play and against whom. BaseURL and Token are required; every other zero value is usable.
+type Options struct {
+	BaseURL string // the SCIM base, such as https://host/t/acme/scim/v2; a query on it goes along with every request
+	Token   string
+
+	Users   int    // 0 means 100
+	Groups  int    // 0 means none
+	Members int    // memberships over all groups together, at most Users × Groups
+	Seed    uint64 // decides the company and every choice of the run
+
+	Dialect Dialect // "" means Default
+	Cycles  int     // incremental cycles; 0 means 1
+	Workers int     // objects in flight; 0 means 8
+	Foreign bool    // not meibo: what only meibo promises is a warning, not an error
+
+	Progress io.Writer // a bar on a terminal, plain lines elsewhere; nil means silence
+	WritesTo io.Writer // every answered write as NDJSON while the run goes on; nil means none
+
+	Client *http.Client                               // nil means one with a time limit of a minute; redirects are never followed
+	Now    func() time.Time                           // nil means time.Now
+	Sleep  func(context.Context, time.Duration) error // waits out a Retry-After; nil means a timer
+}
+
+// Run plays one Entra ID job and returns its report. The error tells that the drill could not be played at all (an option that makes no sense,
+// the context's end, WritesTo failing); what the server did wrong is in the report, whose OK method is the verdict.
+func Run(ctx context.Context, opt Options) (*Report, error) {
+	base, err := opt.complete()
+	if err != nil {
+		return nil, fmt.Errorf("drill: %w", err)
+	}
+	rep := newReport(opt)
+	run, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	d := &drill{
+		client:  &client{opt: opt, base: base, rep: rep, stop: stop},
+		company: newCompany(opt.Seed, opt.Users, opt.Groups, opt.Members, opt.Cycles*share(opt.Users, 40)),
+		rng:     rand.New(rand.NewPCG(opt.Seed, 1)),
+		bar:     newProgress(opt.Progress, opt.Now),
+	}
+	began := opt.Now()
+	d.play(run)
+	d.bar.end()
+	rep.conclude(opt.Now().Sub(began))
+	if err := ctx.Err(); err != nil {
+		return rep, fmt.Errorf("drill: interrupted: %w", context.Cause(ctx))
+	}
+	if run.Err() != nil {
+		rep.Stopped = context.Cause(run).Error()
+	}
+	if rep.writesErr != nil {
+		return rep, fmt.Errorf("drill: record writes: %w", rep.writesErr)
+	}
+	return rep, nil
+}
+
+// complete fills the defaults and names every option that makes no sense.
+func (o *Options) complete() (*url.URL, error) {
+	o.Users = orElse(o.Users, 100)
+	o.Dialect = orElse(o.Dialect, Default)
+	o.Cycles = orElse(o.Cycles, 1)
+	o.Workers = orElse(o.Workers, 8)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	o.Client = withoutRedirects(o.Client, o.Workers)
+	base, err := url.Parse(o.BaseURL)
+	var errs []error
+	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
+		errs = append(errs, fmt.Errorf("base URL %q: give an absolute http or https address", o.BaseURL))
+	}
+	if o.Token == "" {
+		errs = append(errs, errors.New("token is empty: create one for the connection and give it"))
+	}
+	if o.Dialect != Default && o.Dialect != Flag {
+		errs = append(errs, fmt.Errorf("dialect %q: use %q or %q", o.Dialect, Default, Flag))
+	}
+	if min(o.Users, o.Cycles, o.Workers) < 1 || min(o.Groups, o.Members) < 0 {
+		errs = append(errs, errors.New("users, groups, members, cycles and workers must not be negative"))
+	}
+	if o.Members > o.Users*o.Groups {
+		errs = append(errs, fmt.Errorf("%d memberships do not fit into %d groups of at most %d users: lower members or raise groups", o.Members, o.Groups, o.Users))
+	}
+	return base, errors.Join(errs...)
+}
+
+func orElse[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}
+
+// withoutRedirects copies the client, since a token must not follow a redirect to another host.
+func withoutRedirects(c *http.Client, workers int) *http.Client {
+	if c == nil {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.MaxIdleConnsPerHost = workers
+		c = &http.Client{Transport: transport, Timeout: time.Minute}
+	}
+	own := *c
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &own
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+func newReport(o Options) *Report {
+	return &Report{
+		BaseURL: o.BaseURL, Dialect: o.Dialect, Seed: o.Seed, Users: o.Users, Groups: o.Groups, Members: o.Members,
+		Kinds: map[string]Kind{}, Faults: map[string]int{}, Warnings: map[string]int{},
+		byKind: map[string][]time.Duration{}, seen: map[string]bool{}, writesTo: o.WritesTo,
+	}
+}
+
+// drill is one job: a client, the directory that it provisions and the choices still to make.
+type drill struct {
+	*client
+	company *company
+	rng     *rand.Rand // used between phases only, so that workers do not change what is drawn
+	bar     *progress
+}
+
+// play goes through the job. Each step returns at once when the run was stopped.
+func (d *drill) play(ctx context.Context) {
+	d.probe(ctx)
+	d.initialCycle(ctx)
+	d.testConnection(ctx) // again, now that a filter can be ignored with effect
+	d.steadyCycle(ctx)
+	d.checkMembers(ctx)
+	d.walks(ctx)
+	for cycle := range d.opt.Cycles {
+		d.incrementalCycle(ctx, cycle)
+		d.steadyCycle(ctx)
+		d.checkMembers(ctx)
+	}
+}
+
+// each runs fn for every object, several at a time. Requests about one object stay in order because one call of fn makes them all.
+func each[T any](ctx context.Context, d *drill, phase string, objects []T, fn func(context.Context, T)) {
+	if ctx.Err() != nil || len(objects) == 0 {
+		return
+	}
+	d.bar.begin(phase, len(objects))
+	var g errgroup.Group
+	g.SetLimit(d.opt.Workers)
+	for _, o := range objects {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			fn(ctx, o)
+			d.bar.step()
+			return nil
+		})
+	}
+	_ = g.Wait() // fn reports what it finds; it has no error to return
+}
+
+// share is one part in n of a count, but at least one.
+func share(count, n int) int { return max(count/n, 1) }
