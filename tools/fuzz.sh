@@ -4,6 +4,20 @@
 # usage: tools/fuzz.sh 30s
 set -euo pipefail
 time=${1:?usage: tools/fuzz.sh TIME}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Up to Go 1.26 the fuzzer sometimes reports the end of its own time as a failure of the target (golang/go#75804).
+# Such a failure has no input; one that was found has.
+is_end_of_time() {
+	grep -q '^ *context deadline exceeded$' "$log" && ! grep -q 'Failing input written to' "$log"
+}
+
+fuzz() {
+	local package=$1 name=$2
+	echo "== $package $name for $time"
+	go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$package" </dev/null 2>&1 | tee "$log" || is_end_of_time
+}
 
 # `go test -list` prints the names of a package and then a line "ok PACKAGE SECONDS".
 targets=$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[++n] = $1 }
@@ -13,6 +27,5 @@ if [[ -z $targets ]]; then
 	exit 1
 fi
 while read -r package name; do
-	echo "== $package $name for $time"
-	go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$package" </dev/null
+	fuzz "$package" "$name"
 done <<<"$targets"
