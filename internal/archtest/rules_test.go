@@ -35,6 +35,7 @@ var rows = []row{
 	{pkg: "scim", imports: []string{schema, text}, pure: true,
 		// Its witness test compares with the whole of that library.
 		tests: []string{"github.com/elimity-com/scim", "github.com/scim2/filter-parser/v2"}},
+	{pkg: "scim/scimtest", imports: []string{"meibo/scim", "pgregory.net/rapid"}},
 	{pkg: "provisioning", imports: []string{"meibo/scim", text, uuid}, pure: true,
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
 
@@ -44,7 +45,7 @@ var rows = []row{
 	{pkg: "store", imports: []string{"meibo/scim", "meibo/provisioning",
 		gorm, "github.com/glebarez", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", text, uuid, zap, "golang.org/x/sync"},
 		tests: []string{"meibo/store/storetest"}},
-	{pkg: "store/storetest", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/store", "meibo/internal/testkit",
+	{pkg: "store/storetest", imports: []string{"meibo/scim", "meibo/scim/scimtest", "meibo/provisioning", "meibo/store", "meibo/internal/testkit",
 		"github.com/google/go-cmp", "pgregory.net/rapid", uuid}},
 	{pkg: "internal/auth", imports: []string{"meibo/provisioning", uuid},
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
@@ -60,7 +61,7 @@ var rows = []row{
 
 // testImports is what every test may use.
 var testImports = []string{
-	"meibo/internal/testkit", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "pgregory.net/rapid", "go.uber.org/goleak",
+	"meibo/internal/testkit", "meibo/scim/scimtest", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "pgregory.net/rapid", "go.uber.org/goleak",
 }
 
 // exclusive holds over every row and every test: who imports the left side is on the right side.
