@@ -23,6 +23,10 @@ type Change struct {
 	Diff    []AttributeChange
 	Members MemberDelta
 	Reason  Reason
+
+	Name      string // userName or displayName, as sent
+	MatchedBy string // what found the resource: id or externalId; "" for a new one
+	Warning   Reason // what of the request was left out; its Code is "" when nothing was
 }
 
 // AttributeChange is the difference of one attribute. Path is a top-level attribute, an extension
@@ -35,9 +39,12 @@ type AttributeChange struct {
 
 // MemberDelta is what a change really adds to and takes from a group's members.
 type MemberDelta struct {
-	Add    []scim.Member
-	Remove []string
+	Add    []scim.Member `json:"add,omitempty"`
+	Remove []string      `json:"remove,omitempty"`
 }
+
+// IsZero reports whether nothing changes.
+func (d MemberDelta) IsZero() bool { return len(d.Add) == 0 && len(d.Remove) == 0 }
 
 // Reason says what decided, as a code with arguments.
 type Reason struct {

@@ -56,3 +56,8 @@ func Taken(attribute string) *Error {
 func notFound(what, id string) *Error {
 	return &Error{Kind: NotFound, Detail: fmt.Sprintf("%s %q does not exist", what, id)}
 }
+
+var kindNames = map[Kind]string{Internal: "internal", Invalid: "invalid", NotFound: "notFound", Conflict: "conflict",
+	Precondition: "precondition", Forbidden: "forbidden", Unavailable: "unavailable"}
+
+func (k Kind) String() string { return kindNames[k] }

@@ -41,6 +41,9 @@ type Reader interface {
 	Resource(q ResourceQuery) (Resource, error)
 	// Candidates reads whatever a write of these keys could meet.
 	Candidates(q CandidateQuery) (Candidates, error)
+	// MemberFacts reads what is known of ids that a request names as members of a group of the
+	// connection, in their order; group is "" for one that is yet to be made.
+	MemberFacts(connection int64, group string, ids []string) ([]MemberFact, error)
 	// List reads a page in the order of creation. Filters never see other scopes.
 	List(q ListQuery) (Page, error)
 	// Members calls fn for each member that the groups' owner sees, grouped in the order of

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"meibo/scim"
 )
 
 // Options are what a Service needs.
@@ -41,5 +43,12 @@ type Origin struct {
 	Connection  Connection // zero for an administrator at the command line
 	Actor       string     // "token …7f3c", "command line"
 	Correlation string     // UUID of the request
-	Request     *RequestInfo
+	Request     RequestInfo
+	Started     time.Time // when the request arrived; zero where there is none
+	// Status is the status code that the adapter answers for an outcome of this write, so that the
+	// journal can name it; nil where nothing is answered.
+	Status func(error) int
 }
+
+// scope is what the connection sees of one type.
+func (o Origin) scope(t scim.ResourceType) Scope { return Scope{Connection: o.Connection.ID, Type: t} }

@@ -1,0 +1,111 @@
+package provisioning
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"meibo/scim"
+)
+
+// Intent is one write as its adapter understood it.
+type Intent struct {
+	Action JournalAction     // what is asked for, should nothing come of it
+	Type   scim.ResourceType // of the resource
+	ID     string            // of the resource as the client named it; "" for a create
+	Name   string            // userName or displayName as far as it is known
+	// Want says what is desired, given what is stored. It may run several times.
+	Want func(Reader) (Facts, Desired, error)
+}
+
+// Result is what a write left behind.
+type Result struct {
+	Resource Resource
+	Action   Action
+}
+
+// Apply executes an intent: it decides and commits in one unit of work, and journals what came of
+// it. A refusal is journalled by a second unit of work, since the first was rolled back. There is
+// no second way to change a resource. Errors are those of Want, decide and Store.Update.
+func (s *Service) Apply(ctx context.Context, o Origin, in Intent) (Result, error) {
+	now, ids := s.Now(), [2]string{s.newID(), s.newID()}
+	result, err := Update(ctx, s.store, o.Tenant, func(tx Tx) (Result, error) {
+		facts, desired, err := in.Want(tx)
+		if err != nil {
+			return Result{}, err
+		}
+		desired.Type, desired.Connection, desired.Now = in.Type, o.Connection.ID, now
+		changes, err := decide(facts, desired, rulesOf(o.Connection))
+		if err != nil {
+			return Result{}, err
+		}
+		asked := changes[len(changes)-1]
+		return Result{Resource: asked.After, Action: asked.Action}, tx.Commit(s.batch(o, in, changes, now, ids))
+	})
+	if err != nil {
+		return Result{}, s.Refuse(ctx, o, in, err)
+	}
+	return result, nil
+}
+
+// batch is the unit of work of some changes: each with its entry, the last one's with the request.
+func (s *Service) batch(o Origin, in Intent, changes []Change, now time.Time, ids [2]string) Batch {
+	var b Batch
+	for i, c := range changes {
+		e := changeEntry(o, in, c)
+		e.ID, e.At = ids[i], now
+		if i == len(changes)-1 {
+			e.Request = s.request(o, nil)
+		}
+		if c.Action != ChangeSkip {
+			b.Changes = append(b.Changes, c)
+		}
+		b.Entries = append(b.Entries, e)
+	}
+	return b
+}
+
+// Refuse journals a write that was not done, and returns the error to answer: err itself, or
+// Unavailable where even the refusal could not be recorded. Adapters call it for requests of
+// authenticated callers that they could not read; Apply calls it for all others.
+func (s *Service) Refuse(ctx context.Context, o Origin, in Intent, err error) error {
+	err = normalised(err)
+	if KindOf(err) == Unavailable {
+		return err
+	}
+	e := failureEntry(o, in, err)
+	e.ID, e.At, e.Request = s.newID(), s.Now(), s.request(o, err)
+	// The client may be gone; what it tried is journalled all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if failed := s.store.Update(ctx, o.Tenant, func(tx Tx) error {
+		return tx.Commit(Batch{Entries: []Entry{e}})
+	}); failed != nil {
+		return errors.Join(&Error{Kind: Unavailable, Detail: "the journal cannot be written now; repeat the request later", Err: failed}, err)
+	}
+	return err
+}
+
+func (s *Service) request(o Origin, err error) *RequestInfo {
+	if o.Request.Method == "" {
+		return nil
+	}
+	r := o.Request
+	if !o.Started.IsZero() {
+		r.Duration = max(0, s.now().Sub(o.Started))
+	}
+	if o.Status != nil {
+		r.Status = o.Status(err)
+	}
+	return &r
+}
+
+// normalised gives the core's error for one of package scim; any other comes back as it is.
+func normalised(err error) error {
+	var e *scim.Error
+	var own *Error
+	if errors.As(err, &own) || !errors.As(err, &e) {
+		return err
+	}
+	return &Error{Kind: Invalid, Type: string(e.Type), Attribute: e.Path, Detail: e.Detail}
+}

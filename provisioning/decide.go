@@ -1,0 +1,178 @@
+package provisioning
+
+import (
+	"time"
+
+	"meibo/scim"
+)
+
+// Desired is what somebody wants a resource to be, not how to get there.
+type Desired struct {
+	Type       scim.ResourceType
+	Connection int64             // whose assertion it is
+	Asserted   scim.Attributes   // everything the connection asserts; nothing for Absent
+	Members    scim.MemberChange // of a group
+	Presence   Presence
+	ID         string    // for a resource that has to be created
+	Now        time.Time // of the change
+}
+
+// Presence is whether the resource is to be there at all.
+type Presence uint8
+
+const (
+	Present Presence = iota
+	Absent
+)
+
+// Facts are what a Reader fetched for one Desired, and no more.
+type Facts struct {
+	// Current is the resource that was addressed by id, and Asserted its decoded document; nil when
+	// it has to be matched.
+	Current  *Resource
+	Asserted scim.Attributes
+	// Candidates are needed to match, and when a name changes.
+	Candidates Candidates
+	// Members has a fact for each id that Desired.Members names; Open lists the group's open
+	// memberships where they are to be replaced.
+	Members []MemberFact
+	Open    []scim.Member
+}
+
+// Rules are a connection's choices that decide how its assertions take effect.
+type Rules struct {
+	Settings  ConnectionSettings
+	OnDisable DeletionPolicy
+	OnDelete  DeletionPolicy
+}
+
+// rulesOf are the rules of a connection. The policies are semantics' defaults.
+func rulesOf(c Connection) Rules {
+	return Rules{Settings: c.Settings, OnDisable: SuspendPolicy, OnDelete: SuspendPolicy}
+}
+
+// decide is the only place where an assertion becomes a change. It is pure: equal arguments give
+// equal changes. The last change is the one that was asked for; those before it make room for it.
+// Errors are Invalid or Conflict.
+func decide(f Facts, d Desired, r Rules) ([]Change, error) {
+	current, matched, err := match(&f, d)
+	if err != nil {
+		return nil, err
+	}
+	if d.Presence == Absent {
+		c := absent(current, d.Now, r)
+		c.Name = nameOf(d.Type, f.Asserted)
+		return []Change{c}, nil
+	}
+	delta, warning, err := memberDelta(f, d.Members, r.Settings.UnknownMembers)
+	if err != nil {
+		return nil, err
+	}
+	c := present(current, f.Asserted, d, r, delta)
+	c.MatchedBy, c.Warning = matched, warning
+	room, err := makeRoom(f, c, d.Now)
+	if err != nil || room == nil {
+		return []Change{c}, err
+	}
+	return []Change{*room, c}, nil
+}
+
+// match finds the resource that is meant: the one addressed, or for a create the invisible account
+// with an equal stable key (semantics §2). nil means that a new one is to be made.
+func match(f *Facts, d Desired) (current *Resource, by string, err error) {
+	if f.Current != nil {
+		return f.Current, "id", nameIsFree(f, f.Current.ID, d)
+	}
+	if d.Type != scim.User || len(f.Candidates.Stable) != 1 || f.Candidates.Stable[0].Visible {
+		return nil, "", nameIsFree(f, "", d)
+	}
+	current = &f.Candidates.Stable[0]
+	if f.Asserted, err = decoded(current.Type, current.Asserted); err != nil {
+		return nil, "", err
+	}
+	return current, "externalId", nameIsFree(f, current.ID, d)
+}
+
+// nameIsFree refuses a name that somebody else holds: a visible resource of the connection, or,
+// for users, an account of the tenant that cannot make room for it.
+func nameIsFree(f *Facts, self string, d Desired) error {
+	if v := f.Candidates.Visible; v != nil && v.ID != self {
+		return Taken(nameAttribute(d.Type))
+	}
+	if e := f.Candidates.Effective; e != nil && e.ID != self && !yields(e, d.Connection) {
+		return Taken(nameAttribute(d.Type))
+	}
+	return nil
+}
+
+// present is the change that makes a resource what is asserted.
+func present(current *Resource, before scim.Attributes, d Desired, r Rules, delta MemberDelta) Change {
+	after := Resource{ID: d.ID, Type: d.Type, Connection: d.Connection, Created: d.Now}
+	if current != nil {
+		after = *current
+	}
+	after.Visible = true
+	after.Asserted = scim.Standard(d.Type).Encode(d.Asserted)
+	after.Effective, after.RuleVersion = nil, 0
+	after.Index = indexOf(d.Type, d.Asserted)
+	after.Manager.ID = after.Index.Manager
+	after.State = stateOf(d.Asserted, r)
+
+	c := Change{Before: current, After: after, Members: delta, Name: nameOf(d.Type, d.Asserted)}
+	c.Diff = diff(before, d.Asserted)
+	c.Diff = append(c.Diff, rowDiff(current, &after)...)
+	switch {
+	case current == nil:
+		c.Action, c.Reason = ChangeCreate, Reason{Code: ReasonCreated}
+	case len(c.Diff) == 0 && delta.IsZero():
+		c.Action, c.Reason = ChangeSkip, Reason{Code: ReasonUnchanged}
+		c.After = *current
+		return c
+	case !current.Visible:
+		c.Action, c.Reason = ChangeRestore, Reason{Code: ReasonRestored}
+	case isActive(before) && !isActive(d.Asserted):
+		c.Action, c.Reason = ChangeSuspend, Reason{Code: string(after.State), Args: map[string]string{"cause": CauseDeactivated}}
+	default:
+		c.Action, c.Reason = ChangeUpdate, Reason{Code: ReasonAsserted}
+	}
+	c.After.Version++
+	c.After.Modified = d.Now
+	return c
+}
+
+// isActive is what an asserted document says of the account: active unless it says false.
+func isActive(a scim.Attributes) bool { return a["active"] != false }
+
+// makeRoom frees the effective userName that c needs from an invisible account of the same
+// connection: userNames are recycled, and a new hire must not inherit a leaver. The old account
+// keeps its data under its name with its id appended.
+func makeRoom(f Facts, c Change, now time.Time) (*Change, error) {
+	holder := f.Candidates.Effective
+	if holder == nil || holder.ID == c.After.ID || c.Action == ChangeSkip {
+		return nil, nil
+	}
+	doc := holder.Effective
+	if doc == nil {
+		doc = holder.Asserted
+	}
+	attrs, err := decoded(holder.Type, doc)
+	if err != nil {
+		return nil, err
+	}
+	name := nameOf(holder.Type, attrs) + "." + holder.ID
+	attrs["userName"] = name
+
+	after := *holder
+	after.Effective = scim.Standard(holder.Type).Encode(attrs)
+	after.Index.EffectiveName = scim.FoldFull.Apply(name)
+	after.Version++
+	after.Modified = now
+	return &Change{Action: ChangeUpdate, Before: holder, After: after, Name: name, Diff: rowDiff(holder, &after),
+		Reason: Reason{Code: ReasonNameRecycled, Args: map[string]string{"by": c.After.ID}}}, nil
+}
+
+// yields reports whether the holder of an effective userName makes room for it: only an account
+// of the same connection that its client no longer sees.
+func yields(holder *Resource, connection int64) bool {
+	return !holder.Visible && holder.Connection == connection
+}

@@ -1,0 +1,43 @@
+package provisioning
+
+import (
+	"time"
+
+	"meibo/scim"
+)
+
+// DeletionPolicy is what becomes of an account that its owner disables or deletes.
+type DeletionPolicy string
+
+// SuspendPolicy keeps the account and its data, and lets nobody in.
+const SuspendPolicy DeletionPolicy = "suspend"
+
+// departure is the state that each policy leaves an account in.
+var departure = map[DeletionPolicy]State{
+	SuspendPolicy: Suspended,
+}
+
+// stateOf is the effective state of an account whose owner asserts a.
+func stateOf(a scim.Attributes, r Rules) State {
+	if isActive(a) {
+		return Active
+	}
+	return departure[r.OnDisable]
+}
+
+// absent is the change that a DELETE asks for. The client finds nothing afterwards; what the host
+// application sees of a user follows the policy. A group is removed, and its member rows stay with
+// the tombstone: a later group of the same name is a new group and inherits nobody.
+func absent(current *Resource, now time.Time, r Rules) Change {
+	after := *current
+	after.Visible = false
+	after.Version++
+	after.Modified = now
+	after.State = Removed
+	if current.Type == scim.User {
+		after.State = departure[r.OnDelete]
+	}
+	return Change{Action: ChangeDelete, Before: current, After: after, MatchedBy: "id",
+		Diff:   rowDiff(current, &after),
+		Reason: Reason{Code: string(after.State), Args: map[string]string{"cause": CauseDeleted}}}
+}

@@ -1,0 +1,154 @@
+package provisioning
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"meibo/scim"
+)
+
+// decoded reads a stored document. The store returns what Encode wrote, so a failure is damage.
+func decoded(t scim.ResourceType, doc []byte) (scim.Attributes, error) {
+	a, err := scim.Standard(t).Decode(doc)
+	if err != nil {
+		return nil, fmt.Errorf("stored document is damaged: %w", err)
+	}
+	return a, nil
+}
+
+func nameAttribute(t scim.ResourceType) string {
+	if t == scim.Group {
+		return "displayName"
+	}
+	return "userName"
+}
+
+// nameOf is the attribute that a resource is called by.
+func nameOf(t scim.ResourceType, a scim.Attributes) string {
+	name, _ := a[nameAttribute(t)].(string)
+	return name
+}
+
+// indexOf derives what a resource is found by from its asserted attributes. Without a mapping the
+// effective userName is the asserted one.
+func indexOf(t scim.ResourceType, a scim.Attributes) Index {
+	ix := Index{Name: scim.FoldFull.Apply(nameOf(t, a))}
+	ix.ExternalID, _ = a["externalId"].(string)
+	ix.Display, _ = a["displayName"].(string)
+	if t != scim.User {
+		return ix
+	}
+	ix.EffectiveName = ix.Name
+	if enterprise, ok := a[scim.EnterpriseUserSchema].(map[string]any); ok {
+		if manager, ok := enterprise["manager"].(map[string]any); ok {
+			ix.Manager, _ = manager["value"].(string)
+		}
+	}
+	ix.Emails = emailsOf(a)
+	return ix
+}
+
+func emailsOf(a scim.Attributes) []Email {
+	list, _ := a["emails"].([]any)
+	out := make([]Email, 0, len(list))
+	folded := func(e map[string]any, name string, f scim.Folding) string {
+		s, _ := e[name].(string)
+		return f.Apply(s)
+	}
+	for _, v := range list {
+		e, ok := v.(map[string]any)
+		if !ok {
+			continue
+		}
+		primary, _ := e["primary"].(bool)
+		out = append(out, Email{
+			Value:   folded(e, "value", scim.FoldFull),
+			Type:    folded(e, "type", scim.FoldASCII),
+			Display: folded(e, "display", scim.FoldASCII),
+			Primary: primary,
+		})
+	}
+	return out
+}
+
+// diff lists the attributes in which two documents differ, extension attributes one by one, in the
+// order of their paths.
+func diff(before, after scim.Attributes) []AttributeChange {
+	var out []AttributeChange
+	for _, name := range unionKeys(before, after) {
+		old, new := before[name], after[name]
+		if isURN(name) {
+			oldExt, _ := old.(map[string]any)
+			newExt, _ := new.(map[string]any)
+			for _, sub := range unionKeys(oldExt, newExt) {
+				out = appendChange(out, name+":"+sub, oldExt[sub], newExt[sub])
+			}
+			continue
+		}
+		out = appendChange(out, name, old, new)
+	}
+	return out
+}
+
+func appendChange(out []AttributeChange, path string, old, new any) []AttributeChange {
+	if scim.Equal(old, new) {
+		return out
+	}
+	return append(out, AttributeChange{Path: path, Old: old, New: new})
+}
+
+func unionKeys[M ~map[string]any](a, b M) []string {
+	keys := make([]string, 0, len(a)+len(b))
+	for k := range a {
+		keys = append(keys, k)
+	}
+	for k := range b {
+		if _, both := a[k]; !both {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// isURN reports whether a top-level key is the URN of an extension: no attribute name has a colon
+// (RFC 7643 §2.1).
+func isURN(key string) bool { return strings.Contains(key, ":") }
+
+// rowDiff lists what changes beside the asserted document: state, visibility and the effective
+// userName where it is not the asserted one.
+func rowDiff(before, after *Resource) []AttributeChange {
+	var old Resource
+	if before != nil {
+		old = *before
+	}
+	var out []AttributeChange
+	if old.State != after.State {
+		out = append(out, AttributeChange{Path: PathState, Old: stateValue(old.State), New: stateValue(after.State)})
+	}
+	if old.Visible != after.Visible || before == nil {
+		var was any
+		if before != nil {
+			was = old.Visible
+		}
+		out = append(out, AttributeChange{Path: PathVisible, Old: was, New: after.Visible})
+	}
+	return appendChange(out, PathEffectiveUserName, ownEffectiveName(&old), ownEffectiveName(after))
+}
+
+func stateValue(s State) any {
+	if s == "" {
+		return nil
+	}
+	return string(s)
+}
+
+// ownEffectiveName is the effective userName, folded, of a resource whose effective document is not the
+// asserted one.
+func ownEffectiveName(r *Resource) any {
+	if r.Effective == nil {
+		return nil
+	}
+	return r.Index.EffectiveName
+}

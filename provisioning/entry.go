@@ -1,0 +1,70 @@
+package provisioning
+
+import (
+	"errors"
+)
+
+// journalAction is the word of Entra's provisioning log for a change (semantics §6).
+func journalAction(a Action, asked JournalAction) JournalAction {
+	switch a {
+	case ChangeCreate:
+		return ActionCreate
+	case ChangeUpdate, ChangeRestore:
+		return ActionUpdate
+	case ChangeSuspend:
+		return ActionDisable
+	case ChangeDelete:
+		return ActionDelete
+	default:
+		return asked
+	}
+}
+
+// originEntry fills what every entry owes to its origin.
+func originEntry(o Origin) Entry {
+	return Entry{Connection: o.Connection.ID, ConnectionName: o.Connection.Name, Actor: o.Actor, Correlation: o.Correlation}
+}
+
+// changeEntry is the entry of a change; its id, time and request are for the caller to add.
+func changeEntry(o Origin, in Intent, c Change) Entry {
+	e := originEntry(o)
+	e.Action = journalAction(c.Action, in.Action)
+	e.Outcome = Success
+	e.ResourceID, e.ResourceType = c.After.ID, c.After.Type
+	e.ResourceName = c.Name
+	e.MatchedBy, e.Reason = c.MatchedBy, c.Reason
+	if c.Action == ChangeSkip {
+		e.Outcome = Skipped
+	} else {
+		e.Version, e.Diff, e.Members = c.After.Version, c.Diff, c.Members
+	}
+	if c.Warning.Code != "" {
+		e.Outcome, e.Reason = Warning, c.Warning
+	}
+	return e
+}
+
+// failureEntry is the entry of a write that was not done. To delete what is not there is no
+// failure: it is so already.
+func failureEntry(o Origin, in Intent, err error) Entry {
+	e := originEntry(o)
+	e.Action, e.Outcome = in.Action, Failure
+	e.ResourceID, e.ResourceType, e.ResourceName = in.ID, in.Type, in.Name
+	e.Reason = Reason{Code: ReasonRefused}
+	kind := KindOf(err)
+	if kind == NotFound {
+		e.Reason.Code = ReasonNotFound
+		if in.Action == ActionDelete {
+			e.Outcome = Skipped
+		}
+	}
+	e.Error = &EntryError{Code: kind.String(), Detail: "internal error", RecommendedAction: recommendations[kind]}
+	var own *Error
+	if errors.As(err, &own) {
+		e.Error.Detail = own.Detail
+		if own.Type != "" {
+			e.Error.Code = own.Type
+		}
+	}
+	return e
+}

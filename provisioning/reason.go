@@ -1,0 +1,31 @@
+package provisioning
+
+// Codes of the reasons in the journal. A departure's code is the state it left the account in
+// ("suspended", "removed"), with its cause as an argument.
+const (
+	ReasonCreated      = "created"
+	ReasonAsserted     = "asserted"         // the client asserts it, and nothing stands against it
+	ReasonUnchanged    = "unchanged"        // it is so already
+	ReasonRestored     = "restored"         // an equal stable key brought an earlier account back
+	ReasonNameRecycled = "userNameRecycled" // another account took over the userName; args: by
+	ReasonMemberGone   = "memberGone"       // members that no longer exist were left out; args: members
+	ReasonNotFound     = "notFound"
+	ReasonRefused      = "refused" // see the entry's error
+)
+
+// Causes of a departure that a SCIM connection can have.
+const (
+	CauseDeactivated = "deactivated" // active became false
+	CauseDeleted     = "deleted"     // DELETE
+)
+
+// recommendations say what a person should do about a refused request, by the error's kind.
+var recommendations = map[Kind]string{
+	Internal:     "Search the server's log for the correlation id, and report it.",
+	Invalid:      "Correct the value or the attribute mapping that the detail names; the client repeats the request by itself.",
+	NotFound:     "The client holds an id that no longer exists. Restart provisioning in the client so that it matches again.",
+	Conflict:     "Find the other resource by the named attribute, then rename one of the two or let the client match the existing one.",
+	Precondition: "The resource changed since the client read it. The client should read it again and repeat the request.",
+	Forbidden:    "Use a credential that may do this.",
+	Unavailable:  "Nothing: the client repeats the request by itself.",
+}

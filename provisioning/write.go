@@ -1,0 +1,200 @@
+package provisioning
+
+import (
+	"context"
+	"errors"
+	"regexp"
+
+	"meibo/scim"
+)
+
+// Condition is what a client demands of the version it changes (RFC 7232); nil demands nothing.
+// It is not called for a resource that does not exist.
+type Condition func(version int64) bool
+
+// Body is a whole resource as a client asserts it.
+type Body struct {
+	Attributes scim.Attributes
+	Members    []scim.Member // of a group
+	HasMembers bool          // the body named members, if only to empty them
+}
+
+func (b Body) members() scim.MemberChange {
+	if !b.HasMembers {
+		return scim.MemberChange{}
+	}
+	return scim.MemberChange{Replace: true, Add: b.Members}
+}
+
+// Create makes a resource, or restores the invisible account with an equal stable key. Conflict
+// names the unique attribute that is taken.
+func (s *Service) Create(ctx context.Context, o Origin, t scim.ResourceType, b Body) (Result, error) {
+	name, id := nameOf(t, b.Attributes), s.newID()
+	members := scim.MemberChange{Add: b.Members} // nothing to replace in a new group
+	return s.Apply(ctx, o, Intent{Action: ActionCreate, Type: t, Name: name, Want: func(r Reader) (Facts, Desired, error) {
+		f, err := s.candidates(r, o, t, b.Attributes)
+		if err != nil {
+			return Facts{}, Desired{}, err
+		}
+		if f.Members, err = memberFacts(r, o, "", members); err != nil {
+			return Facts{}, Desired{}, err
+		}
+		return f, Desired{ID: id, Asserted: b.Attributes, Members: members}, nil
+	}})
+}
+
+// Replace is PUT. As with PATCH, active and members that the body does not name stay as they are.
+// NotFound, Precondition, or what Create can answer.
+func (s *Service) Replace(ctx context.Context, o Origin, t scim.ResourceType, id string, b Body, c Condition, refs References) (Result, error) {
+	in := Intent{Action: ActionUpdate, Type: t, ID: id, Name: nameOf(t, b.Attributes)}
+	members := b.members()
+	in.Want = func(r Reader) (Facts, Desired, error) {
+		f, err := s.stored(r, o, c, ResourceQuery{Scope: o.scope(t), ID: id, References: refs,
+			MemberFacts: namedMembers(members), AllMembers: members.Replace})
+		if err != nil {
+			return Facts{}, Desired{}, err
+		}
+		desired := b.Attributes
+		if _, named := desired["active"]; !named && f.Asserted["active"] != nil {
+			desired = withAttribute(desired, "active", f.Asserted["active"])
+		}
+		return s.renamed(r, o, f, Desired{Asserted: desired, Members: members})
+	}
+	return s.Apply(ctx, o, in)
+}
+
+// Patch applies the operations of a PATCH in order, all or none. NotFound, Precondition, Invalid,
+// or Conflict.
+func (s *Service) Patch(ctx context.Context, o Origin, t scim.ResourceType, id string, ops []scim.Operation, po scim.PatchOptions, c Condition, refs References) (Result, error) {
+	def := scim.Standard(t)
+	named := membersOf(def, ops, po)
+	in := Intent{Action: ActionUpdate, Type: t, ID: id}
+	in.Want = func(r Reader) (Facts, Desired, error) {
+		q := ResourceQuery{Scope: o.scope(t), ID: id, References: refs, MemberFacts: namedMembers(named), AllMembers: named.Replace}
+		f, err := s.stored(r, o, c, q)
+		if err != nil {
+			return Facts{}, Desired{}, err
+		}
+		patched, err := def.Patch(f.Asserted, ops, po)
+		if errors.Is(err, scim.ErrMembersNeeded) {
+			f, patched, err = s.patchList(r, o, c, q, ops, po)
+		}
+		if err != nil {
+			return Facts{}, Desired{}, err
+		}
+		return s.renamed(r, o, f, Desired{Asserted: patched.Attributes, Members: patched.Members})
+	}
+	return s.Apply(ctx, o, in)
+}
+
+// patchList is the rare PATCH whose operations depend on the group's member list.
+func (s *Service) patchList(r Reader, o Origin, c Condition, q ResourceQuery, ops []scim.Operation, po scim.PatchOptions) (Facts, scim.Patched, error) {
+	q.AllMembers = true
+	f, err := s.stored(r, o, c, q)
+	if err != nil {
+		return Facts{}, scim.Patched{}, err
+	}
+	po.Members, po.MembersKnown = f.Open, true
+	patched, err := scim.Standard(q.Scope.Type).Patch(f.Asserted, ops, po)
+	if err != nil {
+		return Facts{}, scim.Patched{}, err
+	}
+	f.Members, err = memberFacts(r, o, q.ID, patched.Members)
+	return f, patched, err
+}
+
+// Delete is DELETE: afterwards the client finds nothing. NotFound or Precondition.
+func (s *Service) Delete(ctx context.Context, o Origin, t scim.ResourceType, id string, c Condition) error {
+	_, err := s.Apply(ctx, o, Intent{Action: ActionDelete, Type: t, ID: id, Want: func(r Reader) (Facts, Desired, error) {
+		f, err := s.stored(r, o, c, ResourceQuery{Scope: o.scope(t), ID: id})
+		return f, Desired{Presence: Absent}, err
+	}})
+	return err
+}
+
+// stored are the facts of a resource addressed by id.
+func (s *Service) stored(r Reader, o Origin, c Condition, q ResourceQuery) (Facts, error) {
+	current, err := r.Resource(q)
+	if err != nil {
+		return Facts{}, err
+	}
+	if c != nil && !c(current.Version) {
+		return Facts{}, &Error{Kind: Precondition,
+			Detail: "the resource has another version than the request demands; read it again and repeat the request"}
+	}
+	asserted, err := decoded(current.Type, current.Asserted)
+	return Facts{Current: &current, Asserted: asserted, Members: current.MemberFacts, Open: current.OpenMembers}, err
+}
+
+// renamed adds the facts that a change of name needs.
+func (s *Service) renamed(r Reader, o Origin, f Facts, d Desired) (Facts, Desired, error) {
+	t := f.Current.Type
+	name := scim.FoldFull.Apply(nameOf(t, d.Asserted))
+	if name == f.Current.Index.Name {
+		return f, d, nil
+	}
+	var err error
+	f.Candidates, err = r.Candidates(s.candidateQuery(o, t, name, ""))
+	return f, d, err
+}
+
+// candidates are the facts of a create.
+func (s *Service) candidates(r Reader, o Origin, t scim.ResourceType, a scim.Attributes) (Facts, error) {
+	external := ""
+	if t == scim.User {
+		external = stableKey(a)
+	}
+	c, err := r.Candidates(s.candidateQuery(o, t, scim.FoldFull.Apply(nameOf(t, a)), external))
+	return Facts{Candidates: c}, err
+}
+
+func (s *Service) candidateQuery(o Origin, t scim.ResourceType, name, external string) CandidateQuery {
+	if t == scim.Group && !o.Connection.Settings.UniqueGroupNames {
+		name = ""
+	}
+	return CandidateQuery{Scope: o.scope(t), Name: name, ExternalID: external}
+}
+
+var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// stableKey is the attribute that survives a rename: an externalId in the form of a GUID, as Entra
+// sends with objectId mapped to it; "" where there is none. A mail nickname is no key.
+func stableKey(a scim.Attributes) string {
+	external, _ := a["externalId"].(string)
+	if !guid.MatchString(external) {
+		return ""
+	}
+	return external
+}
+
+// memberFacts reads what is known of the ids that a change names; group is "" for a new one.
+func memberFacts(r Reader, o Origin, group string, c scim.MemberChange) ([]MemberFact, error) {
+	ids := namedMembers(c)
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return r.MemberFacts(o.Connection.ID, group, ids)
+}
+
+// membersOf is what a patch does to members, so that their facts are read with the group itself.
+// Member operations do not depend on the stored attributes; those that depend on the stored list
+// are found out by Patch. A faulty patch names nothing: Patch will say what is wrong with it.
+func membersOf(def *scim.Definition, ops []scim.Operation, po scim.PatchOptions) scim.MemberChange {
+	if def.Type != scim.Group {
+		return scim.MemberChange{}
+	}
+	patched, err := def.Patch(scim.Attributes{"displayName": "-"}, ops, po)
+	if err != nil {
+		return scim.MemberChange{}
+	}
+	return patched.Members
+}
+
+func withAttribute(a scim.Attributes, name string, v any) scim.Attributes {
+	out := make(scim.Attributes, len(a)+1)
+	for k, old := range a {
+		out[k] = old
+	}
+	out[name] = v
+	return out
+}

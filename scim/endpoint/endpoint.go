@@ -1,0 +1,205 @@
+// Package endpoint is SCIM 2.0 over HTTP (RFC 7644), one base address per tenant:
+//
+//	/t/{tenant}/scim/v2/{Users,Groups}[/{id}], /ServiceProviderConfig, /ResourceTypes, /Schemas
+//
+// A request passes these stations: correlation id → route → credential (Caller) → rate limit →
+// body → Dialect (quirks of identity providers become what the RFC says) → provisioning.Service →
+// answer. Authentication hangs on the matched route; what matches none is a 404.
+//
+// Whatever goes wrong below a SCIM address is answered as a SCIM error (RFC 7644 §3.12).
+package endpoint
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+	"go.uber.org/zap"
+
+	"meibo/internal/auth"
+	"meibo/provisioning"
+	"meibo/scim"
+)
+
+// Options are what an endpoint needs.
+type Options struct {
+	Service *provisioning.Service
+	// Authenticate finds the caller of a bearer token in a tenant. Any error but Unavailable is
+	// answered 401.
+	Authenticate func(ctx context.Context, tenant, token string) (auth.Caller, error)
+	PublicURL    string  // scheme, host and path prefix of all locations, without a trailing slash
+	RateLimit    float64 // requests a second and connection; 0 for none
+	Log          *zap.Logger
+	Observe      func(Observation) // called once a request; nil for none
+	Now          func() time.Time  // nil: the system clock
+}
+
+// Observation is what metrics need of one request.
+type Observation struct {
+	Route     string // template of the matched route, "none" without one
+	Method    string
+	Status    int
+	Duration  time.Duration
+	Quirks    []string
+	Throttled bool
+}
+
+// CorrelationHeader names the answer header that holds a request's correlation id, as in the
+// journal and the log.
+const CorrelationHeader = "X-Correlation-Id"
+
+type endpoint struct {
+	Options
+	limits  *limiter
+	schemas discovery
+}
+
+// New returns the handler of all SCIM addresses.
+func New(o Options) http.Handler {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Observe == nil {
+		o.Observe = func(Observation) {}
+	}
+	e := &endpoint{Options: o, limits: newLimiter(o.RateLimit, o.Now), schemas: newDiscovery()}
+	router := echo.New()
+	router.HTTPErrorHandler = func(err error, c echo.Context) { callOf(c).fail(err) }
+	router.Use(e.frame)
+	e.routes(router.Group("/t/:tenant/scim/v2"))
+	return router
+}
+
+// routes is the one list of addresses. Reading routes answer HEAD as well.
+func (e *endpoint) routes(g *echo.Group) {
+	read := func(path string, h func(*call) error) {
+		g.Match([]string{http.MethodGet, http.MethodHead}, path, e.authenticated(h))
+	}
+	for name, t := range map[string]scim.ResourceType{"/Users": scim.User, "/Groups": scim.Group} {
+		of := func(h func(*call, *scim.Definition) error) echo.HandlerFunc {
+			return e.authenticated(func(c *call) error { return h(c, scim.Standard(t)) })
+		}
+		for _, path := range []string{name, name + "/"} {
+			g.Match([]string{http.MethodGet, http.MethodHead}, path, of((*call).list))
+			g.POST(path, of((*call).create))
+		}
+		g.Match([]string{http.MethodGet, http.MethodHead}, name+"/:id", of((*call).get))
+		g.PUT(name+"/:id", of((*call).replace))
+		g.PATCH(name+"/:id", of((*call).patch))
+		g.DELETE(name+"/:id", of((*call).delete))
+	}
+	read("/ServiceProviderConfig", (*call).serviceProviderConfig)
+	read("/serviceConfiguration", (*call).serviceProviderConfig) // the name in Microsoft's test collection
+	read("/ResourceTypes", (*call).resourceTypes)
+	read("/ResourceTypes/:id", (*call).resourceTypes)
+	read("/Schemas", (*call).schemaList)
+	read("/Schemas/:id", (*call).schemaList)
+}
+
+// call is one request on its way through the endpoint.
+type call struct {
+	*endpoint
+	echo        echo.Context
+	caller      auth.Caller
+	correlation string
+	started     time.Time
+	repair      repair
+	success     int // the status answered if all goes well
+	throttled   bool
+}
+
+const callKey = "call"
+
+func callOf(c echo.Context) *call { return c.Get(callKey).(*call) }
+
+// frame surrounds every request, matched or not: correlation id, panics, observation.
+func (e *endpoint) frame(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(ec echo.Context) (err error) {
+		c := &call{endpoint: e, echo: ec, correlation: uuid.Must(uuid.NewV7()).String(), started: e.Now()}
+		ec.Set(callKey, c)
+		ec.Response().Header().Set(CorrelationHeader, c.correlation)
+		defer func() {
+			if p := recover(); p != nil {
+				c.recovered(p)
+			}
+			c.observe()
+		}()
+		if err := next(ec); err != nil {
+			c.fail(err)
+		}
+		return nil
+	}
+}
+
+// recovered answers a panic, unless it is the way to break off an answer that had begun.
+func (c *call) recovered(p any) {
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	c.Log.Error("panic", zap.String("correlationId", c.correlation), zap.Any("panic", p), zap.Stack("stack"))
+	c.fail(&provisioning.Error{Kind: provisioning.Internal})
+}
+
+func (c *call) observe() {
+	route := c.echo.Path()
+	if route == "" {
+		route = "none"
+	}
+	status, took := c.echo.Response().Status, c.Now().Sub(c.started)
+	c.Observe(Observation{Route: route, Method: c.echo.Request().Method, Status: status, Duration: took,
+		Quirks: c.repair.used, Throttled: c.throttled})
+	c.Log.Info("request", zap.String("correlationId", c.correlation), zap.String("method", c.echo.Request().Method),
+		zap.String("route", route), zap.String("tenant", c.caller.Tenant), zap.String("connection", c.caller.Connection.Name),
+		zap.Int("status", status), zap.Duration("duration", took), zap.Strings("quirks", c.repair.used))
+}
+
+// authenticated lets only a caller of the route's tenant through, within its rate.
+func (e *endpoint) authenticated(h func(*call) error) echo.HandlerFunc {
+	return func(ec echo.Context) error {
+		c := callOf(ec)
+		token, ok := bearer(ec.Request().Header)
+		if !ok {
+			return errNoToken
+		}
+		caller, err := e.Authenticate(ec.Request().Context(), ec.Param("tenant"), token)
+		if provisioning.KindOf(err) == provisioning.Unavailable {
+			return err
+		}
+		if err != nil {
+			return errBadToken
+		}
+		c.caller = caller
+		if wait, ok := e.limits.take(caller.Connection.ID); !ok {
+			c.throttled = true
+			return &throttled{wait}
+		}
+		return h(c)
+	}
+}
+
+func (c *call) context() context.Context { return c.echo.Request().Context() }
+
+// base is the tenant's SCIM base URL. It never comes from a Host header.
+func (c *call) base() string { return c.PublicURL + "/t/" + c.caller.Tenant + "/scim/v2" }
+
+func (c *call) location(t scim.ResourceType, id string) string {
+	return c.base() + "/" + string(t) + "s/" + id
+}
+
+// origin says for the journal who asks for what.
+func (c *call) origin() provisioning.Origin {
+	r := c.echo.Request()
+	return provisioning.Origin{
+		Tenant: c.caller.Tenant, Connection: c.caller.Connection, Actor: "token …" + c.caller.Hint,
+		Correlation: c.correlation, Started: c.started,
+		Request: provisioning.RequestInfo{Method: r.Method, Path: r.URL.Path, Dialect: c.repair.dialect(), Quirks: c.repair.used},
+		Status: func(err error) int {
+			if err == nil {
+				return c.success
+			}
+			return statusOf(err)
+		},
+	}
+}

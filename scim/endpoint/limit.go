@@ -1,0 +1,52 @@
+package endpoint
+
+import (
+	"math"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// limiter bounds the requests a second of each connection, shared by its tokens.
+type limiter struct {
+	limit rate.Limit
+	now   func() time.Time
+
+	mu      sync.Mutex
+	buckets map[int64]*rate.Limiter // as many as there are connections with a valid token
+}
+
+func newLimiter(perSecond float64, now func() time.Time) *limiter {
+	return &limiter{limit: rate.Limit(perSecond), now: now, buckets: map[int64]*rate.Limiter{}}
+}
+
+// take takes one request out of the connection's bucket, or says how long to wait for the next.
+func (l *limiter) take(connection int64) (wait time.Duration, ok bool) {
+	if l.limit == 0 {
+		return 0, true
+	}
+	l.mu.Lock()
+	b := l.buckets[connection]
+	if b == nil {
+		b = rate.NewLimiter(l.limit, int(math.Ceil(float64(l.limit))))
+		l.buckets[connection] = b
+	}
+	l.mu.Unlock()
+	now := l.now()
+	r := b.ReserveN(now, 1)
+	if wait = r.DelayFrom(now); wait == 0 {
+		return 0, true
+	}
+	r.CancelAt(now)
+	return wait, false
+}
+
+// bearer is the token of the Authorization header (RFC 6750 §2.1).
+func bearer(h http.Header) (token string, ok bool) {
+	scheme, token, found := strings.Cut(h.Get("Authorization"), " ")
+	token = strings.TrimSpace(token)
+	return token, found && strings.EqualFold(scheme, "Bearer") && token != ""
+}

@@ -1,0 +1,365 @@
+package endpoint
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"iter"
+	"net/http"
+	"strconv"
+	"time"
+
+	"meibo/provisioning"
+	"meibo/scim"
+)
+
+// view is how much of a resource an answer shows (RFC 7644 §3.9).
+type view struct {
+	def  *scim.Definition
+	proj scim.Projection
+	// whole: the stored document is shown as it is, only derived attributes may be left out.
+	whole                    bool
+	members, groups, manager bool
+}
+
+// view reads attributes and excludedAttributes.
+func (c *call) view(def *scim.Definition) (view, error) {
+	params, err := c.parameters()
+	if err != nil {
+		return view{}, err
+	}
+	proj, err := scim.ParseProjection(def, params["attributes"], params["excludedattributes"])
+	if err != nil {
+		return view{}, err
+	}
+	v := view{def: def, proj: proj, whole: proj.All()}
+	if def.Type == scim.Group {
+		v.members = proj.Includes("members")
+		v.whole = v.whole || params["attributes"] == "" && params["excludedattributes"] == "members"
+	} else {
+		v.groups = proj.Includes("groups")
+		v.manager = proj.Includes(scim.EnterpriseUserSchema)
+	}
+	return v, nil
+}
+
+func (v view) references() provisioning.References {
+	return provisioning.References{Groups: v.groups, Manager: v.manager}
+}
+
+// answerStored answers with a resource as it is stored now.
+func (c *call) answerStored(v view, id string) error {
+	q := provisioning.ResourceQuery{Scope: c.scope(v.def.Type), ID: id, References: v.references()}
+	return c.Service.Get(c.context(), c.caller.Tenant, q, v.members, func(r provisioning.Resource, rows provisioning.MemberRows) error {
+		if c.notModified(r) {
+			return c.status(http.StatusNotModified, r.Version)
+		}
+		if !v.members {
+			return c.answer(v, r)
+		}
+		return c.stream(func(w *bufio.Writer) error {
+			next, stop := iter.Pull2(pull(rows))
+			defer stop()
+			members := &memberReader{next: next}
+			members.advance()
+			return c.writeResource(w, v, r, members)
+		}, r.Version)
+	})
+}
+
+// notModified reports whether the client of a GET has this version already.
+func (c *call) notModified(r provisioning.Resource) bool {
+	req := c.echo.Request()
+	tags := req.Header.Get("If-None-Match")
+	return tags != "" && (req.Method == http.MethodGet || req.Method == http.MethodHead) && matches(tags, r.Version)
+}
+
+func (c *call) status(code int, version int64) error {
+	c.echo.Response().Header().Set("ETag", etag(version))
+	c.echo.Response().WriteHeader(code)
+	return nil
+}
+
+func (c *call) noContent() error {
+	c.echo.Response().WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// answer answers with a resource that lists no members.
+func (c *call) answer(v view, r provisioning.Resource) error {
+	var buf bytes.Buffer
+	w := bufio.NewWriter(&buf)
+	if err := c.writeResource(w, v, r, nil); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	c.echo.Response().Header().Set("ETag", etag(r.Version))
+	return c.send(c.success, buf.Bytes())
+}
+
+func (c *call) send(status int, body []byte) error {
+	h := c.echo.Response().Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	c.echo.Response().WriteHeader(status)
+	_, err := c.echo.Response().Write(body)
+	return err
+}
+
+// stream answers piece by piece: a large group is never held in memory.
+func (c *call) stream(write func(*bufio.Writer) error, version int64) error {
+	h := c.echo.Response().Header()
+	h.Set("Content-Type", contentType)
+	if version > 0 {
+		h.Set("ETag", etag(version))
+	}
+	w := bufio.NewWriterSize(&lateWriter{c}, 32<<10)
+	if err := write(w); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// lateWriter sends the status with the first full buffer, so that what fails before is still
+// answered as an error.
+type lateWriter struct{ c *call }
+
+func (w *lateWriter) Write(p []byte) (int, error) {
+	if r := w.c.echo.Response(); !r.Committed {
+		r.WriteHeader(w.c.success)
+	}
+	return w.c.echo.Response().Write(p)
+}
+
+// writePage writes a ListResponse (RFC 7644 §3.4.2).
+func (c *call) writePage(v view, start int, p provisioning.Page, rows provisioning.MemberRows) error {
+	c.success = http.StatusOK
+	return c.stream(func(w *bufio.Writer) error {
+		b := w.AvailableBuffer()
+		b = append(b, `{"schemas":["`+scim.ListResponseSchema+`"],"totalResults":`...)
+		b = strconv.AppendInt(b, int64(p.Total), 10)
+		b = append(b, `,"startIndex":`...)
+		b = strconv.AppendInt(b, int64(start), 10)
+		b = append(b, `,"itemsPerPage":`...)
+		b = strconv.AppendInt(b, int64(len(p.Resources)), 10)
+		b = append(b, `,"Resources":[`...)
+		_, _ = w.Write(b) // bufio keeps the error for Flush
+		var members *memberReader
+		if rows != nil {
+			next, stop := iter.Pull2(pull(rows))
+			defer stop()
+			members = &memberReader{next: next}
+			members.advance()
+		}
+		for i, r := range p.Resources {
+			if i > 0 {
+				_ = w.WriteByte(',')
+			}
+			if err := c.writeResource(w, v, r, members); err != nil {
+				return err
+			}
+		}
+		_, err := w.WriteString(`]}`)
+		return err
+	}, 0)
+}
+
+// writeResource writes one resource; members gives the rows of groups, page by page, or is nil.
+func (c *call) writeResource(w *bufio.Writer, v view, r provisioning.Resource, members *memberReader) error {
+	doc := r.Asserted
+	if r.Manager.Display != "" {
+		doc = c.withManager(doc, r.Manager)
+	}
+	if !v.whole {
+		projected, err := c.project(v, r, doc)
+		if err != nil {
+			return err
+		}
+		doc = projected
+	}
+	_, _ = w.Write(doc[:len(doc)-1])
+	if v.whole {
+		b := c.appendDerived(w.AvailableBuffer(), v, r)
+		_, _ = w.Write(b)
+	}
+	if members != nil {
+		if err := c.writeMembers(w, v, r.ID, members); err != nil {
+			return err
+		}
+	}
+	return w.WriteByte('}')
+}
+
+// appendDerived appends what a resource shows beside its document: id, groups, meta.
+func (c *call) appendDerived(b []byte, v view, r provisioning.Resource) []byte {
+	b = append(b, `,"id":"`...)
+	b = append(b, r.ID...)
+	b = append(b, '"')
+	if v.groups && len(r.Groups) > 0 {
+		b = append(b, `,"groups":`...)
+		b = appendJSON(b, c.groupsOf(r))
+	}
+	b = append(b, `,"meta":{"resourceType":"`...)
+	b = append(b, r.Type...)
+	b = append(b, `","created":"`...)
+	b = appendTime(b, r.Created)
+	b = append(b, `","lastModified":"`...)
+	b = appendTime(b, r.Modified)
+	b = append(b, `","location":`...)
+	b = appendJSON(b, c.location(r.Type, r.ID))
+	b = append(b, `,"version":`...)
+	b = appendJSON(b, etag(r.Version))
+	return append(b, '}')
+}
+
+const timeFormat = "2006-01-02T15:04:05.000000Z"
+
+func appendTime(b []byte, t time.Time) []byte { return t.UTC().AppendFormat(b, timeFormat) }
+
+// appendJSON appends values of our own making; they always encode.
+func appendJSON(b []byte, v any) []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return append(b, "null"...)
+	}
+	return append(b, data...)
+}
+
+// groupReference is an element of a user's groups (RFC 7643 §4.1.2).
+type groupReference struct {
+	Value   string `json:"value"`
+	Ref     string `json:"$ref"`
+	Display string `json:"display,omitempty"`
+	Type    string `json:"type"`
+}
+
+func (c *call) groupsOf(r provisioning.Resource) []groupReference {
+	out := make([]groupReference, len(r.Groups))
+	for i, g := range r.Groups {
+		out[i] = groupReference{Value: g.ID, Ref: c.location(scim.Group, g.ID), Display: g.Display, Type: "direct"}
+	}
+	return out
+}
+
+// withManager adds what is derived of a manager to the document: where it is and what it is
+// called (RFC 7643 §4.3). A client that sent a $ref reads its own.
+func (c *call) withManager(doc []byte, m provisioning.Reference) []byte {
+	extension := bytes.LastIndex(doc, []byte(`"`+scim.EnterpriseUserSchema+`":{`))
+	if extension < 0 {
+		return doc
+	}
+	value := append([]byte(`"manager":{"value":`), appendJSON(nil, m.ID)...)
+	at := bytes.Index(doc[extension:], append(value, '}'))
+	if at < 0 {
+		return doc
+	}
+	end := extension + at + len(value)
+	out := make([]byte, 0, len(doc)+len(m.Display)+200)
+	out = append(out, doc[:end]...)
+	out = append(out, `,"$ref":`...)
+	out = appendJSON(out, c.location(scim.User, m.ID))
+	out = append(out, `,"displayName":`...)
+	out = appendJSON(out, m.Display)
+	return append(out, doc[end:]...)
+}
+
+// project gives the document of a resource with only the attributes that were asked for, the
+// derived ones among them.
+func (c *call) project(v view, r provisioning.Resource, doc []byte) ([]byte, error) {
+	attrs, err := v.def.Decode(doc)
+	if err != nil {
+		return nil, err
+	}
+	attrs["id"] = r.ID
+	attrs["meta"] = map[string]any{
+		"resourceType": string(r.Type), "location": c.location(r.Type, r.ID), "version": etag(r.Version),
+		"created": r.Created.UTC().Format(timeFormat), "lastModified": r.Modified.UTC().Format(timeFormat),
+	}
+	if v.groups && len(r.Groups) > 0 {
+		groups := make([]any, len(r.Groups))
+		for i, g := range c.groupsOf(r) {
+			groups[i] = map[string]any{"value": g.Value, "$ref": g.Ref, "display": g.Display, "type": g.Type}
+		}
+		attrs["groups"] = groups
+	}
+	return v.def.Encode(v.proj.Apply(attrs)), nil
+}
+
+var errStopped = errors.New("no more rows are wanted")
+
+// memberReader reads the rows of several groups in the order in which their groups are written.
+type memberReader struct {
+	next func() (provisioning.GroupMember, error, bool)
+	row  provisioning.GroupMember
+	err  error
+	ok   bool
+}
+
+func (m *memberReader) advance() { m.row, m.err, m.ok = m.next() }
+
+// pull turns the store's callback into a sequence.
+func pull(rows provisioning.MemberRows) iter.Seq2[provisioning.GroupMember, error] {
+	return func(yield func(provisioning.GroupMember, error) bool) {
+		err := rows(func(m provisioning.GroupMember) error {
+			if !yield(m, nil) {
+				return errStopped
+			}
+			return nil
+		})
+		if err != nil && err != errStopped {
+			yield(provisioning.GroupMember{}, err)
+		}
+	}
+}
+
+// memberReference is an element of a group's members (RFC 7643 §4.2).
+type memberReference struct {
+	Value   string `json:"value"`
+	Ref     string `json:"$ref,omitempty"`
+	Display string `json:"display,omitempty"`
+	Type    string `json:"type,omitempty"`
+}
+
+// writeMembers writes the members of one group; a group without any has no such attribute.
+func (c *call) writeMembers(w *bufio.Writer, v view, group string, m *memberReader) error {
+	opened := false
+	for ; m.ok && m.err == nil && m.row.Group == group; m.advance() {
+		if opened {
+			_ = w.WriteByte(',')
+		} else {
+			_, _ = w.WriteString(`,"members":[`)
+			opened = true
+		}
+		if _, err := w.Write(c.appendMember(w.AvailableBuffer(), v, m.row)); err != nil {
+			return err
+		}
+	}
+	if opened {
+		_ = w.WriteByte(']')
+	}
+	return m.err
+}
+
+func (c *call) appendMember(b []byte, v view, row provisioning.GroupMember) []byte {
+	ref := memberReference{Value: row.Value, Display: row.Display, Type: string(row.Type)}
+	if row.Type != "" {
+		ref.Ref = c.location(row.Type, row.Value)
+	}
+	if v.whole {
+		return appendJSON(b, ref)
+	}
+	element := map[string]any{"value": ref.Value}
+	for name, s := range map[string]string{"$ref": ref.Ref, "display": ref.Display, "type": ref.Type} {
+		if s != "" {
+			element[name] = s
+		}
+	}
+	shown, _ := v.proj.Apply(scim.Attributes{"members": []any{element}})["members"].([]any)
+	if len(shown) == 0 {
+		return append(b, "{}"...)
+	}
+	return appendJSON(b, shown[0])
+}

@@ -1,0 +1,146 @@
+package endpoint
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"meibo/provisioning"
+	"meibo/scim"
+)
+
+const contentType = "application/scim+json"
+
+// Limits of a request (design §10).
+const (
+	maxUserBody  = 1 << 20
+	maxGroupBody = 16 << 20 // a group may list its members
+	bodyTimeout  = 60 * time.Second
+)
+
+// Pages (semantics §1).
+const (
+	defaultCount = 100
+	maxCount     = 1000
+)
+
+// object reads the body as one JSON object.
+func (c *call) object(t scim.ResourceType) (map[string]any, error) {
+	data, err := c.body(t)
+	if err != nil {
+		return nil, err
+	}
+	v, err := scim.ParseJSON(data)
+	if err != nil {
+		return nil, err
+	}
+	raw, ok := v.(map[string]any)
+	if !ok {
+		return nil, &scim.Error{Type: scim.InvalidSyntax, Detail: "the body must be one JSON object"}
+	}
+	return raw, nil
+}
+
+func (c *call) body(t scim.ResourceType) ([]byte, error) {
+	r := c.echo.Request()
+	if err := checkMedia(r.Header); err != nil {
+		return nil, err
+	}
+	limit := int64(maxUserBody)
+	if t == scim.Group {
+		limit = maxGroupBody
+	}
+	// A server without deadlines (a test's recorder) is no fault of the request.
+	_ = http.NewResponseController(c.echo.Response()).SetReadDeadline(time.Now().Add(bodyTimeout))
+	data, err := io.ReadAll(http.MaxBytesReader(c.echo.Response(), r.Body, limit))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, echo.NewHTTPError(http.StatusRequestEntityTooLarge,
+			"the body is larger than "+strconv.FormatInt(limit, 10)+" bytes; send the members of a group in several PATCH requests")
+	case err != nil:
+		return nil, &scim.Error{Type: scim.InvalidSyntax, Detail: "the body could not be read to its end"}
+	}
+	return data, nil
+}
+
+// checkMedia takes the media types that clients send for SCIM: its own, plain JSON, or none.
+func checkMedia(h http.Header) error {
+	if enc := h.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return echo.NewHTTPError(http.StatusUnsupportedMediaType, "encoded bodies are not understood; send the body without Content-Encoding")
+	}
+	ct := h.Get("Content-Type")
+	if ct == "" {
+		return nil
+	}
+	media, _, err := mime.ParseMediaType(ct)
+	if err != nil || media != contentType && media != "application/json" {
+		return echo.NewHTTPError(http.StatusUnsupportedMediaType, "the body must be application/scim+json or application/json")
+	}
+	return nil
+}
+
+// parameters are the query parameters under lower-case names; unknown ones are ignored, since
+// administrators append flags to the address they give to Entra.
+func (c *call) parameters() (map[string]string, error) {
+	q, err := url.ParseQuery(c.echo.Request().URL.RawQuery)
+	if err != nil {
+		return nil, &scim.Error{Type: scim.InvalidSyntax, Detail: "the query is not URL-encoded; escape % as %25, & as %26, ; as %3B and + as %2B"}
+	}
+	out := make(map[string]string, len(q))
+	for name, values := range q {
+		out[strings.ToLower(name)] = values[0]
+	}
+	return out, nil
+}
+
+// paging reads startIndex and count (RFC 7644 §3.4.2.4): below the least is the least, above the
+// most the most.
+func paging(params map[string]string) (start, count int, err error) {
+	start, count = 1, defaultCount
+	for name, field := range map[string]*int{"startindex": &start, "count": &count} {
+		text, given := params[name]
+		if !given || text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return 0, 0, &scim.Error{Type: scim.InvalidValue, Path: name, Detail: name + " must be a whole number"}
+		}
+		*field = n
+	}
+	return max(1, start), min(max(0, count), maxCount), nil
+}
+
+// condition reads If-Match and If-None-Match of a write; nil where neither is there.
+func condition(h http.Header) provisioning.Condition {
+	match, none := h.Get("If-Match"), h.Get("If-None-Match")
+	if match == "" && none == "" {
+		return nil
+	}
+	return func(version int64) bool {
+		return (match == "" || matches(match, version)) && (none == "" || !matches(none, version))
+	}
+}
+
+// matches reports whether a list of entity tags, or *, covers a version. All our tags are weak, so
+// the weak comparison is the only one that makes sense (RFC 7644 §3.14 uses weak tags as well).
+func matches(tags string, version int64) bool {
+	want := strings.TrimPrefix(etag(version), "W/")
+	for tag := range strings.SplitSeq(tags, ",") {
+		tag = strings.TrimSpace(tag)
+		if tag == "*" || strings.TrimPrefix(tag, "W/") == want {
+			return true
+		}
+	}
+	return false
+}
+
+func etag(version int64) string { return `W/"` + strconv.FormatInt(version, 10) + `"` }
