@@ -1,0 +1,531 @@
+package scim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Operation is one operation of a PATCH request (RFC 7644 §3.5.2).
+type Operation struct {
+	Op    string // "add", "remove" or "replace", in lower case
+	Path  string // "" where the operation has none
+	Value any    // as ParseJSON returns it; nil where it is absent or null
+}
+
+// The operations of RFC 7644 §3.5.2.
+const (
+	opAdd     = "add"
+	opRemove  = "remove"
+	opReplace = "replace"
+)
+
+// PatchOptions are what a client may expect beyond the RFC where that depends on the stored
+// resource. The zero value is the RFC.
+type PatchOptions struct {
+	// CreateElements lets add and replace create the element that a value path does not find, with
+	// what its filter asks to be equal as sub-attributes. An element that replace writes through a
+	// value path gets those, too, where its value lacks them.
+	CreateElements bool
+	// PruneElements drops an element when an operation through a value path leaves it with nothing
+	// but type and primary.
+	PruneElements bool
+	// PrimaryWhenOnly makes an e-mail address so created primary when it is the only one.
+	PrimaryWhenOnly bool
+
+	// Members is the group's stored list, given with MembersKnown set after ErrMembersNeeded.
+	Members      []Member
+	MembersKnown bool
+}
+
+// Patched is the outcome of a PATCH: the resource's attributes after it, and the change of a
+// group's members.
+type Patched struct {
+	Attributes Attributes
+	Members    MemberChange
+}
+
+// ErrMembersNeeded is returned by Patch when an operation depends on which members the group has.
+// The caller reads the list, sets PatchOptions.Members and MembersKnown and calls again.
+var ErrMembersNeeded = errors.New("scim: an operation depends on the stored members of the group")
+
+// DecodePatch reads the body of a PATCH request, as ParseJSON returned it. Names of the message
+// compare without case, names that it does not define are ignored, and an empty list of operations
+// is allowed. The error is an *Error of type InvalidSyntax that names the operation, counted from
+// 1.
+func DecodePatch(raw map[string]any) ([]Operation, error) {
+	body, err := messageMembers(raw, "schemas", "operations")
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPatchSchemas(body["schemas"]); err != nil {
+		return nil, err
+	}
+	list, ok := body["operations"].([]any)
+	if !ok {
+		return nil, &Error{Type: InvalidSyntax, Path: "Operations", Detail: "expected an array of operations, got " + kindOf(body["operations"])}
+	}
+	ops := make([]Operation, len(list))
+	for i, v := range list {
+		if ops[i], err = decodeOperation(v); err != nil {
+			return nil, inOperation(err, i)
+		}
+	}
+	return ops, nil
+}
+
+// messageMembers picks the members of the given lower-case names out of a message.
+func messageMembers(raw map[string]any, names ...string) (map[string]any, error) {
+	out := make(map[string]any, len(names))
+	for _, key := range sortedKeys(raw) {
+		name := foldName(key)
+		if !slices.Contains(names, name) {
+			continue
+		}
+		if _, given := out[name]; given {
+			return nil, twice(key)
+		}
+		out[name] = raw[key]
+	}
+	return out, nil
+}
+
+func checkPatchSchemas(v any) error {
+	if v == nil {
+		return nil
+	}
+	list, ok := v.([]any)
+	if !ok {
+		return &Error{Type: InvalidSyntax, Path: "schemas", Detail: "expected an array of URNs, got " + kindOf(v)}
+	}
+	for _, urn := range list {
+		if s, _ := urn.(string); equalName(s, PatchOpSchema) {
+			return nil
+		}
+	}
+	return &Error{Type: InvalidSyntax, Path: "schemas", Detail: "a PATCH body must name " + PatchOpSchema}
+}
+
+func decodeOperation(v any) (Operation, error) {
+	object, ok := v.(map[string]any)
+	if !ok {
+		return Operation{}, &Error{Type: InvalidSyntax, Detail: "expected an object, got " + kindOf(v)}
+	}
+	members, err := messageMembers(object, "op", "path", "value")
+	if err != nil {
+		return Operation{}, err
+	}
+	op, _ := members["op"].(string)
+	op = strings.ToLower(op)
+	if err := checkOp(op); err != nil {
+		return Operation{}, err
+	}
+	path, ok := members["path"].(string)
+	if !ok && members["path"] != nil {
+		return Operation{}, &Error{Type: InvalidSyntax, Detail: "path must be a string, not " + kindOf(members["path"])}
+	}
+	return Operation{Op: op, Path: path, Value: members["value"]}, nil
+}
+
+func checkOp(op string) error {
+	if op != opAdd && op != opRemove && op != opReplace {
+		return &Error{Type: InvalidSyntax, Detail: `op must be "add", "remove" or "replace"`}
+	}
+	return nil
+}
+
+// inOperation adds to an error which operation, counted from 0, it speaks of.
+func inOperation(err error, i int) error {
+	fault, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	return &Error{Type: fault.Type, Path: fault.Path, Detail: fmt.Sprintf("operation %d: %s", i+1, fault.Detail)}
+}
+
+// Patch applies the operations in their order to a resource, all or none (RFC 7644 §3.5.2). It
+// changes none of its input; the outcome shares the unchanged parts of current.
+//
+// Beyond the RFC's text it holds: null, "" and [] unassign an optional attribute, as in Validate.
+// "schemas" and passwords are accepted and dropped. What a value without path says about read-only
+// and unknown attributes is ignored. A remove that carries a value takes just the elements of that
+// value and type from a multi-valued attribute; one that finds nothing succeeds. New primary
+// elements make the others not primary.
+//
+// The error is ErrMembersNeeded or an *Error: NoTarget for a remove without path and a value path
+// that selects nothing to write to; InvalidPath for a path that cannot be read or names no
+// attribute; Mutable for a path to a read-only attribute, a new value of an immutable one, and a
+// required attribute removed; InvalidValue and InvalidSyntax as in Validate.
+func (d *Definition) Patch(current Attributes, ops []Operation, o PatchOptions) (Patched, error) {
+	p := patcher{d: d, o: o, out: maps.Clone(current)}
+	if p.out == nil {
+		p.out = Attributes{}
+	}
+	for i, op := range ops {
+		if err := p.apply(op); err != nil {
+			return Patched{}, inOperation(err, i)
+		}
+	}
+	if err := p.check(current); err != nil {
+		return Patched{}, err
+	}
+	return Patched{Attributes: p.out, Members: p.members.change()}, nil
+}
+
+// patcher is a PATCH under way. The maps and slices below out may be shared with the resource it
+// began with, so a changed one is always a new one.
+type patcher struct {
+	d       *Definition
+	o       PatchOptions
+	out     Attributes
+	members memberEdit
+	removed []string // required attributes that a remove unassigned
+	work    int
+}
+
+// maxWork bounds the elements that the operations of one request compare: each operation on a
+// list walks it, so that many operations on a long list would cost their product.
+const maxWork = 4_000_000
+
+func (p *patcher) spend(work int) error {
+	if p.work += work; p.work > maxWork {
+		return &Error{Type: InvalidValue, Detail: "the operations walk long lists too often; send fewer of them at once"}
+	}
+	return nil
+}
+
+func (p *patcher) apply(op Operation) error {
+	if err := checkOp(op.Op); err != nil {
+		return err
+	}
+	if op.Path == "" {
+		return p.applyObject(op)
+	}
+	path, err := ParsePath(p.d, op.Path)
+	if err != nil {
+		return err
+	}
+	if path.Attr == nil {
+		return p.applyExtension(op, path.URN)
+	}
+	if path.Attr.Type == Untyped {
+		return p.applyUntyped(op, path)
+	}
+	if p.isIgnored(path.Attr) {
+		return nil
+	}
+	if path.Attr.Mutability == ReadOnly || path.Sub != nil && path.Sub.Mutability == ReadOnly {
+		return &Error{Type: Mutable, Path: path.target().String(), Detail: "the attribute is read-only; leave it out"}
+	}
+	return p.applyPath(op, path)
+}
+
+// isIgnored reports whether writes to the attribute are accepted and dropped.
+func (p *patcher) isIgnored(a *Attribute) bool {
+	return p.d.isSchemas(a) || a.Returned == Never && a.Mutability != ReadOnly
+}
+
+// applyPath applies an operation to a writable attribute that a schema describes.
+func (p *patcher) applyPath(op Operation, path Path) error {
+	if p.d.isMembers(path.Attr) {
+		return p.applyMembers(op, path)
+	}
+	old := p.value(path.URN, path.Attr.Name)
+	v, err := p.operate(op, path, old)
+	if err != nil {
+		return err
+	}
+	p.assign(path.URN, path.Attr.Name, v)
+	return nil
+}
+
+// operate computes the new value of path.Attr from its old one; nil unassigns it.
+func (p *patcher) operate(op Operation, path Path, old any) (any, error) {
+	switch {
+	case path.Filter != nil, path.Sub != nil && path.Attr.MultiValued:
+		return p.operateElements(op, path, old)
+	case path.Sub != nil:
+		object, _ := old.(map[string]any)
+		return p.operateSub(op, path.Sub, object)
+	default:
+		return p.operateWhole(op, path.Attr, old)
+	}
+}
+
+// operateWhole is an operation on all of an attribute.
+func (p *patcher) operateWhole(op Operation, a *Attribute, old any) (any, error) {
+	switch {
+	case a.Type == Untyped && !a.MultiValued:
+		return p.operateUntyped(op, old)
+	case op.Op == opRemove:
+		return p.remove(op, a, old)
+	case a.MultiValued:
+		v, err := a.coerce(op.Value)
+		if err != nil || op.Op == opReplace {
+			return v, err
+		}
+		list, _ := old.([]any)
+		more, _ := v.([]any)
+		return p.appendElements(list, more)
+	case a.Type == Complex && !isUnassignedSingle(op.Value):
+		object, ok := op.Value.(map[string]any)
+		if !ok {
+			return nil, a.wrongType("an object", op.Value)
+		}
+		return p.merge(op, a, old, object)
+	default:
+		return a.coerce(op.Value)
+	}
+}
+
+// isUnassignedSingle is isUnassigned for a complex value, of which {} says nothing.
+func isUnassignedSingle(v any) bool {
+	_, isObject := v.(map[string]any)
+	return !isObject && isUnassigned(v)
+}
+
+func (p *patcher) remove(op Operation, a *Attribute, old any) (any, error) {
+	if a.MultiValued && op.Value != nil && op.Value != "" {
+		list, _ := old.([]any)
+		return p.removeElements(a, list, op.Value)
+	}
+	if a.Required {
+		p.removed = append(p.removed, a.String())
+	}
+	return nil, nil
+}
+
+// merge writes the sub-attributes that object lists and leaves the others (RFC 7644 §3.5.2.3).
+func (p *patcher) merge(op Operation, a *Attribute, old any, object map[string]any) (any, error) {
+	if a.Type == Untyped {
+		return p.mergeUntyped(op, old, object)
+	}
+	out, _ := old.(map[string]any)
+	out = maps.Clone(out)
+	if out == nil {
+		out = make(map[string]any, len(object))
+	}
+	var seen []*Attribute
+	for _, key := range sortedKeys(object) {
+		sub := a.Sub(key)
+		if sub == nil || discarded(sub) {
+			continue
+		}
+		if slices.Contains(seen, sub) {
+			return nil, twice(a.String() + "." + key)
+		}
+		seen = append(seen, sub)
+		v, err := p.operateWhole(Operation{Op: op.Op, Value: object[key]}, sub, out[sub.Name])
+		if err != nil {
+			return nil, err
+		}
+		put(out, sub.Name, v)
+	}
+	return orNil(out), nil
+}
+
+// operateSub writes or removes one sub-attribute of a complex value and returns the new value.
+func (p *patcher) operateSub(op Operation, sub *Attribute, object map[string]any) (any, error) {
+	v, err := p.operateWhole(op, sub, object[sub.Name])
+	if err != nil {
+		return nil, err
+	}
+	out := maps.Clone(object)
+	if out == nil {
+		out = make(map[string]any, 1)
+	}
+	put(out, sub.Name, v)
+	return orNil(out), nil
+}
+
+// put assigns v, or unassigns the name if v is nil.
+func put(object map[string]any, name string, v any) {
+	if v == nil {
+		delete(object, name)
+	} else {
+		object[name] = v
+	}
+}
+
+func orNil(object map[string]any) any {
+	if len(object) == 0 {
+		return nil
+	}
+	return object
+}
+
+// value returns an attribute of the resource under way; urn is "" for the core schema.
+func (p *patcher) value(urn, name string) any {
+	if urn == "" {
+		return p.out[name]
+	}
+	object, _ := p.out[urn].(map[string]any)
+	return object[name]
+}
+
+// assign sets an attribute of the resource under way, or unassigns it if v is nil.
+func (p *patcher) assign(urn, name string, v any) {
+	if urn == "" {
+		put(p.out, name, v)
+		return
+	}
+	object, _ := p.out[urn].(map[string]any)
+	if object = maps.Clone(object); object == nil {
+		object = map[string]any{}
+	}
+	put(object, name, v)
+	put(p.out, urn, orNil(object))
+}
+
+// applyObject applies an operation without path: its value lists the attributes.
+func (p *patcher) applyObject(op Operation) error {
+	if op.Op == opRemove {
+		return &Error{Type: NoTarget, Detail: "a remove needs a path; name the attribute to remove"}
+	}
+	object, ok := op.Value.(map[string]any)
+	if !ok {
+		return &Error{Type: InvalidValue, Detail: "without a path the value must be an object of attributes, not " + kindOf(op.Value)}
+	}
+	return p.applyKeys(op, object)
+}
+
+func (p *patcher) applyKeys(op Operation, object map[string]any) error {
+	var seen []name
+	for _, key := range sortedKeys(object) {
+		name, ok := p.d.lookup(key)
+		switch {
+		case !ok || name.attr != nil && (discarded(name.attr) || p.d.isSchemas(name.attr)):
+			continue
+		case slices.Contains(seen, name):
+			return twice(key)
+		case name.isRegistered():
+			seen = append(seen, name)
+		}
+		if err := p.applyKey(Operation{Op: op.Op, Value: object[key]}, key, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *patcher) applyKey(op Operation, key string, name name) error {
+	switch {
+	case name.attr != nil && p.d.isMembers(name.attr) && op.Value == nil:
+		return nil // as in PUT, null says nothing about the members
+	case name.attr != nil:
+		return p.applyPath(op, Path{URN: name.urn, Attr: name.attr})
+	case name.core:
+		object, err := extensionObject(key, op.Value)
+		if err != nil {
+			return err
+		}
+		return p.applyKeys(op, object)
+	default:
+		return p.applyExtension(op, name.urn)
+	}
+}
+
+// applyExtension applies an operation to the attributes of a whole extension, which merges like a
+// complex attribute.
+func (p *patcher) applyExtension(op Operation, urn string) error {
+	s := p.d.Extension(urn)
+	if s == nil {
+		return p.applyUnregistered(op, urn)
+	}
+	if op.Op == opRemove || isUnassignedSingle(op.Value) {
+		delete(p.out, s.ID)
+		return nil
+	}
+	object, err := extensionObject(s.ID, op.Value)
+	if err != nil {
+		return err
+	}
+	var seen []*Attribute
+	for _, key := range sortedKeys(object) {
+		a := p.d.ExtensionAttribute(s.ID, key)
+		if a == nil || discarded(a) {
+			continue
+		}
+		if slices.Contains(seen, a) {
+			return twice(key)
+		}
+		seen = append(seen, a)
+		if err := p.applyPath(Operation{Op: op.Op, Value: object[key]}, Path{URN: s.ID, Attr: a}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check holds the outcome to the rules of the whole resource.
+func (p *patcher) check(current Attributes) error {
+	if err := p.d.check(p.out); err != nil {
+		return p.removedError(err)
+	}
+	return p.d.checkImmutable(current, p.out)
+}
+
+// removedError reports a missing attribute that a remove took away as RFC 7644 §3.5.2.2 asks.
+func (p *patcher) removedError(err error) error {
+	fault, ok := errors.AsType[*Error](err)
+	if !ok || !slices.Contains(p.removed, fault.Path) {
+		return err
+	}
+	return &Error{Type: Mutable, Path: fault.Path, Detail: "the attribute is required and cannot be removed"}
+}
+
+// checkImmutable refuses another value for an immutable attribute that has one. Elements of
+// multi-valued attributes come and go; operateElements guards what is immutable inside them.
+func (d *Definition) checkImmutable(old, next Attributes) error {
+	for _, a := range d.Core.Attributes {
+		if err := checkUnchanged(a, old[a.Name], next[a.Name]); err != nil {
+			return err
+		}
+	}
+	for _, s := range d.Extensions {
+		before, _ := old[s.ID].(map[string]any)
+		after, _ := next[s.ID].(map[string]any)
+		for _, a := range s.Attributes {
+			if err := checkUnchanged(a, before[a.Name], after[a.Name]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkUnchanged(a *Attribute, old, next any) error {
+	if old == nil {
+		return nil
+	}
+	if a.Mutability == Immutable && !Equal(old, next) {
+		return immutable(a)
+	}
+	before, ok := old.(map[string]any)
+	if !ok {
+		return nil
+	}
+	after, _ := next.(map[string]any)
+	for _, sub := range a.SubAttributes {
+		if err := checkUnchanged(sub, before[sub.Name], after[sub.Name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func immutable(a *Attribute) *Error {
+	return &Error{Type: Mutable, Path: a.String(), Detail: "the attribute is immutable once it has a value"}
+}
+
+// jsonNumber prints a number of a filter as JSON has it.
+func jsonNumber(f float64) json.Number {
+	text, err := json.Marshal(f)
+	if err != nil { // not finite, which no filter holds
+		return "0"
+	}
+	return json.Number(text)
+}
