@@ -160,6 +160,7 @@ func TestParseFilterRefuses(t *testing.T) {
 		{"comparison without value", `addresses co "x"`, "type complex; use one of pr"},
 		{"not a boolean", `active eq "yes"`, "expected true or false, as active is a boolean"},
 		{"not an instant", `meta.created gt "yesterday"`, "expected a dateTime"},
+		{"date without time", `meta.created gt "2026-02-01"`, "expected a dateTime"},
 		{"instant before the years", `meta.created gt "0000-01-01T00:00:00+23:00"`, "expected a dateTime"},
 		{"order of null", `title gt null`, "only eq and ne"},
 		{"contains nothing", `title co ""`, "co needs a value"},

@@ -158,8 +158,8 @@ func (p *parser) find(name string) Path {
 	return Path{}
 }
 
-// registered splits a token after the longest schema URN that d knows. The dots of a URN, as in
-// "2.0", separate nothing. urn is in its registered spelling; rest lacks the colon.
+// registered splits a token after the longest schema URN that d knows, and the separator after
+// that. The dots of a URN, as in "2.0", separate nothing. urn is in its registered spelling.
 func (p *parser) registered(token string) (urn, rest string, ok bool) {
 	match := func(id string) {
 		if len(id) > len(urn) && hasURN(token, id) {
@@ -170,15 +170,16 @@ func (p *parser) registered(token string) (urn, rest string, ok bool) {
 	for _, e := range p.d.Extensions {
 		match(e.ID)
 	}
-	return urn, strings.TrimPrefix(token[len(urn):], ":"), ok
+	return urn, token[min(len(urn)+1, len(token)):], ok
 }
 
-// hasURN reports whether token is urn, or an attribute below it.
+// hasURN reports whether token is urn, or an attribute below it. Before an attribute Entra's
+// oldest jobs put a dot in the place of the colon.
 func hasURN(token, urn string) bool {
 	if len(token) < len(urn) || !equalName(token[:len(urn)], urn) {
 		return false
 	}
-	return len(token) == len(urn) || token[len(urn)] == ':'
+	return len(token) == len(urn) || token[len(urn)] == ':' || token[len(urn)] == '.'
 }
 
 // resolveBelow resolves "attr", "attr.sub" or "" below a registered URN.
