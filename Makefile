@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check check-format check-vet check-lint check-generated check-race check-fuzz \
+.PHONY: help run build test check check-format check-vet check-lint check-tools check-generated check-race check-fuzz \
 	bench conformance golden generate drill
 
 help: ## list the targets
@@ -21,17 +21,21 @@ build: ## write bin/meibo
 test: ## all tests; needs Go alone (PostgreSQL's part is skipped where there is none)
 	CGO_ENABLED=0 go test ./...
 
-check: check-format check-vet check-lint check-generated check-race check-fuzz ## everything CI demands of the code; REQUIRE_POSTGRES=1 forbids skipping
+check: check-format check-vet check-lint check-tools check-generated check-race check-fuzz ## everything CI demands of the code; REQUIRE_POSTGRES=1 forbids skipping
 
 check-format: ## gofmt leaves every file as it is
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt these files:"; echo "$$files"; exit 1; }
 
-check-vet: ## go vet, the tools' module included
+check-vet: ## go vet
 	go vet ./...
-	go -C tools vet ./...
 
 check-lint: ## staticcheck
 	$(STATICCHECK) ./...
+
+check-tools: ## the same for the tools' own module
+	go -C tools vet ./...
+	go -C tools tool staticcheck ./...
+	go -C tools test ./...
 
 check-generated: ## generated files are what their generators write
 	@go -C tools run ./notices .. | diff -u THIRD_PARTY_NOTICES.md - || { echo "run: make generate"; exit 1; }

@@ -27,7 +27,8 @@ install_newman() {
 
 install_scim2_tester() {
 	scim2=$(cached scim2-tester "$here/requirements.txt")
-	[[ -e $scim2/complete ]] && return
+	# An environment breaks when its interpreter is upgraded away.
+	[[ -e $scim2/complete ]] && "$scim2/bin/python" -c 'import scim2_tester' 2>/dev/null && return
 	python3 -m venv --clear "$scim2"
 	"$scim2/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
 	touch "$scim2/complete"
