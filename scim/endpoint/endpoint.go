@@ -120,11 +120,11 @@ func (e *endpoint) frame(next echo.HandlerFunc) echo.HandlerFunc {
 		c := &call{endpoint: e, echo: ec, correlation: uuid.Must(uuid.NewV7()).String(), started: e.Now()}
 		ec.Set(callKey, c)
 		ec.Response().Header().Set(CorrelationHeader, c.correlation)
+		defer c.observe()
 		defer func() {
 			if p := recover(); p != nil {
 				c.recovered(p)
 			}
-			c.observe()
 		}()
 		if err := next(ec); err != nil {
 			c.fail(err)
