@@ -10,6 +10,7 @@ import (
 
 // company is the directory that the drill provisions: the truth against which every answer is held. The seed alone decides it.
 type company struct {
+	mark   string    // in every name, so that companies of different seeds can live on one server
 	people []*person // in scope from the start; people[0] is the root of the manager tree
 	hires  []*person // join in incremental cycles
 	heirs  []*person // new people who get the userName of a leaver; planned per cycle
@@ -62,20 +63,19 @@ type team struct {
 	state presence
 }
 
-// newCompany builds the company of a seed. members is the total over all groups and must not exceed users × groups.
-func newCompany(seed uint64, users, groups, members, hires int) *company {
-	rng := rand.New(rand.NewPCG(seed, 0x6d6569626f)) // "meibo": a stream of its own, apart from the cycles' choices
-	c := &company{}
+// newCompany builds the company that rng draws. members is the total over all groups and must not exceed users × groups.
+func newCompany(rng *rand.Rand, users, groups, members, hires int) *company {
+	c := &company{mark: fmt.Sprintf("%05x", rng.Uint32()>>12)}
 	for i := range users {
-		c.people = append(c.people, newPerson(rng, i))
+		c.people = append(c.people, c.newPerson(rng, i))
 	}
 	for i := range hires {
-		c.hires = append(c.hires, newPerson(rng, users+i))
+		c.hires = append(c.hires, c.newPerson(rng, users+i))
 	}
 	c.plantManagers(rng)
 	for i, size := range teamSizes(users, groups, members) {
 		c.teams = append(c.teams, &team{
-			objectID: guid(rng), name: fmt.Sprintf(groupNames[i%len(groupNames)], i+1), members: sample(rng, c.people, size),
+			objectID: guid(rng), name: fmt.Sprintf(groupNames[i%len(groupNames)], fmt.Sprintf("%d-%s", i+1, c.mark)), members: sample(rng, c.people, size),
 		})
 	}
 	return c
@@ -105,9 +105,9 @@ func (p *person) setManager(m *person) {
 }
 
 // newPerson makes person number i: every mapped attribute for most, no mail for one in eleven, not active for one in seventeen.
-func newPerson(rng *rand.Rand, i int) *person {
+func (c *company) newPerson(rng *rand.Rand, i int) *person {
 	given, family := pick(rng, givenNames), pick(rng, surnames)
-	userName := userNameOf(rng, i)
+	userName := c.userName(rng, i)
 	city := pick(rng, cities)
 	p := &person{number: i, objectID: guid(rng), active: i%17 != 16}
 	p.attrs = map[string]string{
@@ -135,7 +135,7 @@ func newPerson(rng *rand.Rand, i int) *person {
 		enterprise("department"):     pick(rng, departments),
 	}
 	if i%11 != 10 {
-		p.attrs[workMail] = mailOf(userName, i)
+		p.attrs[workMail] = c.mail(userName, i)
 	}
 	if i%13 == 5 {
 		delete(p.attrs, phone("fax"))
@@ -146,17 +146,18 @@ func newPerson(rng *rand.Rand, i int) *person {
 	return p
 }
 
-// userNameOf varies spelling and special characters; the number keeps names apart under any folding.
-func userNameOf(rng *rand.Rand, i int) string {
+// userName varies spelling and special characters; number and mark keep names apart under any folding.
+func (c *company) userName(rng *rand.Rand, i int) string {
 	local := [...]string{"Anna.Berg", "o'brien", "first+last", "jürgen", "a.very.long.local-part_with~marks", `"quoted name"`, "UPPER", "guest#EXT#", "ゆき"}
-	return fmt.Sprintf("%s.%d@%s", local[i%len(local)], i, pick(rng, domains))
+	return fmt.Sprintf("%s.%d-%s@%s", local[i%len(local)], i, c.mark, pick(rng, domains))
 }
 
-func mailOf(userName string, i int) string {
+// mail is the userName for one in three, and otherwise an address of its own.
+func (c *company) mail(userName string, i int) string {
 	if i%3 == 0 {
 		return userName
 	}
-	return fmt.Sprintf("Mail+%d.o'%x@Contoso.com", i, i)
+	return fmt.Sprintf("Mail+%d.o'%s@Contoso.com", i, c.mark)
 }
 
 // teamSizes splits the total over the groups: a few large ones and a long tail, as companies have. The sum is exact.

@@ -21,7 +21,7 @@ type Options struct {
 	Users   int    // 0 means 100
 	Groups  int    // 0 means none
 	Members int    // memberships over all groups together, at most Users × Groups
-	Seed    uint64 // decides the company and every choice of the run
+	Seed    uint64 // with Dialect it decides the company and every choice of the run; on a used connection take a new one
 
 	Dialect Dialect // "" means Default
 	Cycles  int     // incremental cycles; 0 means 1
@@ -46,10 +46,11 @@ func Run(ctx context.Context, opt Options) (*Report, error) {
 	rep := newReport(opt)
 	run, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	rng := rand.New(rand.NewPCG(opt.Seed, opt.Dialect.stream()))
 	d := &drill{
 		client:  &client{opt: opt, base: base, rep: rep, stop: stop},
-		company: newCompany(opt.Seed, opt.Users, opt.Groups, opt.Members, opt.Cycles*share(opt.Users, 40)),
-		rng:     rand.New(rand.NewPCG(opt.Seed, 1)),
+		company: newCompany(rng, opt.Users, opt.Groups, opt.Members, opt.Cycles*share(opt.Users, 40)),
+		rng:     rng,
 		bar:     newProgress(opt.Progress, opt.Now),
 	}
 	began := opt.Now()

@@ -11,7 +11,7 @@ import (
 
 // move changes several attributes at once and then a single one, as two cycles' worth of edits.
 func (d *drill) move(ctx context.Context, p *person) {
-	mail := fmt.Sprintf("moved.%s", mailOf(p.attrs["userName"], p.number))
+	mail := "moved." + d.company.mail(p.attrs["userName"], p.number)
 	ok := d.apply(ctx, p,
 		change{path: workMail, value: mail}, // an Add where there was none: the element has to be made
 		change{path: "title", value: " Principal  " + p.attrs["title"]},

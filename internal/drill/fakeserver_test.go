@@ -36,8 +36,10 @@ type plant struct {
 	after  func(s *fakeServer, q *call, r *reply) // changes an answer
 	store  func(attrs map[string]any)             // changes what a write leaves behind
 	addTo  func(g *record, ids []string) []string // changes what an add of members adds
-	list   func(q url.Values, all []*record) []*record
-	match  func(attr, want, got string) (hit, decided bool)
+	// members answers an operation on members by itself, unless it returns nil
+	members func(g *record, op string, ids []string) *reply
+	list    func(q url.Values, all []*record) []*record
+	match   func(attr, want, got string) (hit, decided bool)
 
 	emptyOnRemove, dropOnDisable, dropOnEnable, wipeOnReplace, replaceAdds bool
 	allowTwins, keepDeleted, hideDisabled, showDeletedMembers              bool
@@ -380,6 +382,9 @@ func (s *fakeServer) patch(q *call) *reply {
 		ops, _ := q.body["Operations"].([]any)
 		for _, o := range ops {
 			op, _ := o.(map[string]any)
+			if re := s.onMembers(rec, op); re != nil {
+				return re
+			}
 			s.operate(rec, attrs, strings.ToLower(fmt.Sprint(op["op"])), op)
 		}
 		s.toggled(rec, attrs)
@@ -420,7 +425,16 @@ func (s *fakeServer) operate(rec *record, attrs map[string]any, op string, o map
 	}
 }
 
-func (s *fakeServer) membersOp(rec *record, op, path string, value any) {
+func (s *fakeServer) onMembers(rec *record, o map[string]any) *reply {
+	path, _ := o["path"].(string)
+	if s.plant.members == nil || !strings.HasPrefix(path, "members") {
+		return nil
+	}
+	return s.plant.members(rec, strings.ToLower(fmt.Sprint(o["op"])), idsIn(path, o["value"]))
+}
+
+// idsIn reads the member ids of an operation from its value list or its value path.
+func idsIn(path string, value any) []string {
 	var ids []string
 	values, _ := value.([]any)
 	for _, v := range values {
@@ -430,6 +444,11 @@ func (s *fakeServer) membersOp(rec *record, op, path string, value any) {
 	if m := pathForm.FindStringSubmatch(path); m != nil && m[4] != "" {
 		ids = []string{m[4]}
 	}
+	return ids
+}
+
+func (s *fakeServer) membersOp(rec *record, op, path string, value any) {
+	ids := idsIn(path, value)
 	switch {
 	case op == "remove" && (s.plant.emptyOnRemove || len(ids) == 0):
 		rec.members = nil

@@ -93,7 +93,7 @@ func (d *drill) plan(joiners []*person) []plan {
 // prepare draws the other person of an episode. Managers come from those who have reports: they are never deleted in this cycle.
 func (d *drill) prepare(p *person, ep episode) {
 	if ep.heir {
-		p.heir = newPerson(d.rng, p.number)
+		p.heir = d.company.newPerson(d.rng, p.number)
 		p.heir.attrs["userName"] = p.attrs["userName"]
 		p.heir.active = true
 		d.company.heirs = append(d.company.heirs, p.heir)

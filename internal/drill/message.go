@@ -225,6 +225,9 @@ const (
 	Flag Dialect = "flag"
 )
 
+// stream tells the random choices of the dialects apart, so that both can be played on one server.
+func (d Dialect) stream() uint64 { return uint64(len(d)) }
+
 // op spells the name of an operation.
 func (d Dialect) op(name string) string {
 	if d == Flag {

@@ -25,9 +25,9 @@ var (
 	domains = []string{"contoso.com", "Contoso.onmicrosoft.com", "münchen.example", "fabrikam.co.jp"}
 	roles   = []string{"Admin", "Reader", "Billing Owner", "監査"}
 
-	// groupNames are patterns; the number makes each name unique even where a server folds case and width.
+	// groupNames are patterns; the mark makes each name unique even where a server folds case and width.
 	groupNames = []string{
-		"Team %d", "EDU All personal %d", `TestGrp-!@#$%%^&*()_+=-{}][":;'/.,?\%d`, "営業部 %d", "R&D + Ops %d", "O'Neil's \"A\" team %d",
-		"50%% off %d", "a=b&c=d#%d", `back\slash %d`, "Équipe  double  blank %d",
+		"Team %s", "EDU All personal %s", `TestGrp-!@#$%%^&*()_+=-{}][":;'/.,?\%s`, "営業部 %s", "R&D + Ops %s", "O'Neil's \"A\" team %s",
+		"50%% off %s", "a=b&c=d#%s", `back\slash %s`, "Équipe  double  blank %s",
 	}
 )

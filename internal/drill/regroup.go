@@ -37,7 +37,19 @@ func (d *drill) arrive(ctx context.Context, t *team) {
 		d.patchAs(ctx, groups, t.id, d.opt.Dialect.addMembers(ids), memberAddPresent)
 	}
 	if len(leavers) > 0 { // the directory takes leavers out of their groups; the server has done so already
+		if got, ok := d.memberIDs(ctx, t); ok {
+			d.departed(t, leavers, got)
+		}
 		d.patchAs(ctx, groups, t.id, d.opt.Dialect.removeMembers(leavers), memberRemoveAbsent)
+	}
+}
+
+// departed names each leaver who is still listed.
+func (d *drill) departed(t *team, leavers, listed []string) {
+	for _, id := range leavers {
+		if slices.Contains(listed, id) {
+			d.report(nil, deleteStillMember, "the deleted user not to be a member of group "+t.id, id)
+		}
 	}
 }
 
@@ -121,7 +133,10 @@ func (d *drill) removeSome(ctx context.Context, t *team) bool {
 
 // addPresent adds a member who is there together with one who is not.
 func (d *drill) addPresent(ctx context.Context, t *team) bool {
-	adding := t.present()[:min(1, len(t.members))]
+	var adding []*person
+	if present := t.present(); len(present) > 0 {
+		adding = present[:1:1]
+	}
 	if p := t.outsider(); p != nil {
 		adding = append(adding, p)
 		t.members[p] = true
