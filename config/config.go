@@ -28,7 +28,8 @@ type Config struct {
 	RateLimit       float64       // requests per second and connection; 0 for none
 	MetricsListen   string        // host:port of /metrics; "" serves it on Listen
 	LogLevel        string        // debug, info, warn or error
-	ShutdownTimeout time.Duration // how long requests under way may take after SIGTERM
+	ShutdownDelay   time.Duration // how long to answer, not ready, after SIGTERM
+	ShutdownTimeout time.Duration // how long requests under way may take then
 }
 
 // Source says where a configuration comes from.
@@ -36,6 +37,9 @@ type Source struct {
 	File    string            // must exist if named; "" takes MEIBO_CONFIG, then DefaultFile where there is one
 	Environ []string          // NAME=value, as os.Environ gives it
 	Flags   map[string]string // values of the flags that were set, by Setting.Key
+
+	// Defaults stand in for Setting.Default, by Setting.Key, where a command has others.
+	Defaults map[string]string
 }
 
 // Load reads, merges and validates all sources. Its error is a Problems.
@@ -100,6 +104,9 @@ func read(src Source) ([]layer, Problems) {
 	defaults, flags := map[string]any{}, map[string]any{}
 	for _, s := range settings {
 		defaults[s.Key] = s.Default
+		if v, ok := src.Defaults[s.Key]; ok {
+			defaults[s.Key] = v
+		}
 		if v, ok := src.Flags[s.Key]; ok {
 			flags[s.Key] = v
 		}

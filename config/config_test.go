@@ -32,7 +32,7 @@ func TestGoodFiles(t *testing.T) {
 		"complete.yaml": {
 			Listen: "0.0.0.0:8443", DatabaseURL: "postgres://meibo:s3cret@db.internal:5432/meibo?sslmode=verify-full",
 			PublicURL: "https://scim.example.com", RateLimit: 12.5, MetricsListen: "127.0.0.1:9090",
-			LogLevel: "warn", ShutdownTimeout: 90 * time.Second,
+			LogLevel: "warn", ShutdownDelay: 5 * time.Second, ShutdownTimeout: 90 * time.Second,
 		},
 		"loopback-ipv6.yaml": changed(func(c *config.Config) { c.Listen, c.RateLimit = "[::1]:0", 0 }),
 	}
@@ -84,6 +84,7 @@ func TestPrecedence(t *testing.T) {
 		want string
 	}{
 		"default":                 {config.Source{File: os.DevNull}, "info"},
+		"default of a command":    {config.Source{File: os.DevNull, Defaults: map[string]string{"log_level": "warn"}}, "warn"},
 		"file":                    {config.Source{File: file}, "warn"},
 		"file named by variable":  {config.Source{Environ: []string{"MEIBO_CONFIG=" + file}}, "warn"},
 		"environment over file":   {config.Source{File: file, Environ: []string{"MEIBO_LOG_LEVEL=debug"}}, "debug"},

@@ -79,10 +79,16 @@ var settings = []Setting{
 		set:    text(func(c *Config) *string { return &c.LogLevel }), get: func(c Config) string { return c.LogLevel }, show: plain,
 	},
 	{
+		Key: "shutdown_delay", Variable: "MEIBO_SHUTDOWN_DELAY", Flag: "shutdown-delay", Default: "0s",
+		Usage:  "How long the server still answers, but is not ready, once it was asked to stop, so that load balancers notice.",
+		Remedy: "write a duration up to 10m, such as 5s",
+		set:    duration(func(c *Config) *time.Duration { return &c.ShutdownDelay }), get: func(c Config) string { return c.ShutdownDelay.String() }, show: plain,
+	},
+	{
 		Key: "shutdown_timeout", Variable: "MEIBO_SHUTDOWN_TIMEOUT", Flag: "shutdown-timeout", Default: "20s",
-		Usage:  "How long requests under way may take once the server was asked to stop.",
+		Usage:  "How long requests under way may then take to be answered.",
 		Remedy: "write a duration between 1s and 10m, such as 20s",
-		set:    setShutdownTimeout, get: func(c Config) string { return c.ShutdownTimeout.String() }, show: plain,
+		set:    duration(func(c *Config) *time.Duration { return &c.ShutdownTimeout }), get: func(c Config) string { return c.ShutdownTimeout.String() }, show: plain,
 	},
 }
 
@@ -118,13 +124,15 @@ func setRateLimit(c *Config, value string) error {
 	return nil
 }
 
-func setShutdownTimeout(c *Config, value string) error {
-	d, err := time.ParseDuration(value)
-	if err != nil {
-		return errors.New("is not a duration")
+func duration(field func(*Config) *time.Duration) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		d, err := time.ParseDuration(value)
+		if err != nil {
+			return errors.New("is not a duration")
+		}
+		*field(c) = d
+		return nil
 	}
-	c.ShutdownTimeout = d
-	return nil
 }
 
 func settingOf(key string) (Setting, bool) {

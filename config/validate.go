@@ -36,7 +36,8 @@ func (c Config) problems() Problems {
 	report("rate_limit", rateLimitFault(c.RateLimit))
 	report("metrics_listen", c.metricsFault())
 	report("log_level", logLevelFault(c.LogLevel))
-	report("shutdown_timeout", shutdownTimeoutFault(c.ShutdownTimeout))
+	report("shutdown_delay", durationFault(c.ShutdownDelay, 0))
+	report("shutdown_timeout", durationFault(c.ShutdownTimeout, time.Second))
 	return out
 }
 
@@ -125,8 +126,8 @@ func logLevelFault(level string) string {
 	return ""
 }
 
-func shutdownTimeoutFault(d time.Duration) string {
-	if d < time.Second || d > 10*time.Minute {
+func durationFault(d, least time.Duration) string {
+	if d < least || d > 10*time.Minute {
 		return "is out of range"
 	}
 	return ""
