@@ -1,0 +1,180 @@
+package store
+
+import (
+	"database/sql"
+
+	"meibo/provisioning"
+)
+
+// Tenant implements provisioning.Reader.
+func (x *session) Tenant() (provisioning.Tenant, error) {
+	t := provisioning.Tenant{Name: x.tenant}
+	var created instant
+	found, err := x.row("select created from tenant where name = $1", []any{x.tenant}, &created)
+	if err == nil && !found {
+		err = notFound("the tenant")
+	}
+	t.Created = created.Time
+	return t, err
+}
+
+const connectionColumns = `c.id, c.name, c.kind, c.patch_response, c.unknown_members, c.unique_group_names, c.created`
+
+func connectionDest(c *provisioning.Connection, created *instant) []any {
+	return []any{&c.ID, &c.Name, &c.Kind, &c.Settings.PatchResponse, &c.Settings.UnknownMembers, &c.Settings.UniqueGroupNames, created}
+}
+
+// Connections implements provisioning.Reader.
+func (x *session) Connections() ([]provisioning.Connection, error) {
+	var all []provisioning.Connection
+	err := x.query("select "+connectionColumns+" from connection c where c.tenant = $1 order by c.name", []any{x.tenant},
+		func(rows *sql.Rows) error {
+			var c provisioning.Connection
+			var created instant
+			err := rows.Scan(connectionDest(&c, &created)...)
+			c.Created = created.Time
+			all = append(all, c)
+			return err
+		})
+	return all, err
+}
+
+const credentialColumns = `k.id, k.connection, k.hash, k.hint, k.created, k.expires, k.revoked, k.last_used`
+
+// credentialRow scans credentialColumns.
+type credentialRow struct {
+	provisioning.Credential
+	created, expires, revoked, lastUsed instant
+}
+
+func (r *credentialRow) dest() []any {
+	return []any{&r.ID, &r.Connection, &r.Hash, &r.Hint, &r.created, &r.expires, &r.revoked, &r.lastUsed}
+}
+
+func (r *credentialRow) credential() provisioning.Credential {
+	r.Created, r.Expires, r.Revoked, r.LastUsed = r.created.Time, r.expires.Time, r.revoked.Time, r.lastUsed.Time
+	return r.Credential
+}
+
+// Credentials implements provisioning.Reader.
+func (x *session) Credentials(connection int64) ([]provisioning.Credential, error) {
+	var all []provisioning.Credential
+	err := x.query("select "+credentialColumns+` from credential k where k.connection = $1 and k.tenant = $2 order by k.created, k.id`,
+		[]any{connection, x.tenant}, func(rows *sql.Rows) error {
+			var r credentialRow
+			err := rows.Scan(r.dest()...)
+			all = append(all, r.credential())
+			return err
+		})
+	return all, err
+}
+
+// CredentialByHash implements provisioning.Reader.
+func (x *session) CredentialByHash(hash []byte) (provisioning.Credential, provisioning.Connection, error) {
+	var r credentialRow
+	var c provisioning.Connection
+	var created instant
+	found, err := x.row("select "+credentialColumns+", "+connectionColumns+
+		" from credential k join connection c on c.id = k.connection where k.hash = $1 and k.tenant = $2",
+		[]any{hash, x.tenant}, append(r.dest(), connectionDest(&c, &created)...)...)
+	if err == nil && !found {
+		err = notFound("the credential")
+	}
+	c.Created = created.Time
+	return r.credential(), c, err
+}
+
+// administer makes one administrative change.
+func (x *session) administer(a provisioning.AdminChange) error {
+	switch {
+	case a.CreateTenant != nil:
+		_, err := x.exec("tenant", "insert into tenant (name, created) values ($1, $2)",
+			a.CreateTenant.Name, x.time(a.CreateTenant.Created))
+		return err
+	case a.CreateConnection != nil:
+		return x.createConnection(a.CreateConnection)
+	case a.SetConnection != nil:
+		return x.setConnection(a.SetConnection)
+	case a.CreateCredential != nil:
+		return x.createCredential(a.CreateCredential)
+	case a.RevokeCredential != nil:
+		return x.changeCredential("update credential set revoked = coalesce(revoked, $3) where id = $1 and tenant = $2",
+			a.RevokeCredential.ID, x.tenant, x.time(a.RevokeCredential.Revoked))
+	case a.TouchCredential != nil:
+		return x.changeCredential("update credential set last_used = $3 where id = $1 and tenant = $2",
+			a.TouchCredential.ID, x.tenant, x.time(a.TouchCredential.LastUsed))
+	default:
+		return nil
+	}
+}
+
+func (x *session) createConnection(c *provisioning.Connection) error {
+	_, err := x.exec("connection", `insert into connection (tenant, name, kind, patch_response, unknown_members, unique_group_names, created)
+		values ($1, $2, $3, $4, $5, $6, $7)`, x.tenant, c.Name, c.Kind,
+		string(c.Settings.PatchResponse), string(c.Settings.UnknownMembers), c.Settings.UniqueGroupNames, x.time(c.Created))
+	if err != nil {
+		return err
+	}
+	_, err = x.row("select id from connection where tenant = $1 and name = $2", []any{x.tenant, c.Name}, &c.ID)
+	return err
+}
+
+// setConnection rewrites the keys of a connection's groups when their names become unique or cease
+// to be. Writers of group keys share a lock on the connection's row, which this takes alone.
+func (x *session) setConnection(c *provisioning.Connection) error {
+	lock := ""
+	if x.postgres {
+		lock = " for update"
+	}
+	var unique bool
+	found, err := x.row("select unique_group_names from connection where id = $1 and tenant = $2"+lock, []any{c.ID, x.tenant}, &unique)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return notFound("the connection")
+	}
+	_, err = x.exec("connection", "update connection set patch_response = $2, unknown_members = $3, unique_group_names = $4 where id = $1",
+		c.ID, string(c.Settings.PatchResponse), string(c.Settings.UnknownMembers), c.Settings.UniqueGroupNames)
+	if err != nil || unique == c.Settings.UniqueGroupNames {
+		return err
+	}
+	groups := provisioning.Scope{Connection: c.ID, Type: "Group"}
+	key := "$2 || name"
+	if x.postgres {
+		key = "$2::text || name"
+	}
+	args := []any{laneOf(groups), scopedKey(groups, "")}
+	if !c.Settings.UniqueGroupNames {
+		key += " || $3"
+		if x.postgres {
+			key += "::text"
+		}
+		key += " || id"
+		args = append(args, keySuffix(""))
+	}
+	if _, err = x.exec("resource", "update resource set key = "+key+" where lane = $1", args...); err == errKeyTaken {
+		err = provisioning.Taken("displayName")
+	}
+	return err
+}
+
+func (x *session) createCredential(k *provisioning.Credential) error {
+	// From the connection's row, so that a connection of another tenant takes none.
+	n, err := x.exec("credential", `insert into credential (id, tenant, connection, hash, hint, created, expires)
+		select `+x.cast("$3", "text")+`, c.tenant, c.id, `+x.cast("$4", "bytea")+", "+x.cast("$5", "text")+", "+
+		x.cast("$6", "timestamptz")+", "+x.cast("$7", "timestamptz")+` from connection c where c.id = $1 and c.tenant = $2`,
+		k.Connection, x.tenant, k.ID, k.Hash, k.Hint, x.time(k.Created), x.time(k.Expires))
+	if err == nil && n == 0 {
+		err = notFound("the connection")
+	}
+	return err
+}
+
+func (x *session) changeCredential(text string, args ...any) error {
+	n, err := x.exec("credential", text, args...)
+	if err == nil && n == 0 {
+		err = notFound("the credential")
+	}
+	return err
+}

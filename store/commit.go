@@ -1,0 +1,248 @@
+package store
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"meibo/provisioning"
+	"meibo/scim"
+)
+
+// step is one statement of a commit.
+type step struct {
+	name    string // of what it writes
+	guarded bool   // touching no row means that another writer came first
+	statement
+}
+
+var errCommittedTwice = errors.New("store: a second Commit in one unit of work")
+
+// Commit implements provisioning.Tx. On PostgreSQL what fits into one statement is sent as one,
+// without a transaction.
+func (x tx) Commit(b provisioning.Batch) error {
+	if x.committed {
+		return errCommittedTwice
+	}
+	x.committed = true
+	x.endSnapshot()
+	x.failure = x.commit(b)
+	return x.failure
+}
+
+func (x *session) commit(b provisioning.Batch) error {
+	steps, err := x.steps(b)
+	if err != nil {
+		return err
+	}
+	if x.transaction || len(b.Admin) == 0 && len(steps) == 1 {
+		return x.execute(b, steps)
+	}
+	return x.inTransaction(func() error { return x.execute(b, steps) })
+}
+
+func (x *session) execute(b provisioning.Batch, steps []step) error {
+	for _, a := range b.Admin {
+		if err := x.administer(a); err != nil {
+			return err
+		}
+	}
+	for i := range steps {
+		n, err := x.exec(steps[i].name, steps[i].String(), steps[i].args...)
+		if err != nil {
+			return nameKey(err, b)
+		}
+		if steps[i].guarded && n == 0 {
+			x.overtaken = true
+			return errOvertaken
+		}
+	}
+	return nil
+}
+
+// nameKey names the attribute of a key that is taken. A batch has one type.
+func nameKey(err error, b provisioning.Batch) error {
+	if err == errKeyTaken {
+		return nameTaken(b.Changes[0].After.Type)
+	}
+	return err
+}
+
+// steps is the plan of a commit. Changes come last to first: a second resource is there because it
+// gives up what the first takes.
+func (x *session) steps(b provisioning.Batch) ([]step, error) {
+	var steps []step
+	entries := b.Entries
+	for _, c := range slices.Backward(b.Changes) {
+		if c.Action == provisioning.ChangeSkip {
+			continue
+		}
+		w := write{dialect: x.dialect, tenant: x.tenant, change: &c, entry: entryOf(b.Entries, c.After.ID)}
+		if x.postgres {
+			// The entries ride on the statement of a change that is alone.
+			if len(b.Changes) == 1 && len(entries) == 1 {
+				w.riders, entries = entries, nil
+			}
+			s, err := w.postgres()
+			if err != nil {
+				return nil, err
+			}
+			steps = append(steps, s)
+			continue
+		}
+		steps = append(steps, w.sqlite()...)
+	}
+	for i := range entries {
+		s := step{name: "entry", statement: statement{dialect: x.dialect}}
+		s.add("insert into entry (", entryColumns, ") select ")
+		if err := s.entryValues(x.tenant, &entries[i]); err != nil {
+			return nil, err
+		}
+		steps = append(steps, s)
+	}
+	return steps, nil
+}
+
+// entryOf is the id of the entry about a resource, for the membership rows that it opens or closes.
+func entryOf(entries []provisioning.Entry, resource string) string {
+	for i := range entries {
+		if entries[i].ResourceID == resource {
+			return entries[i].ID
+		}
+	}
+	return ""
+}
+
+// write is one change on its way into the database.
+type write struct {
+	dialect
+	tenant string
+	change *provisioning.Change
+	entry  string               // id, for membership rows
+	riders []provisioning.Entry // PostgreSQL: entries of the same statement
+}
+
+// column is one column of resource with its value, in the type that PostgreSQL wants.
+type column struct {
+	name   string
+	value  any
+	pgType string
+}
+
+// ordinary are the columns that any update writes; no index holds one.
+func (w *write) ordinary() []column {
+	r := &w.change.After
+	return []column{
+		{"state", string(r.State), "text"}, {"role", r.Role, "text"}, {"protected", r.Protected, "boolean"},
+		{"version", r.Version, "bigint"}, {"modified", w.time(r.Modified), "timestamptz"},
+		{"asserted", r.Asserted, "json"}, {"effective", r.Effective, "json"}, {"rule_version", r.RuleVersion, "bigint"},
+		{"display", r.Index.Display, "text"}, {"manager", r.Index.Manager, "text"},
+	}
+}
+
+// whereabouts are the columns of ownership, names and keys.
+func (w *write) whereabouts() []column {
+	r := &w.change.After
+	k := keysOf(w.tenant, r)
+	return []column{
+		{"connection", r.Connection, "bigint"}, {"visible", r.Visible, "boolean"},
+		{"name", r.Index.Name, "text"}, {"effective_name", k.effectiveName, "text"}, {"external_id", r.Index.ExternalID, "text"},
+		{"key", k.key, "text"}, {"eff_key", k.effKey, "text"}, {"ext_key", k.extKey, "text"}, {"lane", k.lane, "bigint"},
+	}
+}
+
+// identity are the columns that are written once.
+func (w *write) identity() []column {
+	r := &w.change.After
+	return []column{{"id", r.ID, "text"}, {"tenant", w.tenant, "text"}, {"type", string(r.Type), "text"}, {"created", w.time(r.Created), "timestamptz"}}
+}
+
+// moved reports whether a column of whereabouts changes.
+func (w *write) moved() bool {
+	before, after := w.change.Before, &w.change.After
+	return before.Index.Name != after.Index.Name || before.Index.ExternalID != after.Index.ExternalID ||
+		before.Connection != after.Connection || before.Visible != after.Visible ||
+		keysOf(w.tenant, before) != keysOf(w.tenant, after)
+}
+
+// emailsChanged reports whether the rows of the e-mail addresses must be written.
+func (w *write) emailsChanged() bool {
+	before, after := w.change.Before, &w.change.After
+	if before == nil {
+		return len(after.Index.Emails) > 0
+	}
+	return before.Connection != after.Connection || !slices.Equal(before.Index.Emails, after.Index.Emails)
+}
+
+// lanes are where the resource is counted, before and after; nil for nowhere.
+func (w *write) lanes() (before, after any) {
+	if w.change.Before != nil {
+		before = keysOf(w.tenant, w.change.Before).lane
+	}
+	return before, keysOf(w.tenant, &w.change.After).lane
+}
+
+// value is the placeholder of a column's value. A group's key depends on whether names are unique
+// on its connection, which PostgreSQL must be kept from changing meanwhile.
+func (w *write) value(s *statement, c column) string {
+	if c.pgType == "json" {
+		return s.json(c.value.([]byte))
+	}
+	if c.name != "key" || c.value == nil || w.change.After.Type != scim.Group {
+		return s.typed(c.value, c.pgType)
+	}
+	share := ""
+	if s.postgres {
+		share = " for share"
+	}
+	return "(select case when c.unique_group_names then " + s.typed(c.value, "text") + " else " +
+		s.typed(c.value.(string)+keySuffix(w.change.After.ID), "text") + " end from connection c where c.id = " +
+		s.arg(w.change.After.Connection) + share + ")"
+}
+
+// insert writes the statement that inserts the resource.
+func (w *write) insert(s *statement) {
+	var names, values []string
+	for _, c := range slices.Concat(w.identity(), w.whereabouts(), w.ordinary()) {
+		names = append(names, c.name)
+		values = append(values, w.value(s, c))
+	}
+	s.add("insert into resource (", strings.Join(names, ", "), ") values (", strings.Join(values, ", "), ")")
+}
+
+// update writes the statement that updates the resource as it was read.
+func (w *write) update(s *statement) {
+	columns := w.ordinary()
+	if w.moved() {
+		columns = append(columns, w.whereabouts()...)
+	}
+	var set []string
+	for _, c := range columns {
+		set = append(set, c.name+" = "+w.value(s, c))
+	}
+	s.add("update resource set ", strings.Join(set, ", "), " where id = ", s.arg(w.change.After.ID),
+		" and tenant = ", s.arg(w.tenant), " and version = ", s.arg(w.change.Before.Version))
+}
+
+// valueColumns are the rows of resource_value column by column, each a list.
+type valueColumns struct {
+	ord                            []int32
+	key, value, kind, display, bit []string
+}
+
+func (w *write) emailColumns() (c valueColumns) {
+	r := &w.change.After
+	for i, e := range r.Index.Emails {
+		primary := "0"
+		if e.Primary {
+			primary = "1"
+		}
+		c.ord = append(c.ord, int32(i))
+		c.key = append(c.key, valueKey(r.Connection, emails, e.Value))
+		c.value = append(c.value, e.Value)
+		c.kind = append(c.kind, e.Type)
+		c.display = append(c.display, e.Display)
+		c.bit = append(c.bit, primary)
+	}
+	return c
+}

@@ -1,0 +1,89 @@
+package store
+
+import "encoding/json"
+
+// sqlite writes the change as statements of the writer's transaction.
+func (w *write) sqlite() []step {
+	resource := w.step("resource")
+	if w.change.Before == nil {
+		w.insert(&resource.statement)
+	} else {
+		resource.guarded = true
+		w.update(&resource.statement)
+	}
+	steps := append([]step{resource}, w.sqliteTally()...)
+	if w.emailsChanged() {
+		steps = append(steps, w.sqliteValues()...)
+	}
+	return append(steps, w.sqliteMembers()...)
+}
+
+func (w *write) step(name string) step {
+	return step{name: name, statement: statement{dialect: w.dialect}}
+}
+
+func (w *write) sqliteTally() (steps []step) {
+	before, after := w.lanes()
+	if before == after {
+		return nil
+	}
+	for _, change := range []struct {
+		lane  any
+		delta int
+	}{{before, -1}, {after, 1}} {
+		if change.lane == nil {
+			continue
+		}
+		s := w.step("tally")
+		s.add("insert into tally (lane, block, delta) select ", s.arg(change.lane), ", seq >> 10, ", s.arg(change.delta),
+			" from resource where id = ", s.arg(w.change.After.ID))
+		steps = append(steps, s)
+	}
+	return steps
+}
+
+func (w *write) sqliteValues() (steps []step) {
+	id := w.change.After.ID
+	if w.change.Before != nil {
+		s := w.step("resource_value")
+		s.add("delete from resource_value where resource = ", s.arg(id), " and attr = 'emails'")
+		steps = append(steps, s)
+	}
+	c := w.emailColumns()
+	if len(c.ord) == 0 {
+		return steps
+	}
+	s := w.step("resource_value")
+	s.add("insert into resource_value (resource, attr, ord, key, value, type, display, is_primary) values ")
+	for i := range c.ord {
+		if i > 0 {
+			s.add(", ")
+		}
+		s.add("(", s.arg(id), ", 'emails', ", s.arg(c.ord[i]), ", ", s.arg(c.key[i]), ", ", s.arg(c.value[i]), ", ",
+			s.arg(c.kind[i]), ", ", s.arg(c.display[i]), ", ", s.arg(c.bit[i] == "1"), ")")
+	}
+	return append(steps, s)
+}
+
+func (w *write) sqliteMembers() (steps []step) {
+	d, r := w.change.Members, &w.change.After
+	if len(d.Add) > 0 {
+		pairs := make([][2]string, len(d.Add))
+		for i, m := range d.Add {
+			pairs[i] = [2]string{m.Value, m.Display}
+		}
+		list, _ := json.Marshal(pairs) // strings always marshal
+		s := w.step("member")
+		s.add("insert into member (grp, member, display, valid_from, from_entry) select ", s.arg(r.ID),
+			", value ->> 0, nullif(value ->> 1, ''), ", s.arg(w.time(r.Modified)), ", ", s.arg(w.entry), " from json_each(", s.arg(string(list)), ")")
+		steps = append(steps, s)
+	}
+	if len(d.Remove) > 0 {
+		s := w.step("member")
+		s.add("update member set valid_to = ", s.arg(w.time(r.Modified)), ", to_entry = ", s.arg(w.entry),
+			" where grp = ", s.arg(r.ID), " and member in (select value from json_each(", s.arg(w.list(d.Remove)),
+			")) and valid_to is null")
+		steps = append(steps, s)
+	}
+	return steps
+}

@@ -1,0 +1,166 @@
+package store
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"time"
+
+	"meibo/provisioning"
+	"meibo/scim"
+)
+
+// entryMembers is MemberDelta as the journal keeps it.
+type entryMembers struct {
+	Add    []entryMember `json:"add,omitempty"`
+	Remove []string      `json:"remove,omitempty"`
+}
+
+type entryMember struct {
+	Value   string `json:"value"`
+	Display string `json:"display,omitempty"`
+}
+
+const entryColumns = `id, tenant, at, connection, connection_name, actor, correlation, request, duration, action, outcome, ` +
+	`resource, resource_type, resource_name, resource_folded, version, matched_by, diff, members, reason, error`
+
+// entryDocuments are the columns of an entry that are JSON; nil is null.
+type entryDocuments struct{ request, diff, members, reason, error []byte }
+
+func documentsOf(e *provisioning.Entry) (d entryDocuments, err error) {
+	put := func(to *[]byte, present bool, v any) {
+		if present && err == nil {
+			*to, err = json.Marshal(v)
+		}
+	}
+	put(&d.request, e.Request != nil, e.Request)
+	put(&d.diff, len(e.Diff) > 0, e.Diff)
+	put(&d.members, len(e.Members.Add)+len(e.Members.Remove) > 0, membersOf(e.Members))
+	put(&d.reason, true, e.Reason)
+	put(&d.error, e.Error != nil, e.Error)
+	return d, err
+}
+
+func membersOf(d provisioning.MemberDelta) entryMembers {
+	out := entryMembers{Remove: d.Remove}
+	for _, m := range d.Add {
+		out.Add = append(out.Add, entryMember(m))
+	}
+	return out
+}
+
+// entryValues writes the values of entryColumns, typed, as a select list.
+func (s *statement) entryValues(tenant string, e *provisioning.Entry) error {
+	d, err := documentsOf(e)
+	if err != nil {
+		return err
+	}
+	var duration, folded any
+	if e.Request != nil {
+		duration = e.Request.Duration.Microseconds()
+	}
+	if f := scim.FoldFull.Apply(e.ResourceName); f != e.ResourceName {
+		folded = f
+	}
+	text := func(v any) string { return s.typed(v, "text") }
+	for i, value := range []string{
+		text(e.ID), text(tenant), s.typed(s.time(e.At), "timestamptz"), s.typed(e.Connection, "bigint"),
+		text(e.ConnectionName), text(e.Actor), text(e.Correlation), s.json(d.request), s.typed(duration, "bigint"),
+		text(string(e.Action)), text(string(e.Outcome)), text(e.ResourceID), text(string(e.ResourceType)),
+		text(e.ResourceName), text(folded), s.typed(e.Version, "bigint"), text(e.MatchedBy),
+		s.json(d.diff), s.json(d.members), s.json(d.reason), s.json(d.error),
+	} {
+		if i > 0 {
+			s.add(", ")
+		}
+		s.add(value)
+	}
+	return nil
+}
+
+// Entries implements provisioning.Reader. The entries of one resource come by id, all others by
+// time and id.
+func (x *session) Entries(q provisioning.EntryQuery, fn func(provisioning.Entry) error) error {
+	stmt := statement{dialect: x.dialect}
+	stmt.entryQuery(x.tenant, q)
+	return x.query(stmt.String(), stmt.args, func(rows *sql.Rows) error {
+		e, err := scanEntry(rows)
+		if err != nil {
+			return err
+		}
+		return fn(e)
+	})
+}
+
+func (s *statement) entryQuery(tenant string, q provisioning.EntryQuery) {
+	s.add("select ", entryColumns, " from entry where tenant = ", s.arg(tenant))
+	equal := func(column, value string) {
+		if value != "" {
+			s.add(" and ", column, " = ", s.arg(value))
+		}
+	}
+	equal("resource", q.Resource)
+	equal("correlation", q.Correlation)
+	equal("action", string(q.Action))
+	equal("outcome", string(q.Outcome))
+	equal("coalesce(resource_folded, resource_name)", scim.FoldFull.Apply(q.Name))
+	if q.Connection != 0 {
+		s.add(" and connection = ", s.arg(q.Connection))
+	}
+	if !q.Since.IsZero() {
+		s.add(" and at >= ", s.arg(s.time(q.Since)))
+	}
+	if !q.Until.IsZero() {
+		s.add(" and at < ", s.arg(s.time(q.Until)))
+	}
+	if q.Resource != "" {
+		if q.Before != "" {
+			s.add(" and id < ", s.arg(q.Before))
+		}
+		s.add(" order by id desc")
+	} else {
+		if q.Before != "" {
+			s.add(" and (at, id) < (select p.at, p.id from entry p where p.id = ", s.arg(q.Before), ")")
+		}
+		s.add(" order by at desc, id desc")
+	}
+	if q.Limit > 0 {
+		s.add(" limit ", s.arg(q.Limit))
+	}
+}
+
+func scanEntry(rows *sql.Rows) (provisioning.Entry, error) {
+	var e provisioning.Entry
+	var at instant
+	var tenant, folded string
+	var duration sql.NullInt64
+	var request, diff, members, reason, failure document
+	err := rows.Scan(&e.ID, &tenant, &at, &e.Connection, &e.ConnectionName, &e.Actor, &e.Correlation, &request, &duration,
+		&e.Action, &e.Outcome, &e.ResourceID, &e.ResourceType, &e.ResourceName, text{&folded}, &e.Version, &e.MatchedBy,
+		&diff, &members, &reason, &failure)
+	if err != nil {
+		return e, err
+	}
+	e.At = at.Time
+	var delta entryMembers
+	err = firstError(decode(request, &e.Request), decode(diff, &e.Diff), decode(members, &delta),
+		decode(reason, &e.Reason), decode(failure, &e.Error))
+	if e.Request != nil {
+		e.Request.Duration = time.Duration(duration.Int64) * time.Microsecond
+	}
+	e.Members.Remove = delta.Remove
+	for _, m := range delta.Add {
+		e.Members.Add = append(e.Members.Add, scim.Member(m))
+	}
+	return e, err
+}
+
+// decode reads a JSON document, numbers as they are written; nil leaves v as it is.
+func decode(data document, v any) error {
+	if data == nil {
+		return nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	return decoder.Decode(v)
+}

@@ -1,0 +1,75 @@
+package store
+
+import (
+	"strconv"
+
+	"meibo/provisioning"
+	"meibo/scim"
+)
+
+// Resources are looked up by single strings that hold their scope: there is one index that could
+// serve such a look-up, so no planner has a choice to get wrong, and no scope can meet another's rows.
+
+// typeCode tells types apart in keys and lanes. Codes are stored: none is ever given another meaning.
+func typeCode(t scim.ResourceType) (letter string, number int64) {
+	if t == scim.Group {
+		return ":g:", 1
+	}
+	return ":u:", 0
+}
+
+// scopedKey is resource.key for a folded name, and resource.ext_key for an externalId. Where group
+// names are not unique, key goes on with keySuffix.
+func scopedKey(s provisioning.Scope, value string) string {
+	letter, _ := typeCode(s.Type)
+	return strconv.FormatInt(s.Connection, 10) + letter + value
+}
+
+// keySuffix makes the key of a group unique whose name is not.
+func keySuffix(id string) string { return "\x01" + id }
+
+// keyEnd is greater than a key with any suffix.
+func keyEnd(key string) string { return key + "\x02" }
+
+// effectiveKey is resource.eff_key. A tenant's name has no slash.
+func effectiveKey(tenant, name string) string { return tenant + "/" + name }
+
+// valueKey is resource_value.key.
+func valueKey(connection int64, attr, value string) string {
+	return strconv.FormatInt(connection, 10) + ":" + attr + ":" + value
+}
+
+// emails is the one attribute with rows in resource_value.
+const emails = "emails"
+
+// laneOf is the number of a scope's list; 8 leaves room for more types.
+func laneOf(s provisioning.Scope) int64 {
+	_, number := typeCode(s.Type)
+	return s.Connection*8 + number
+}
+
+func scopeOf(r *provisioning.Resource) provisioning.Scope {
+	return provisioning.Scope{Connection: r.Connection, Type: r.Type}
+}
+
+// keys are the columns that follow from a resource's index and whereabouts; nil is null.
+type keys struct {
+	effectiveName, key, effKey, extKey, lane any
+}
+
+func keysOf(tenant string, r *provisioning.Resource) keys {
+	var k keys
+	if r.Index.EffectiveName != r.Index.Name {
+		k.effectiveName = r.Index.EffectiveName
+	}
+	if r.Visible && r.Connection != 0 {
+		k.key, k.lane = scopedKey(scopeOf(r), r.Index.Name), laneOf(scopeOf(r))
+	}
+	if r.Index.EffectiveName != "" && r.State != provisioning.Removed {
+		k.effKey = effectiveKey(tenant, r.Index.EffectiveName)
+	}
+	if r.Index.ExternalID != "" && r.Connection != 0 {
+		k.extKey = scopedKey(scopeOf(r), r.Index.ExternalID)
+	}
+	return k
+}

@@ -1,0 +1,130 @@
+package store
+
+import (
+	"database/sql"
+	"strings"
+
+	"meibo/provisioning"
+)
+
+// List implements provisioning.Reader: page and total come from one statement, so from one state.
+func (x *session) List(q provisioning.ListQuery) (provisioning.Page, error) {
+	q.StartIndex, q.Count = max(q.StartIndex, 1), max(q.Count, 0)
+	s := statement{dialect: x.dialect}
+	if q.Filter == nil {
+		s.wholeList(q)
+	} else {
+		s.filteredList(x.tenant, q)
+	}
+	var page provisioning.Page
+	err := x.query(s.String(), s.args, func(rows *sql.Rows) error {
+		if len(page.Resources) == 0 {
+			only, err := scanTotal(rows, &page.Total)
+			if err != nil || only {
+				return err
+			}
+		}
+		var row resourceRow
+		var total, seq int64
+		if err := rows.Scan(append(append([]any{&total}, row.dest()...), &seq)...); err != nil {
+			return err
+		}
+		r, err := row.resource()
+		page.Resources = append(page.Resources, r)
+		return err
+	})
+	return page, err
+}
+
+// ignored scans what is of no interest.
+type ignored struct{}
+
+func (ignored) Scan(any) error { return nil }
+
+// scanTotal scans the total of a list's row and reports whether the row holds nothing else.
+func scanTotal(rows *sql.Rows, total *int) (only bool, err error) {
+	names, err := rows.Columns()
+	if err != nil {
+		return false, err
+	}
+	var id sql.NullString
+	dest := make([]any, len(names))
+	for i := range dest {
+		dest[i] = ignored{}
+	}
+	dest[0] = total
+	if len(dest) > 1 {
+		dest[1] = &id
+	}
+	err = rows.Scan(dest...)
+	return !id.Valid, err
+}
+
+// laneTotal is the number of resources in the lane $1.
+const laneTotal = `(select cast(coalesce((select n from tally_total where lane = $1), 0) +
+	coalesce((select sum(delta) from tally where lane = $1), 0) as bigint))`
+
+// jump finds the block that holds resource number $3 (from 0) of lane $1, in two strides: blocks of
+// 65,536 seq, then those of 1,024 inside the one found. Each CTE pair sums what lies before a block
+// and takes the last block with no more than $3 before it.
+const jump = `with fresh as materialized (select block, sum(delta) as n from tally where lane = $1 group by block),
+big as (select block, sum(n) as n from (
+	select block, n from tally_block where lane = $1 and level = 16 union all select block >> 6, n from fresh) as a group by block),
+stride as (select block, before from (select block, sum(n) over (order by block) - n as before from big) as b
+	where before <= $3 order by block desc limit 1),
+small as (select block, sum(n) as n from (
+	select block, n from tally_block where lane = $1 and level = 10
+		and block >= (select block from stride) << 6 and block < ((select block from stride) + 1) << 6
+	union all select block, n from fresh where block >> 6 = (select block from stride)) as c group by block),
+stop as (select block, before from (
+	select block, (select before from stride) + sum(n) over (order by block) - n as before from small) as d
+	where before <= $3 order by block desc limit 1)
+`
+
+// wholeList is a page of a whole lane. No row before the page's block is touched, however far it is.
+func (s *statement) wholeList(q provisioning.ListQuery) {
+	lane := s.arg(laneOf(q.Scope))
+	if q.Count == 0 {
+		s.add("select ", laneTotal)
+		return
+	}
+	limit, from, offset := s.arg(q.Count), "", ""
+	if q.StartIndex > 1 {
+		skip := s.typed(q.StartIndex-1, "bigint")
+		s.add(strings.ReplaceAll(jump, "$3", skip))
+		from = " and r.seq >= (select block from stop) << 10"
+		offset = " offset coalesce(" + skip + " - (select cast(before as bigint) from stop), 0)"
+	}
+	s.add("select t.n, p.* from (select ", laneTotal, " as n) as t left join (select ",
+		s.columns(selection{References: q.References}), ", r.seq from resource r where r.lane = ", lane, from,
+		" order by r.seq limit ", limit, offset, ") as p on true order by p.seq")
+}
+
+// filteredList is a page of what a filter selects. The matches are counted only where the page does
+// not tell their number: it does when it is not full.
+func (s *statement) filteredList(tenant string, q provisioning.ListQuery) {
+	where := s.matches(tenant, q)
+	count := "(select count(*) from resource r where " + where + ")"
+	if q.Count == 0 {
+		s.add("select ", count)
+		return
+	}
+	limit, skip := s.typed(q.Count, "bigint"), s.typed(q.StartIndex-1, "bigint")
+	s.add("with page as materialized (select ", s.columns(selection{References: q.References}), ", r.seq from resource r where ",
+		where, " order by r.seq limit ", limit, " offset ", skip, "), seen as (select count(*) as c from page) ",
+		"select case when c < ", limit, " and (c > 0 or ", skip, " = 0) then ", skip, " + c else ", count, " end, page.* ",
+		"from seen left join page on true order by page.seq")
+}
+
+// matches is the condition of the resources r that a filter selects in a scope. Either the filter
+// is served by an index of its own, and the scope is only checked, or the scope's lane is read
+// through: whichever it is, no other index fits.
+func (s *statement) matches(tenant string, q provisioning.ListQuery) string {
+	f := filter{statement: s, scope: q.Scope}
+	condition, indexed := f.where(q.Filter)
+	if !indexed {
+		return "r.lane = " + s.typed(laneOf(q.Scope), "bigint") + " and " + condition
+	}
+	return condition + " and r.tenant = " + s.arg(tenant) + " and r.connection = " + s.arg(q.Scope.Connection) +
+		" and r.type = " + s.arg(string(q.Scope.Type)) + " and r.visible"
+}

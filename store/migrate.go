@@ -1,0 +1,56 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Migrate brings the schema up to date. Several processes may do so at once: one works, the others wait.
+func (s *Store) Migrate(ctx context.Context) error {
+	p, err := s.migrator()
+	if err != nil {
+		return err
+	}
+	_, err = p.Up(ctx)
+	return translate(ctx, err)
+}
+
+// SchemaCurrent reports whether Migrate has nothing to do.
+func (s *Store) SchemaCurrent(ctx context.Context) (bool, error) {
+	p, err := s.migrator()
+	if err != nil {
+		return false, err
+	}
+	pending, err := p.HasPending(ctx)
+	return err == nil && !pending, translate(ctx, err)
+}
+
+func (s *Store) migrator() (*goose.Provider, error) {
+	folder, kind := "migrations/sqlite", goose.DialectSQLite3
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if s.dialect.postgres {
+		folder, kind = "migrations/postgres", goose.DialectPostgres
+		// The wait is polled: each second, for five minutes.
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	files, err := fs.Sub(migrations, folder)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := s.writes.DB()
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(kind, pool, files, options...)
+}

@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/driver/postgres"
+
+	"meibo/provisioning"
+)
+
+const (
+	optimisticTries = 3  // without a transaction, guarded by the versions read
+	lockedTries     = 10 // in a transaction with row locks; only deadlocks and races of inserts repeat it
+)
+
+func (s *Store) openPostgres(ctx context.Context) error {
+	config, err := pgx.ParseConfig(s.options.URL)
+	if err != nil {
+		// The error quotes the URL, password and all.
+		return fmt.Errorf("database URL: not a valid postgres:// URL")
+	}
+	config.RuntimeParams["timezone"] = "UTC"
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "meibo"
+	}
+	conns := s.options.MaxConns
+	if conns <= 0 {
+		conns = 16
+	}
+	s.dialect = dialect{postgres: true}
+	s.reads, err = openPool(postgres.New(postgres.Config{Conn: stdlib.OpenDB(*config)}), conns)
+	if err != nil {
+		return err
+	}
+	s.writes = s.reads
+	if err := s.Ping(ctx); err != nil {
+		return firstError(err, s.Close())
+	}
+	return nil
+}
+
+// updatePostgres runs fn optimistically, and with locks once it was overtaken too often.
+func (s *Store) updatePostgres(ctx context.Context, tenant string, fn func(provisioning.Tx) error) error {
+	if s.options.Rehearse {
+		s.session(ctx, tenant, s.reads).rehearse(fn)
+	}
+	for range optimisticTries {
+		x := s.session(ctx, tenant, s.reads)
+		if err := x.run(fn); !x.overtaken {
+			return err
+		}
+	}
+	for range lockedTries {
+		x := s.session(ctx, tenant, s.reads)
+		x.locking = true
+		if err := x.inTransaction(func() error { return x.run(fn) }); !x.overtaken {
+			return err
+		}
+	}
+	return errContended
+}
+
+// rehearse runs fn in a transaction and rolls it back. How it ends does not matter: it is about to
+// run again.
+func (x *session) rehearse(fn func(provisioning.Tx) error) {
+	_ = x.inTransaction(func() error {
+		return firstError(x.run(fn), errRehearsal)
+	})
+}
+
+// inTransaction runs fn with all statements of x in one transaction.
+func (x *session) inTransaction(fn func() error) (err error) {
+	pool := x.db
+	tx := pool.WithContext(x.ctx).Begin()
+	if tx.Error != nil {
+		return x.fail(tx.Error)
+	}
+	x.db, x.transaction = tx, true
+	done := false
+	defer func() {
+		x.db, x.transaction = pool, false
+		if !done { // fn failed or panicked
+			tx.Rollback()
+		}
+	}()
+	if err := fn(); err != nil {
+		return err
+	}
+	done = true
+	return x.fail(tx.Commit().Error)
+}

@@ -1,0 +1,245 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/json"
+	"strings"
+
+	"meibo/provisioning"
+	"meibo/scim"
+)
+
+// selection says which columns of a resource a statement reads besides its row.
+type selection struct {
+	provisioning.References
+	emails     bool // Index.Emails, which only a write compares
+	allMembers bool
+	facts      string // placeholder of the member ids to report on; "" for none
+}
+
+// columns is the select list of a resource r of one connection; resourceRow scans it.
+func (d dialect) columns(s selection) string {
+	list := `r.id, r.type, r.connection, r.visible, r.state, r.role, r.protected, r.version, r.created, r.modified, ` +
+		`r.asserted, r.effective, r.rule_version, r.name, r.effective_name, r.external_id, r.display, r.manager`
+	for _, part := range []struct {
+		wanted bool
+		text   string
+	}{
+		{s.Manager, `(select d.display from resource d where d.id = r.manager and d.tenant = r.tenant
+			and d.connection = r.connection and d.type = 'User' and d.visible)`},
+		{s.Groups, `(select ` + d.tuples("g.id, g.display", "g.id") + ` from member m join resource g on g.id = m.grp
+			where m.member = r.id and m.valid_to is null and g.visible and g.connection = r.connection)`},
+		{s.emails, `(select ` + d.tuples("v.value, v.type, v.display, "+d.bit("v.is_primary"), "v.ord") + `
+			from resource_value v where v.resource = r.id and v.attr = 'emails')`},
+		{s.facts != "", d.memberFacts(s.facts)},
+		{s.allMembers, `(select ` + d.tuples("m.member, m.display", "m.valid_from, m.member") + ` from member m
+			where m.grp = r.id and m.valid_to is null)`},
+	} {
+		list += ", "
+		if part.wanted {
+			list += part.text
+		} else {
+			list += "null"
+		}
+	}
+	return list
+}
+
+// memberFacts is a subselect with MemberFacts of the group r.
+func (d dialect) memberFacts(ids string) string {
+	return `(select ` + d.tuples("x.id, "+strings.Join(d.factColumns(), ", "), "x.ord") + ` from ` +
+		d.factTables(ids, "r.tenant", "r.connection", "r.id") + `)`
+}
+
+// factColumns are those of MemberFact after its ID.
+func (d dialect) factColumns() []string {
+	return []string{d.bit("i.id is not null"), d.bit("coalesce(i.visible, " + d.false() + ")"), d.bit("o.member is not null"), "o.display"}
+}
+
+// factTables looks up member ids x: the resource i that has the id, if the connection ever issued
+// it, and the open membership o in the group. A resource without owner counts as issued and
+// unseen: it was given up by one.
+func (d dialect) factTables(ids, tenant, connection, group string) string {
+	return d.elements(ids, "x") + " " +
+		d.probe("i0.id, i0.visible", "resource", "i0", "i0.id = x.id and i0.tenant = "+tenant+" and i0.connection in ("+connection+", 0)", "i") + " " +
+		d.probe("o0.member, o0.display", "member", "o0", "o0.grp = "+group+" and o0.member = x.id and o0.valid_to is null", "o")
+}
+
+// resourceRow scans columns.
+type resourceRow struct {
+	provisioning.Resource
+	created, modified              instant
+	asserted, effective            document
+	effectiveName                  sql.NullString
+	groups, emails, facts, members document
+}
+
+func (r *resourceRow) dest() []any {
+	x := &r.Index
+	return []any{&r.ID, &r.Type, &r.Connection, &r.Visible, &r.State, &r.Role, &r.Protected, &r.Version, &r.created, &r.modified,
+		&r.asserted, &r.effective, &r.RuleVersion, &x.Name, &r.effectiveName, &x.ExternalID, &x.Display, &x.Manager,
+		text{&r.Manager.Display}, &r.groups, &r.emails, &r.facts, &r.members}
+}
+
+// resource is the scanned row, finished.
+func (r *resourceRow) resource() (provisioning.Resource, error) {
+	r.Created, r.Modified = r.created.Time, r.modified.Time
+	r.Asserted, r.Effective = r.asserted, r.effective
+	r.Index.EffectiveName = r.Index.Name
+	if r.effectiveName.Valid {
+		r.Index.EffectiveName = r.effectiveName.String
+	}
+	r.Resource.Manager.ID = r.Index.Manager
+	err := firstError(
+		decodeTuples(r.groups, func(g *provisioning.Reference) []any { return []any{&g.ID, &g.Display} }, &r.Groups),
+		decodeTuples(r.emails, func(e *provisioning.Email) []any {
+			return []any{&e.Value, &e.Type, &e.Display, (*bit)(&e.Primary)}
+		}, &r.Index.Emails),
+		decodeTuples(r.facts, func(f *provisioning.MemberFact) []any {
+			return []any{&f.ID, (*bit)(&f.Issued), (*bit)(&f.Visible), (*bit)(&f.Member), &f.Display}
+		}, &r.MemberFacts),
+		decodeTuples(r.members, func(m *scim.Member) []any { return []any{&m.Value, &m.Display} }, &r.OpenMembers))
+	return r.Resource, err
+}
+
+// bit is a bool that comes as 0 or 1.
+type bit bool
+
+func (b *bit) UnmarshalJSON(data []byte) error {
+	*b = string(data) == "1"
+	return nil
+}
+
+// decodeTuples reads what dialect.tuples made. Null columns leave their zero value.
+func decodeTuples[T any](data []byte, fields func(*T) []any, out *[]T) error {
+	if data == nil {
+		return nil
+	}
+	var raw []json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return err
+	}
+	*out = make([]T, len(raw))
+	for i := range raw {
+		tuple := fields(&(*out)[i])
+		if err := json.Unmarshal(raw[i], &tuple); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Resource implements provisioning.Reader.
+func (x *session) Resource(q provisioning.ResourceQuery) (provisioning.Resource, error) {
+	return x.resource(q, selection{References: q.References, allMembers: q.AllMembers})
+}
+
+// Resource implements provisioning.Reader for a unit of work.
+func (x tx) Resource(q provisioning.ResourceQuery) (provisioning.Resource, error) {
+	if err := x.lock("id = $1", q.ID); err != nil {
+		return provisioning.Resource{}, err
+	}
+	return x.resource(q, selection{References: q.References, allMembers: q.AllMembers, emails: q.Scope.Type == scim.User})
+}
+
+func (x *session) resource(q provisioning.ResourceQuery, s selection) (provisioning.Resource, error) {
+	args := []any{q.ID, x.tenant, q.Scope.Connection, string(q.Scope.Type)}
+	if len(q.MemberFacts) > 0 {
+		s.facts = "$5"
+		args = append(args, x.list(q.MemberFacts))
+	}
+	var r resourceRow
+	found, err := x.row("select "+x.columns(s)+` from resource r
+		where r.id = $1 and r.tenant = $2 and r.connection = $3 and r.type = $4 and r.visible`, args, r.dest()...)
+	switch {
+	case err != nil:
+		return provisioning.Resource{}, err
+	case !found:
+		return provisioning.Resource{}, notFound("the " + string(q.Scope.Type))
+	default:
+		return r.resource()
+	}
+}
+
+// MemberFacts implements provisioning.Reader.
+func (x *session) MemberFacts(connection int64, group string, ids []string) ([]provisioning.MemberFact, error) {
+	facts := make([]provisioning.MemberFact, 0, len(ids))
+	query := "select x.id, " + strings.Join(x.factColumns(), ", ") + " from " +
+		x.factTables("$1", x.cast("$2", "text"), x.cast("$3", "bigint"), x.cast("$4", "text")) + " order by x.ord"
+	err := x.query(query, []any{x.list(ids), x.tenant, connection, group}, func(rows *sql.Rows) error {
+		var f provisioning.MemberFact
+		err := rows.Scan(&f.ID, &f.Issued, &f.Visible, &f.Member, text{&f.Display})
+		facts = append(facts, f)
+		return err
+	})
+	return facts, err
+}
+
+// lock takes row locks on the resources that condition finds, in the order of their ids so that
+// two units of work do not wait for each other. It comes as a statement of its own: the one that
+// reads after it sees what it waited for.
+func (x *session) lock(condition string, args ...any) error {
+	if !x.locking {
+		return nil
+	}
+	return x.query("select id from resource where "+condition+" order by id for update", args,
+		func(*sql.Rows) error { return nil })
+}
+
+// Candidates implements provisioning.Reader.
+func (x *session) Candidates(q provisioning.CandidateQuery) (provisioning.Candidates, error) {
+	return x.candidates(q, selection{})
+}
+
+// Candidates implements provisioning.Reader for a unit of work.
+func (x tx) Candidates(q provisioning.CandidateQuery) (provisioning.Candidates, error) {
+	err := x.lock("key = $1 or eff_key = $2 or ext_key = $3", scopedKey(q.Scope, q.Name),
+		effectiveKey(x.tenant, q.Name), scopedKey(q.Scope, q.ExternalID))
+	if err != nil {
+		return provisioning.Candidates{}, err
+	}
+	return x.candidates(q, selection{emails: q.Scope.Type == scim.User})
+}
+
+func (x *session) candidates(q provisioning.CandidateQuery, s selection) (provisioning.Candidates, error) {
+	var c provisioning.Candidates
+	stmt := statement{dialect: x.dialect}
+	columns := x.columns(s)
+	part := func(kind, condition string) {
+		if stmt.Len() > 0 {
+			stmt.add(" union all ")
+		}
+		stmt.add("select * from (select '", kind, "' as kind, ", columns, " from resource r where ", condition, ") as ", kind)
+	}
+	if q.Name != "" {
+		// The name again, since a key with a suffix could read like a longer name.
+		part("visible", "r.key = "+stmt.arg(scopedKey(q.Scope, q.Name))+" and r.name = "+stmt.arg(q.Name))
+		if q.Scope.Type == scim.User {
+			part("effective", "r.eff_key = "+stmt.arg(effectiveKey(x.tenant, q.Name)))
+		}
+	}
+	if q.ExternalID != "" {
+		part("stable", "r.ext_key = "+stmt.arg(scopedKey(q.Scope, q.ExternalID))+" order by r.seq limit 2")
+	}
+	if stmt.Len() == 0 {
+		return c, nil
+	}
+	err := x.query(stmt.String(), stmt.args, func(rows *sql.Rows) error {
+		var kind string
+		var row resourceRow
+		if err := rows.Scan(append([]any{&kind}, row.dest()...)...); err != nil {
+			return err
+		}
+		r, err := row.resource()
+		switch kind {
+		case "visible":
+			c.Visible = &r
+		case "effective":
+			c.Effective = &r
+		default:
+			c.Stable = append(c.Stable, r)
+		}
+		return err
+	})
+	return c, err
+}

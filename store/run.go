@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// analyseEvery is how often Run looks at the sizes of the tables.
+const analyseEvery = 5 * time.Second
+
+// Run does the store's background work until ctx ends: it folds the tallies and, while a database
+// is young, has it gather statistics. An error stops nothing; the work is tried again at its next
+// turn, and who asks for readiness hears of a database that is gone.
+func (s *Store) Run(ctx context.Context) error {
+	fold, analyse := time.NewTicker(foldEvery), time.NewTicker(analyseEvery)
+	defer fold.Stop()
+	defer analyse.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-fold.C:
+			_ = s.Fold(ctx)
+		case <-analyse.C:
+			_ = s.Analyse(ctx)
+		}
+	}
+}
+
+// milestones are the sizes at which a growing table is analysed: before the first, plans rest on
+// guesses, and autovacuum comes around a minute late.
+var milestones = []int64{1_000, 10_000, 100_000}
+
+// growing are the tables that milestones are for.
+var growing = []string{"resource", "resource_value", "member", "entry"}
+
+// Analyse gathers statistics on each table that has passed a milestone since the last call. Not safe for concurrent use.
+func (s *Store) Analyse(ctx context.Context) error {
+	for _, table := range growing {
+		size, err := s.sizeOf(ctx, table)
+		if err != nil {
+			return err
+		}
+		if milestone(size) <= s.analysed[table] {
+			continue
+		}
+		if err := s.analyse(ctx, table); err != nil {
+			return err
+		}
+		s.analysed[table] = milestone(size)
+	}
+	return nil
+}
+
+// milestone is the greatest one that size has passed; 0 for none.
+func milestone(size int64) (passed int64) {
+	for _, m := range milestones {
+		if size >= m {
+			passed = m
+		}
+	}
+	return passed
+}
+
+// sizeOf is about how many rows a table has, without counting them.
+func (s *Store) sizeOf(ctx context.Context, table string) (size int64, err error) {
+	query := "select n_live_tup from pg_stat_user_tables where relid = '" + table + "'::regclass"
+	if !s.dialect.postgres {
+		query = "select coalesce(max(rowid), 0) from " + table
+		if table == "resource_value" { // it has no rowid; about one a resource
+			query = "select coalesce(max(rowid), 0) from resource"
+		}
+	}
+	err = s.reads.WithContext(ctx).Raw(query).Row().Scan(&size)
+	return size, translate(ctx, err)
+}
+
+func (s *Store) analyse(ctx context.Context, table string) error {
+	if s.dialect.postgres {
+		return translate(ctx, s.reads.WithContext(ctx).Exec("analyze "+table).Error)
+	}
+	return s.writer.do(ctx, func(l *lent) error {
+		// A sample of each index is enough, and short enough to do between two units of work.
+		return translate(ctx, l.db.Exec("pragma analysis_limit = 400; analyze "+table).Error)
+	})
+}

@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/glebarez/sqlite"
+
+	"meibo/provisioning"
+)
+
+// leastSQLite is the release that this package was tested with.
+var leastSQLite = [3]int{3, 53, 4}
+
+// errRehearsal takes a unit of work back that is to run again.
+var errRehearsal = errors.New("store: rehearsal")
+
+func (s *Store) openSQLite(ctx context.Context) error {
+	path := strings.TrimPrefix(s.options.URL, "sqlite:")
+	if path == "" || strings.HasPrefix(path, ":memory:") {
+		return fmt.Errorf("database URL: sqlite: needs the path of a file, as in sqlite:meibo.db")
+	}
+	conns := s.options.MaxConns
+	if conns <= 0 {
+		conns = 4
+	}
+	var err error
+	// The writer comes first: it creates the file and makes its journal a WAL, which lasts.
+	if s.writes, err = openPool(sqlite.Open(sqliteDSN(path, "immediate",
+		"journal_mode(wal)", "synchronous(full)", "foreign_keys(1)", "cache_size(-4096)")), 1); err != nil {
+		return translate(ctx, err)
+	}
+	if s.reads, err = openPool(sqlite.Open(sqliteDSN(path, "deferred", "query_only(1)", "cache_size(-2048)")), conns); err != nil {
+		return firstError(translate(ctx, err), s.Close())
+	}
+	if err := s.checkSQLite(ctx); err != nil {
+		return firstError(err, s.Close())
+	}
+	s.writer = newWriter(s.writes)
+	return nil
+}
+
+func sqliteDSN(path, lock string, pragmas ...string) string {
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
+	u.RawQuery = url.Values{"_txlock": {lock}, "_pragma": append(pragmas, "busy_timeout(5000)")}.Encode()
+	return u.String()
+}
+
+// checkSQLite refuses a library older than the one tested with: it comes with the build.
+func (s *Store) checkSQLite(ctx context.Context) error {
+	var version string
+	if err := s.writes.WithContext(ctx).Raw("select sqlite_version()").Row().Scan(&version); err != nil {
+		return translate(ctx, err)
+	}
+	parts := strings.Split(version, ".")
+	for i, least := range leastSQLite {
+		n := 0
+		if i < len(parts) {
+			n, _ = strconv.Atoi(parts[i])
+		}
+		if n != least {
+			if n < least {
+				return fmt.Errorf("this build has SQLite %s, but needs %d.%d.%d or newer: build with the versions of go.mod",
+					version, leastSQLite[0], leastSQLite[1], leastSQLite[2])
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// updateSQLite runs fn on the caller's goroutine when the writer lends it the transaction. Inside
+// it nothing can be overtaken but what fn read before.
+func (s *Store) updateSQLite(ctx context.Context, tenant string, fn func(provisioning.Tx) error) error {
+	for range optimisticTries {
+		var x *session
+		err := s.writer.do(ctx, func(lent *lent) error {
+			x = s.session(ctx, tenant, lent.db)
+			x.transaction = true
+			if s.options.Rehearse {
+				if err := lent.takeBack(func() { _ = x.run(fn) }); err != nil {
+					return err
+				}
+				x = s.session(ctx, tenant, lent.db)
+				x.transaction = true
+			}
+			return x.run(fn)
+		})
+		if x == nil || !x.overtaken {
+			return err
+		}
+	}
+	return errContended
+}

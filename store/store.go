@@ -1,0 +1,147 @@
+// Package store keeps meibo's state on PostgreSQL or SQLite. It implements provisioning.Store and
+// is the only package that knows SQL.
+//
+// What the two databases share is one text of SQL; where they differ, dialect has both forms.
+// Statements are sent through GORM's Raw and Exec with $1, $2, … in the text, which both drivers
+// number alike.
+//
+// A unit of work runs, on SQLite, inside the transaction of the one writer (writer.go), which
+// commits for all that were waiting. On PostgreSQL it runs optimistically: it reads without a
+// transaction and writes one statement that is guarded by the version it read (postgres.go).
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"meibo/provisioning"
+)
+
+var _ provisioning.Store = (*Store)(nil)
+
+// Options configure a Store.
+type Options struct {
+	URL      string // sqlite:PATH or postgres://…
+	MaxConns int    // connections, on SQLite those that read; 0 for 16 and 4
+
+	// Rehearse runs each unit of work, takes it back and runs it again. For tests: it finds
+	// closures that touch what is outside their transaction.
+	Rehearse bool
+	// BeforeWrite, if set, is called before each statement of a unit of work that writes, with the
+	// name of what it writes; its error takes the statement's place. For tests of failures.
+	BeforeWrite func(name string) error
+}
+
+// Store is a provisioning.Store on one database. It is safe for concurrent use.
+type Store struct {
+	options  Options
+	dialect  dialect
+	reads    *gorm.DB
+	writes   *gorm.DB         // the same as reads on PostgreSQL
+	writer   *writer          // nil on PostgreSQL
+	analysed map[string]int64 // milestone of each table; Run's own
+}
+
+// Open connects to the database that options.URL names. An SQLite file is created if there is
+// none; the schema is Migrate's affair. Unavailable if the database does not answer.
+func Open(ctx context.Context, options Options) (*Store, error) {
+	s := &Store{options: options, analysed: map[string]int64{}}
+	var err error
+	switch scheme, _, _ := strings.Cut(options.URL, ":"); scheme {
+	case "sqlite":
+		err = s.openSQLite(ctx)
+	case "postgres", "postgresql":
+		err = s.openPostgres(ctx)
+	default:
+		return nil, fmt.Errorf("database URL: unknown scheme %q; write sqlite:PATH or postgres://USER@HOST/DATABASE", scheme)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close ends all connections. Units of work that wait for their turn are Unavailable.
+func (s *Store) Close() error {
+	if s.writer != nil {
+		s.writer.close()
+	}
+	err := closePool(s.reads)
+	if s.writes != s.reads {
+		err = firstError(err, closePool(s.writes))
+	}
+	return err
+}
+
+// Ping reports whether the database answers: nil, Unavailable or the context's error.
+func (s *Store) Ping(ctx context.Context) error {
+	pool, err := s.reads.DB()
+	if err != nil {
+		return err
+	}
+	if err := pool.PingContext(ctx); err != nil {
+		return firstError(ctx.Err(), unavailable(err))
+	}
+	return nil
+}
+
+// View implements provisioning.Store.
+func (s *Store) View(ctx context.Context, tenant string, fn func(provisioning.Reader) error) error {
+	x := s.session(ctx, tenant, s.reads)
+	defer x.endSnapshot()
+	return fn(x)
+}
+
+// Update implements provisioning.Store.
+func (s *Store) Update(ctx context.Context, tenant string, fn func(provisioning.Tx) error) error {
+	if s.dialect.postgres {
+		return s.updatePostgres(ctx, tenant, fn)
+	}
+	return s.updateSQLite(ctx, tenant, fn)
+}
+
+// openPool opens GORM so that it adds nothing of its own: no transaction around single
+// statements, no prepared statements, no log, errors as the driver made them.
+func openPool(d gorm.Dialector, conns int) (*gorm.DB, error) {
+	db, err := gorm.Open(d, &gorm.Config{
+		SkipDefaultTransaction: true,
+		DisableAutomaticPing:   true,
+		Logger:                 logger.Discard,
+	})
+	if err != nil {
+		return nil, err
+	}
+	pool, err := db.DB()
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	return db, nil
+}
+
+func closePool(db *gorm.DB) error {
+	if db == nil {
+		return nil
+	}
+	pool, err := db.DB()
+	if err != nil {
+		return err
+	}
+	return pool.Close()
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
