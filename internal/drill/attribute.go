@@ -150,8 +150,8 @@ func (p *person) managerDifference(res resource) []difference {
 // differences of a group: displayName and externalId. Members are read apart, since Entra never asks for them.
 func (t *team) differences(res resource) []difference {
 	var ds []difference
-	for path, want := range map[string]string{"displayName": t.name, "externalId": t.objectID} {
-		if d, differs := compare(path, want, res[path]); differs {
+	for _, m := range [][2]string{{"displayName", t.name}, {"externalId", t.objectID}} {
+		if d, differs := compare(m[0], m[1], res[m[0]]); differs {
 			ds = append(ds, d)
 		}
 	}

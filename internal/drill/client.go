@@ -135,7 +135,7 @@ func (c *client) envelope(hr *http.Request, q request, sent []byte) {
 func (c *client) address(q request) string {
 	u := *c.base
 	s := strings.TrimSuffix((&url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String(), "/") + q.path
-	query := strings.Trim(u.RawQuery+"&"+q.query, "&")
+	query := strings.Trim(strings.Trim(u.RawQuery, "&")+"&"+q.query, "&")
 	if query == "" {
 		return s
 	}

@@ -34,8 +34,9 @@ type person struct {
 	heir        *person // gets the userName when this one leaves
 	rehired     bool
 
-	id    string // given by the server; "" while not linked
-	state presence
+	id     string // given by the server; "" while not linked
+	former string // the id before the last DELETE, if it was another
+	state  presence
 }
 
 // presence is where a person or team is in its life on the server.

@@ -71,7 +71,7 @@ func (d *drill) provisionTeam(ctx context.Context, t *team) {
 	default:
 		t.id, t.state = id, linked
 		d.mendTeam(ctx, t, false)
-		t.foreign, _ = d.memberIDs(ctx, t)
+		t.foreign, _, _ = d.memberIDs(ctx, t)
 	}
 }
 
@@ -308,7 +308,7 @@ func (d *drill) checkMembers(ctx context.Context) {
 
 // checkTeam compares one group; lost and extra name what it finds. False means that the group is not as it should be.
 func (d *drill) checkTeam(ctx context.Context, t *team, lost, extra fault) bool {
-	got, ok := d.memberIDs(ctx, t)
+	got, a, ok := d.memberIDs(ctx, t)
 	if !ok {
 		return false
 	}
@@ -318,25 +318,25 @@ func (d *drill) checkTeam(ctx context.Context, t *team, lost, extra fault) bool 
 	}
 	missing, surplus := subtract(want, got), subtract(got, want)
 	if len(missing) > 0 {
-		d.report(nil, lost, fmt.Sprintf("%d members of group %s", len(want), t.id), fmt.Sprintf("%d of them missing, first %s", len(missing), missing[0]))
+		d.report(a, lost, fmt.Sprintf("%d members of group %s", len(want), t.id), fmt.Sprintf("%d of them missing, first %s", len(missing), missing[0]))
 	}
-	surplus = slices.DeleteFunc(surplus, func(id string) bool { return d.excused(t, id) })
+	surplus = slices.DeleteFunc(surplus, func(id string) bool { return d.excused(a, t, id) })
 	if len(surplus) > 0 {
-		d.report(nil, extra, fmt.Sprintf("%d members of group %s", len(want), t.id), fmt.Sprintf("%d more, first %s", len(surplus), surplus[0]))
+		d.report(a, extra, fmt.Sprintf("%d members of group %s", len(want), t.id), fmt.Sprintf("%d more, first %s", len(surplus), surplus[0]))
 	}
 	return len(missing)+len(surplus) == 0
 }
 
 // excused says whether a surplus member is somebody whom the drill gave up on, or a leaver, which is a fault of another name.
-func (d *drill) excused(t *team, id string) bool {
+func (d *drill) excused(a *answer, t *team, id string) bool {
 	for p := range t.members {
-		if p.id != id {
-			continue
+		if p.former == id || (p.id == id && p.state == deleted) {
+			d.report(a, deleteStillMember, "the deleted user not to be a member of group "+t.id, id)
+			return true
 		}
-		if p.state == deleted {
-			d.report(nil, deleteStillMember, "the deleted user not to be a member of group "+t.id, id)
+		if p.id == id {
+			return p.state != linked
 		}
-		return p.state != linked
 	}
 	return false
 }
@@ -350,17 +350,16 @@ func emptied(lost fault) fault {
 }
 
 // memberIDs reads a group with its members.
-func (d *drill) memberIDs(ctx context.Context, t *team) ([]string, bool) {
-	a, ok := d.send(ctx, request{kind: "group.members", method: http.MethodGet, path: groups.path(t.id)})
+func (d *drill) memberIDs(ctx context.Context, t *team) (ids []string, a *answer, ok bool) {
+	a, ok = d.send(ctx, request{kind: "group.members", method: http.MethodGet, path: groups.path(t.id)})
 	if !ok {
-		return nil, false
+		return nil, a, false
 	}
 	if a.status != http.StatusOK {
 		d.report(a, readStatus, "200 with the group", describe(a))
-		return nil, false
+		return nil, a, false
 	}
 	list, _ := a.json["members"].([]any)
-	var ids []string
 	seen := map[string]bool{}
 	for _, v := range list {
 		m, _ := v.(map[string]any)
@@ -372,7 +371,7 @@ func (d *drill) memberIDs(ctx context.Context, t *team) ([]string, bool) {
 		seen[id] = true
 		ids = append(ids, id)
 	}
-	return ids, true
+	return ids, a, true
 }
 
 // subtract lists what is in a and not in b.

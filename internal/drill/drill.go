@@ -46,13 +46,7 @@ func Run(ctx context.Context, opt Options) (*Report, error) {
 	rep := newReport(opt)
 	run, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	rng := rand.New(rand.NewPCG(opt.Seed, opt.Dialect.stream()))
-	d := &drill{
-		client:  &client{opt: opt, base: base, rep: rep, stop: stop},
-		company: newCompany(rng, opt.Users, opt.Groups, opt.Members, opt.Cycles*share(opt.Users, 40)),
-		rng:     rng,
-		bar:     newProgress(opt.Progress, opt.Now),
-	}
+	d := newDrill(opt, base, rep, stop)
 	began := opt.Now()
 	d.play(run)
 	d.bar.end()
@@ -147,6 +141,16 @@ type drill struct {
 	company *company
 	rng     *rand.Rand // used between phases only, so that workers do not change what is drawn
 	bar     *progress
+}
+
+func newDrill(opt Options, base *url.URL, rep *Report, stop context.CancelCauseFunc) *drill {
+	rng := rand.New(rand.NewPCG(opt.Seed, opt.Dialect.stream()))
+	return &drill{
+		client:  &client{opt: opt, base: base, rep: rep, stop: stop},
+		company: newCompany(rng, opt.Users, opt.Groups, opt.Members, opt.Cycles*share(opt.Users, 40)),
+		rng:     rng,
+		bar:     newProgress(opt.Progress, opt.Now),
+	}
 }
 
 // play goes through the job. Each step returns at once when the run was stopped.

@@ -13,7 +13,7 @@ import (
 // options of a drill against a server in memory, with waits that take no time.
 func options(s http.RoundTripper, d Dialect) Options {
 	return Options{
-		BaseURL: fakeBase, Token: fakeToken, Users: 60, Groups: 8, Members: 160, Seed: 7, Dialect: d, Workers: 4,
+		BaseURL: fakeBase, Token: fakeToken, Users: 40, Groups: 6, Members: 110, Seed: 7, Dialect: d, Workers: 4,
 		Client: &http.Client{Transport: s},
 		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	}

@@ -232,9 +232,9 @@ func (d *drill) keepsMemberships(ctx context.Context, p *person, lost fault) {
 		return
 	}
 	t := p.teams[i]
-	got, ok := d.memberIDs(ctx, t)
+	got, a, ok := d.memberIDs(ctx, t)
 	if ok && !slices.Contains(got, p.id) {
-		d.report(nil, lost, fmt.Sprintf("user %s in group %s", p.id, t.id), "not among its members")
+		d.report(a, lost, fmt.Sprintf("user %s in group %s", p.id, t.id), "not among its members")
 	}
 }
 
@@ -285,6 +285,7 @@ func (d *drill) rehire(ctx context.Context, p *person) {
 		return
 	}
 	if p.id != old {
+		p.former = old
 		d.report(nil, restoreOtherID, "the id "+old+" for the externalId "+p.objectID, p.id)
 	}
 	p.rehired = true

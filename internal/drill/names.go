@@ -4,7 +4,7 @@ package drill
 // and blanks at either end, since whatever a server normalises Entra ID sends again in every cycle.
 var (
 	givenNames = []string{
-		"Anna", "Björn", "太郎", "Žofia", "José", "José", "Nguyễn", "Siobhán", "Ольга", "Μαρία",
+		"Anna", "Björn", "太郎", "Žofia", "Jos\u00e9", "Jose\u0301", "Nguyễn", "Siobhán", "Ольга", "Μαρία",
 		"محمد", "민준", "D'Arcy", "Mary Ann", "Łukasz", "Chloë", "Þór", "ＫＥＮ", "İpek", "अनिल",
 	}
 	surnames = []string{

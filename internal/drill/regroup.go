@@ -33,22 +33,23 @@ func (d *drill) arrive(ctx context.Context, t *team) {
 			ids = append(ids, p.id)
 		}
 	}
+	slices.Sort(ids) // in the map's order two runs of one seed would differ
+	slices.Sort(leavers)
 	if len(ids) > 0 {
 		d.patchAs(ctx, groups, t.id, d.opt.Dialect.addMembers(ids), memberAddPresent)
 	}
 	if len(leavers) > 0 { // the directory takes leavers out of their groups; the server has done so already
-		if got, ok := d.memberIDs(ctx, t); ok {
-			d.departed(t, leavers, got)
-		}
+		d.departed(ctx, t, leavers)
 		d.patchAs(ctx, groups, t.id, d.opt.Dialect.removeMembers(leavers), memberRemoveAbsent)
 	}
 }
 
 // departed names each leaver who is still listed.
-func (d *drill) departed(t *team, leavers, listed []string) {
+func (d *drill) departed(ctx context.Context, t *team, leavers []string) {
+	listed, a, ok := d.memberIDs(ctx, t)
 	for _, id := range leavers {
-		if slices.Contains(listed, id) {
-			d.report(nil, deleteStillMember, "the deleted user not to be a member of group "+t.id, id)
+		if ok && slices.Contains(listed, id) {
+			d.report(a, deleteStillMember, "the deleted user not to be a member of group "+t.id, id)
 		}
 	}
 }
