@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"meibo/provisioning"
+)
+
+func (p *program) connectionCommand() *cobra.Command {
+	return p.group("connection", "Connections: the clients of a tenant, and how each is answered",
+		p.connectionCreateCommand(), p.connectionListCommand(), p.connectionSetCommand())
+}
+
+func (p *program) connectionCreateCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "create --tenant T --name N", Short: "Add a connection with default settings", Args: cobra.NoArgs}
+	tenant, name, asJSON := tenantFlag(cmd), nameFlag(cmd), jsonFlag(cmd)
+	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
+		c, err := s.CreateConnection(ctx, commandLine(*tenant), *name)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(p.stdout, connectionView(c))
+		}
+		fmt.Fprintf(p.stderr, "created connection %s of tenant %s\n", c.Name, *tenant)
+		return nil
+	})
+}
+
+func (p *program) connectionListCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list --tenant T", Short: "List the connections of a tenant and their settings", Args: cobra.NoArgs}
+	tenant, asJSON := tenantFlag(cmd), jsonFlag(cmd)
+	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
+		connections, err := s.Connections(ctx, *tenant)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printLines(p.stdout, connections, connectionView)
+		}
+		return printConnections(p.stdout, connections)
+	})
+}
+
+func (p *program) connectionSetCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "set --tenant T --name N", Short: "Choose how a connection answers its client", Args: cobra.NoArgs,
+		Long: "Choose how a connection answers its client. What is not named stays as it is; servers follow within a second.",
+	}
+	tenant, name, asJSON := tenantFlag(cmd), nameFlag(cmd), jsonFlag(cmd)
+	response := cmd.Flags().String("patch-response", "", "what a PATCH answers: default (user 200, group 204), resource (always 200) or none (always 204)")
+	members := cmd.Flags().String("unknown-members", "", "member ids that were never issued: refuse (default) or keep")
+	unique := cmd.Flags().Bool("unique-group-names", true, "whether a group's displayName is unique")
+	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, cmd *cobra.Command, _ []string) error {
+		changed := cmd.Flags().Changed
+		if !changed("patch-response") && !changed("unknown-members") && !changed("unique-group-names") {
+			return misuse("nothing to set; give --patch-response, --unknown-members or --unique-group-names")
+		}
+		c, err := s.SetConnection(ctx, commandLine(*tenant), *name, func(set *provisioning.ConnectionSettings) {
+			if changed("patch-response") {
+				set.PatchResponse = provisioning.PatchResponse(*response)
+			}
+			if changed("unknown-members") {
+				set.UnknownMembers = provisioning.UnknownMembers(*members)
+			}
+			if changed("unique-group-names") {
+				set.UniqueGroupNames = *unique
+			}
+		})
+		switch {
+		case err != nil && provisioning.KindOf(err) == provisioning.Invalid:
+			return usageError{err}
+		case err != nil:
+			return err
+		case *asJSON:
+			return printJSON(p.stdout, connectionView(c))
+		}
+		return printConnections(p.stdout, []provisioning.Connection{c})
+	})
+}
+
+func nameFlag(cmd *cobra.Command) *string {
+	name := cmd.Flags().String("name", "", "name of the connection")
+	_ = cmd.MarkFlagRequired("name")
+	return name
+}
+
+func printConnections(w io.Writer, all []provisioning.Connection) error {
+	t := newTable(w, "NAME", "KIND", "PATCH RESPONSE", "UNKNOWN MEMBERS", "UNIQUE GROUP NAMES", "CREATED")
+	for _, c := range all {
+		t.row(c.Name, c.Kind, string(c.Settings.PatchResponse), string(c.Settings.UnknownMembers),
+			fmt.Sprint(c.Settings.UniqueGroupNames), moment(c.Created))
+	}
+	return t.flush()
+}
+
+// connectionJSON is a connection for programs.
+type connectionJSON struct {
+	Name             string    `json:"name"`
+	Kind             string    `json:"kind"`
+	PatchResponse    string    `json:"patchResponse"`
+	UnknownMembers   string    `json:"unknownMembers"`
+	UniqueGroupNames bool      `json:"uniqueGroupNames"`
+	Created          time.Time `json:"created"`
+}
+
+func connectionView(c provisioning.Connection) connectionJSON {
+	return connectionJSON{c.Name, c.Kind, string(c.Settings.PatchResponse), string(c.Settings.UnknownMembers),
+		c.Settings.UniqueGroupNames, c.Created}
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"meibo/config"
+	"meibo/internal/auth"
+	"meibo/internal/drill"
+	"meibo/provisioning"
+)
+
+// drillOptions are the flags of `meibo drill` as they were given.
+type drillOptions struct {
+	url, token, tenant, dialect, writes string
+	users, groups, members, workers     int
+	cycles                              int
+	seed                                uint64
+	foreign, json                       bool
+}
+
+func (p *program) drillCommand() *cobra.Command {
+	var o drillOptions
+	cmd := &cobra.Command{
+		Use: "drill", Short: "Play Entra ID against a SCIM server and judge it", Args: cobra.NoArgs,
+		Long: "Play Entra ID against a SCIM server and judge every answer; exit 1 when Entra would not be satisfied.\n" +
+			"Without --url it starts a server itself on a free loopback port, on MEIBO_DATABASE_URL or else on a database that is removed afterwards.",
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.url, "url", "", "SCIM base URL of the server to judge, such as https://host/t/acme/scim/v2")
+	f.StringVar(&o.token, "token", "", "its bearer token; - reads it from standard input")
+	f.BoolVar(&o.foreign, "foreign", false, "the server at --url is not meibo: what only meibo promises is a warning")
+	f.StringVar(&o.tenant, "tenant", "", "without --url: name of the tenant to make, one for each dialect (default drill- and the time)")
+	f.IntVar(&o.users, "users", 100, "users of the company")
+	f.IntVar(&o.groups, "groups", 10, "groups of the company")
+	f.IntVar(&o.members, "members", 500, "memberships over all groups together")
+	f.Uint64Var(&o.seed, "seed", 1, "decides the company and every choice of the run")
+	f.StringVar(&o.dialect, "dialect", "default", "Entra's PATCH dialect: default, flag (aadOptscim062020) or both, each on a fresh connection")
+	f.IntVar(&o.workers, "workers", 0, "objects in flight; 0 for Entra's measure")
+	f.IntVar(&o.cycles, "cycles", 0, "incremental cycles; 0 for one")
+	f.StringVar(&o.writes, "writes", "", "file for a JSON line about each answered write, with its correlation id")
+	f.BoolVar(&o.json, "json", false, "print the report as JSON, one object a dialect")
+	settingFlags(cmd, "database_url", "rate_limit", "log_level")
+	cmd.RunE = p.action(func(cmd *cobra.Command, _ []string) error { return p.drill(cmd, o) })
+	return cmd
+}
+
+// target is one address to be judged, in one dialect.
+type target struct {
+	url, token string
+	dialect    drill.Dialect
+}
+
+func (p *program) drill(cmd *cobra.Command, o drillOptions) (err error) {
+	dialects, err := o.dialects()
+	if err != nil {
+		return err
+	}
+	var writes io.Writer
+	if o.writes != "" {
+		file, err := os.Create(o.writes)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		writes = file
+	}
+	if o.url == "" {
+		return p.drillOwn(cmd, o, dialects, writes)
+	}
+	token, err := p.secret(o.token)
+	if err != nil {
+		return err
+	}
+	return p.judge(cmd.Context(), o, []target{{o.url, token, dialects[0]}}, writes)
+}
+
+func (o drillOptions) dialects() ([]drill.Dialect, error) {
+	switch {
+	case (o.url == "") != (o.token == ""):
+		return nil, misuse("--url and --token go together")
+	case o.url != "" && o.tenant != "":
+		return nil, misuse("--tenant is for a server that the drill starts itself; leave it out or leave out --url")
+	case o.url == "" && o.foreign:
+		return nil, misuse("--foreign needs --url")
+	}
+	switch o.dialect {
+	case string(drill.Default), string(drill.Flag):
+		return []drill.Dialect{drill.Dialect(o.dialect)}, nil
+	case "both":
+		if o.url != "" {
+			return nil, misuse("--dialect both needs a fresh connection for each; run the drill twice, with a token of another tenant")
+		}
+		return []drill.Dialect{drill.Default, drill.Flag}, nil
+	}
+	return nil, misuse("--dialect cannot be %q; choose default, flag or both", o.dialect)
+}
+
+// secret is a flag's value, or standard input where that is "-": a command line is no place for
+// secrets, since every process of the machine can read it.
+func (p *program) secret(flag string) (string, error) {
+	if flag != "-" {
+		return flag, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(p.stdin, 64<<10))
+	return strings.TrimSpace(string(text)), err
+}
+
+// drillOwn judges a server that lives as long as the drill.
+func (p *program) drillOwn(cmd *cobra.Command, o drillOptions, dialects []drill.Dialect, writes io.Writer) (err error) {
+	ctx := cmd.Context()
+	scratch, err := os.MkdirTemp("", "meibo-drill-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	src := p.source(cmd)
+	src.Defaults = map[string]string{"database_url": "sqlite:" + filepath.Join(scratch, "drill.db"), "log_level": "warn"}
+	src.Flags["listen"], src.Flags["public_url"], src.Flags["metrics_listen"] = "127.0.0.1:0", "", ""
+	c, err := config.Load(src)
+	if err != nil {
+		return err
+	}
+	s, err := start(ctx, c, newLog(p.stderr, c.LogLevel), serverOptions{migrate: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.shutdown(ctx)) }()
+	targets, err := p.freshTargets(ctx, s, o.tenant, dialects)
+	if err != nil {
+		return err
+	}
+	return p.judge(ctx, o, targets, writes)
+}
+
+// freshTargets makes a tenant with a connection for each dialect: the same company twice in one
+// tenant would be one connection taking the other's names.
+func (p *program) freshTargets(ctx context.Context, s *server, tenant string, dialects []drill.Dialect) ([]target, error) {
+	if tenant == "" {
+		tenant = "drill-" + time.Now().UTC().Format("20060102-150405")
+	}
+	var out []target
+	for _, d := range dialects {
+		name := tenant
+		if len(dialects) > 1 {
+			name += "-" + string(d)
+		}
+		if _, err := s.service.CreateTenant(ctx, commandLine(name)); err != nil {
+			return nil, err
+		}
+		token, hash, hint := auth.NewToken()
+		if _, err := s.service.CreateCredential(ctx, commandLine(name), "", provisioning.NewCredential{Hash: hash, Hint: hint}); err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(p.stderr, "dialect %s: tenant %s\n", d, name)
+		out = append(out, target{s.base + "/t/" + name + "/scim/v2", token, d})
+	}
+	return out, nil
+}
+
+// judge plays Entra ID against each target and prints its reports.
+func (p *program) judge(ctx context.Context, o drillOptions, targets []target, writes io.Writer) error {
+	satisfied := true
+	for _, t := range targets {
+		report, err := drill.Run(ctx, drill.Options{
+			BaseURL: t.url, Token: t.token, Dialect: t.dialect, Foreign: o.foreign,
+			Users: o.users, Groups: o.groups, Members: o.members, Seed: o.seed, Cycles: o.cycles, Workers: o.workers,
+			Progress: p.stderr, WritesTo: writes,
+		})
+		if err != nil {
+			return err
+		}
+		if err := p.printReport(report, o.json); err != nil {
+			return err
+		}
+		satisfied = satisfied && report.OK()
+	}
+	if !satisfied {
+		return errors.New("Entra ID would not be satisfied; the report says why")
+	}
+	return nil
+}
+
+func (p *program) printReport(r *drill.Report, asJSON bool) error {
+	if asJSON {
+		return printJSON(p.stdout, r)
+	}
+	return r.WriteText(p.stdout)
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"meibo/provisioning"
+	"meibo/scim"
+)
+
+// defaultEntries is what fits a screen.
+const defaultEntries = 50
+
+// logOptions are the flags of `meibo log` as they were given.
+type logOptions struct {
+	tenant, connection, user, correlation string
+	action, outcome, since, until         string
+	limit                                 int
+	json                                  bool
+}
+
+func (p *program) logCommand() *cobra.Command {
+	var o logOptions
+	cmd := &cobra.Command{
+		Use: "log --tenant T", Short: "Print the newest entries of a tenant's journal", Args: cobra.NoArgs,
+		Long: "Print the newest entries of a tenant's journal, newest first. Times are instants, dates, or spans such as 24h or 7d ago.",
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.tenant, "tenant", "", "name of the tenant")
+	_ = cmd.MarkFlagRequired("tenant")
+	f.StringVar(&o.connection, "connection", "", "only this connection's")
+	f.StringVar(&o.user, "user", "", "only of the user or group with this userName, displayName or id")
+	f.StringVar(&o.correlation, "correlation", "", "only of the request with this correlation id")
+	f.StringVar(&o.action, "action", "", "only create, update, disable, delete, stagedDelete or other")
+	f.StringVar(&o.outcome, "outcome", "", "only success, failure, skipped or warning")
+	f.StringVar(&o.since, "since", "", "only from this time on")
+	f.StringVar(&o.until, "until", "", "only before this time")
+	f.IntVar(&o.limit, "limit", 0, fmt.Sprintf("at most so many; 0 for %d in a table and all in JSON", defaultEntries))
+	f.BoolVar(&o.json, "json", false, "print all of each entry, one JSON object a line")
+	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
+		q, err := o.query(ctx, s)
+		if err != nil {
+			return err
+		}
+		if o.json {
+			return s.Entries(ctx, o.tenant, q, func(e provisioning.Entry) error { return printJSON(p.stdout, entryView(o.tenant, e)) })
+		}
+		return printEntries(ctx, p.stdout, s, o.tenant, q)
+	})
+}
+
+func (o logOptions) query(ctx context.Context, s *provisioning.Service) (q provisioning.EntryQuery, err error) {
+	q = provisioning.EntryQuery{Correlation: o.correlation, Action: provisioning.JournalAction(o.action),
+		Outcome: provisioning.Outcome(o.outcome), Limit: o.limit}
+	if err := o.check(); err != nil {
+		return q, err
+	}
+	if q.Limit == 0 && !o.json {
+		q.Limit = defaultEntries
+	}
+	if _, notID := uuid.Parse(o.user); notID == nil {
+		q.Resource = o.user
+	} else {
+		q.Name = o.user
+	}
+	if q.Since, err = instant(o.since, s.Now(), back); err != nil {
+		return q, err
+	}
+	if q.Until, err = instant(o.until, s.Now(), back); err != nil {
+		return q, err
+	}
+	if o.connection != "" {
+		c, err := s.Connection(ctx, o.tenant, o.connection)
+		q.Connection = c.ID
+		return q, err
+	}
+	return q, nil
+}
+
+func (o logOptions) check() error {
+	actions := []provisioning.JournalAction{"", provisioning.ActionCreate, provisioning.ActionUpdate, provisioning.ActionDisable,
+		provisioning.ActionDelete, provisioning.ActionStagedDelete, provisioning.ActionOther}
+	outcomes := []provisioning.Outcome{"", provisioning.Success, provisioning.Failure, provisioning.Skipped, provisioning.Warning}
+	switch {
+	case !slices.Contains(actions, provisioning.JournalAction(o.action)):
+		return misuse("--action cannot be %q; choose one of %v", o.action, actions[1:])
+	case !slices.Contains(outcomes, provisioning.Outcome(o.outcome)):
+		return misuse("--outcome cannot be %q; choose one of %v", o.outcome, outcomes[1:])
+	case o.limit < 0:
+		return misuse("--limit cannot be negative")
+	}
+	return nil
+}
+
+func printEntries(ctx context.Context, w io.Writer, s *provisioning.Service, tenant string, q provisioning.EntryQuery) error {
+	t := newTable(w, "TIME", "CONNECTION", "BY", "ACTION", "OUTCOME", "RESOURCE", "WHAT AND WHY")
+	err := s.Entries(ctx, tenant, q, func(e provisioning.Entry) error {
+		t.row(e.At.UTC().Format(time.DateTime), e.ConnectionName, e.Actor, string(e.Action), string(e.Outcome),
+			strings.TrimSpace(string(e.ResourceType)+" "+e.ResourceName), summary(e))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return t.flush()
+}
+
+// summary is what an entry says in a line: what changed, by name only, and what decided.
+func summary(e provisioning.Entry) string {
+	if e.Error != nil {
+		return e.Error.Code + ": " + e.Error.Detail
+	}
+	var parts []string
+	for _, d := range e.Diff {
+		parts = append(parts, d.Path)
+	}
+	if n := len(e.Members.Add); n > 0 {
+		parts = append(parts, fmt.Sprintf("members +%d", n))
+	}
+	if n := len(e.Members.Remove); n > 0 {
+		parts = append(parts, fmt.Sprintf("members -%d", n))
+	}
+	why := e.Reason.Code
+	for _, name := range slices.Sorted(maps.Keys(e.Reason.Args)) {
+		why += " " + name + "=" + e.Reason.Args[name]
+	}
+	return strings.TrimSpace(strings.Join(parts, ", ") + " (" + why + ")")
+}
+
+// entryJSON is a journal entry for programs, in the words of Entra's provisioning log where it has them.
+type entryJSON struct {
+	ID            string                         `json:"id"`
+	Time          time.Time                      `json:"activityDateTime"`
+	Tenant        string                         `json:"tenant"`
+	Connection    string                         `json:"connection,omitempty"`
+	Actor         string                         `json:"initiatedBy"`
+	CorrelationID string                         `json:"correlationId"`
+	Request       *provisioning.RequestInfo      `json:"request,omitempty"`
+	Duration      *int64                         `json:"durationInMilliseconds,omitempty"`
+	Action        provisioning.JournalAction     `json:"action"`
+	Outcome       provisioning.Outcome           `json:"outcome"`
+	Resource      *entryResource                 `json:"resource,omitempty"`
+	MatchedBy     string                         `json:"matchedBy,omitempty"`
+	Differences   []provisioning.AttributeChange `json:"differences"`
+	Members       entryMembers                   `json:"members"`
+	Reason        provisioning.Reason            `json:"reason"`
+	Error         *provisioning.EntryError       `json:"error,omitempty"`
+}
+
+type entryResource struct {
+	ID      string            `json:"id,omitempty"`
+	Type    scim.ResourceType `json:"type"`
+	Name    string            `json:"name,omitempty"`
+	Version int64             `json:"version,omitempty"` // afterwards; none where nothing changed
+}
+
+type entryMembers struct {
+	Added   []entryMember `json:"added"`
+	Removed []string      `json:"removed"`
+}
+
+type entryMember struct {
+	Value   string `json:"value"`
+	Display string `json:"display,omitempty"`
+}
+
+func entryView(tenant string, e provisioning.Entry) entryJSON {
+	view := entryJSON{
+		ID: e.ID, Time: e.At, Tenant: tenant, Connection: e.ConnectionName, Actor: e.Actor, CorrelationID: e.Correlation,
+		Request: e.Request, Action: e.Action, Outcome: e.Outcome, MatchedBy: e.MatchedBy, Differences: e.Diff,
+		Members: entryMembers{Added: []entryMember{}, Removed: e.Members.Remove}, Reason: e.Reason, Error: e.Error,
+	}
+	if e.Request != nil {
+		ms := e.Request.Duration.Milliseconds()
+		view.Duration = &ms
+	}
+	if e.ResourceType != "" {
+		view.Resource = &entryResource{e.ResourceID, e.ResourceType, e.ResourceName, e.Version}
+	}
+	for _, m := range e.Members.Add {
+		view.Members.Added = append(view.Members.Added, entryMember(m))
+	}
+	if view.Differences == nil {
+		view.Differences = []provisioning.AttributeChange{}
+	}
+	if view.Members.Removed == nil {
+		view.Members.Removed = []string{}
+	}
+	return view
+}

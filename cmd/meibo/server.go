@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"meibo/config"
+)
+
+// Limits of a connection to the server. The endpoint bounds the reading of bodies by itself.
+const (
+	readHeaderTimeout = 10 * time.Second
+	writeTimeout      = 5 * time.Minute // a page of large groups to a slow client
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// server is a running meibo: its parts, its addresses and its background work.
+//
+//	start ──▶ schema ──▶ listen ──▶ prepare ──▶ serve ──▶ (signal, or a part fails)
+//	          not ready ◀── shutdown: wait ShutdownDelay ──▶ drain ──▶ flush ──▶ close
+type server struct {
+	*parts
+	config config.Config
+	log    *zap.Logger
+	base   string // public URL without a trailing slash
+	sites  []site
+	failed chan error // what ended by itself and should not have
+
+	leaving    atomic.Bool // asked to stop: not ready any more
+	work       sync.WaitGroup
+	stopWork   context.CancelFunc
+	workBounds context.Context
+}
+
+// site is one address that is served.
+type site struct {
+	http     *http.Server
+	listener net.Listener
+}
+
+// serverOptions say how a server differs from a plain one.
+type serverOptions struct {
+	migrate bool                                 // bring the schema up to date instead of requiring it
+	prepare func(context.Context, *server) error // runs before the first request is taken; nil for nothing
+}
+
+// start brings a server up: it takes requests when start returns. ctx bounds the start only.
+func start(ctx context.Context, c config.Config, log *zap.Logger, o serverOptions) (*server, error) {
+	p, err := build(ctx, c, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{parts: p, config: c, log: log, failed: make(chan error, 3)} // background work and two sites
+	s.workBounds, s.stopWork = context.WithCancel(context.Background())
+	if err := s.open(ctx, o); err != nil {
+		return nil, errors.Join(err, s.shutdown(ctx))
+	}
+	return s, nil
+}
+
+func (s *server) open(ctx context.Context, o serverOptions) error {
+	if err := s.prepareSchema(ctx, o.migrate); err != nil {
+		return err
+	}
+	m := newMetrics()
+	f := &front{ready: s.ready, metrics: m.handler()}
+	if err := s.listen(ctx, "listen", s.config.Listen, f); err != nil {
+		return err
+	}
+	if s.config.MetricsListen != "" {
+		if err := s.listen(ctx, "metrics_listen", s.config.MetricsListen, &front{ready: s.ready, metrics: f.metrics}); err != nil {
+			return err
+		}
+		f.metrics = nil
+	}
+	s.base = s.config.BaseURL(s.sites[0].listener.Addr().String())
+	f.scim = s.scim(s.config, s.base, s.log, m)
+	if o.prepare != nil {
+		if err := o.prepare(ctx, s); err != nil {
+			return err
+		}
+	}
+	s.serve()
+	return nil
+}
+
+func (s *server) prepareSchema(ctx context.Context, migrate bool) error {
+	if migrate {
+		return s.store.Migrate(ctx)
+	}
+	return requireSchema(ctx, s.store)
+}
+
+// listen takes an address. Requests queue until serve.
+func (s *server) listen(ctx context.Context, setting, address string, h http.Handler) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("%s: %w; stop what uses that address or choose another", setting, err)
+	}
+	s.sites = append(s.sites, site{listener: listener, http: &http.Server{
+		Handler: h, ReadHeaderTimeout: readHeaderTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes, ErrorLog: zap.NewStdLog(s.log.Named("http")),
+	}})
+	return nil
+}
+
+// serve starts everything that runs until shutdown.
+func (s *server) serve() {
+	s.work.Go(func() {
+		if err := s.store.Run(s.workBounds); err != nil && s.workBounds.Err() == nil {
+			s.failed <- fmt.Errorf("background work: %w", err)
+		}
+	})
+	for _, one := range s.sites {
+		s.work.Go(func() {
+			if err := one.http.Serve(one.listener); !errors.Is(err, http.ErrServerClosed) {
+				s.failed <- err
+			}
+		})
+	}
+}
+
+// ready says why the server takes no requests, nil when it does. That the schema is right was
+// found out at the start, and a newer one must not take the older replicas away at once.
+func (s *server) ready(ctx context.Context) error {
+	if s.leaving.Load() {
+		return errors.New("shutting down")
+	}
+	if err := s.store.Ping(ctx); err != nil {
+		s.log.Warn("not ready", zap.Error(err))
+		return errors.New("the database does not answer")
+	}
+	return nil
+}
+
+// wait returns when ctx ends, or with the error of a part that failed.
+func (s *server) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.failed:
+		return err
+	}
+}
+
+// leave tells probes that the server is about to go, and gives them time to notice.
+func (s *server) leave() {
+	s.leaving.Store(true)
+	if s.config.ShutdownDelay > 0 {
+		<-time.After(s.config.ShutdownDelay)
+	}
+}
+
+// shutdown ends the server: it finishes what is under way, writes what waits and closes the
+// database. ShutdownTimeout bounds it; that ctx has ended does not.
+func (s *server) shutdown(ctx context.Context) error {
+	s.leaving.Store(true)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ShutdownTimeout)
+	defer cancel()
+	var errs []error
+	for _, one := range s.sites {
+		if err := one.http.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("requests were broken off after shutdown_timeout: %w", err), one.http.Close())
+		}
+		_ = one.listener.Close() // one that was never served is still open
+	}
+	s.stopWork()
+	s.work.Wait()
+	return errors.Join(append(errs, s.close(ctx))...)
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"meibo/config"
+	"meibo/internal/auth"
+	"meibo/provisioning"
+	"meibo/scim/endpoint"
+	"meibo/store"
+)
+
+// parts is what every command is built of: the one list of parts.
+type parts struct {
+	store   *store.Store
+	service *provisioning.Service
+	auth    *auth.Authenticator
+}
+
+// build opens the database and puts the parts together. The schema is the caller's affair.
+func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error) {
+	st, err := store.Open(ctx, store.Options{URL: c.DatabaseURL})
+	if err != nil {
+		return nil, err
+	}
+	return &parts{
+		store:   st,
+		service: provisioning.New(provisioning.Options{Store: st}),
+		auth: auth.New(auth.Options{Store: st, Report: func(err error) {
+			log.Warn("a token's last-used time was not written", zap.Error(err))
+		}}),
+	}, nil
+}
+
+// close writes what waits, as far as ctx allows, and lets go of the database.
+func (p *parts) close(ctx context.Context) error {
+	late := p.auth.Close(ctx)
+	if err := p.store.Close(); err != nil {
+		return err
+	}
+	return late
+}
+
+// scim is the handler of everything below /t/.
+func (p *parts) scim(c config.Config, base string, log *zap.Logger, m *metrics) http.Handler {
+	return endpoint.New(endpoint.Options{
+		Service:      p.service,
+		Authenticate: m.countRefusals(p.auth.Authenticate),
+		PublicURL:    base,
+		RateLimit:    c.RateLimit,
+		Log:          log,
+		Observe:      m.observe,
+	})
+}
+
+// newLog writes JSON lines. A Config that was loaded has a valid level.
+func newLog(w io.Writer, level string) *zap.Logger {
+	encoding := zap.NewProductionEncoderConfig()
+	encoding.TimeKey, encoding.MessageKey = "time", "message"
+	encoding.EncodeTime = func(t time.Time, enc zapcore.PrimitiveArrayEncoder) {
+		enc.AppendString(t.UTC().Format(time.RFC3339Nano))
+	}
+	encoding.EncodeDuration = zapcore.SecondsDurationEncoder
+	least, err := zapcore.ParseLevel(level)
+	if err != nil {
+		least = zapcore.InfoLevel
+	}
+	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(encoding), zapcore.Lock(zapcore.AddSync(w)), least))
+}
