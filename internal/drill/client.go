@@ -19,6 +19,7 @@ const (
 	contentType      = "application/scim+json"
 	maxAnswer        = 64 << 20 // a group of a million members
 	maxThrottles     = 200      // 429s in a row for one request before the drill gives up on it
+	maxSilence       = 20       // requests in a row without an answer before the drill gives up on the server
 	unnamedWait      = time.Second
 	maxQuotedBody    = 2048
 	correlationField = "X-Correlation-Id"
@@ -53,6 +54,7 @@ type client struct {
 
 	mu      sync.Mutex
 	resumes time.Time // throttled until then, the whole client
+	silence int       // requests in a row that got no answer
 }
 
 // send returns the final answer. ok is false when there is none to work with; why is in the report already.
@@ -69,8 +71,10 @@ func (c *client) send(ctx context.Context, q request) (a *answer, ok bool) {
 			return nil, false
 		case err != nil:
 			c.report(a, transportFault(err), "an answer", err.Error())
+			c.heard(err)
 			return nil, false
 		case wait == 0:
+			c.heard(nil)
 			return a, c.judge(a)
 		}
 		if c.pause(ctx, wait) != nil {
@@ -79,6 +83,19 @@ func (c *client) send(ctx context.Context, q request) (a *answer, ok bool) {
 	}
 	c.report(&answer{request: q, sent: sent}, throttleEndless, "an answer other than 429", fmt.Sprintf("429 %d times", maxThrottles))
 	return nil, false
+}
+
+// heard counts requests without an answer, and ends the run when nobody seems to be there.
+func (c *client) heard(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		c.silence = 0
+		return
+	}
+	if c.silence++; c.silence >= maxSilence {
+		c.stop(fmt.Errorf("%d requests in a row got no answer: %w", c.silence, err))
+	}
 }
 
 func bodyOf(body any) ([]byte, error) {
@@ -224,7 +241,7 @@ func (c *client) judge(a *answer) bool {
 		c.judgeError(a)
 	}
 	switch a.status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusUnauthorized:
 		if a.token == "" {
 			c.report(a, authTokenRefused, "the token to be accepted", describe(a))
 			c.stop(fmt.Errorf("the server refuses the token: %s", describe(a)))

@@ -243,6 +243,22 @@ type roundTrip func(*http.Request) *http.Response
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r), nil }
 
+func TestNobodyThere(t *testing.T) {
+	t.Parallel()
+	opt := options(lost{}, Default)
+	rep, err := Run(t.Context(), opt)
+	if err != nil || rep.OK() || !strings.Contains(rep.Stopped, "no answer") {
+		t.Fatal(err, text(t, rep))
+	}
+	if n := rep.Faults[string(transportFailed)]; n > maxSilence+opt.Workers {
+		t.Errorf("%d requests were sent to nobody", n)
+	}
+}
+
+type lost struct{}
+
+func (lost) RoundTrip(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }
+
 func TestOptionsThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*Options){

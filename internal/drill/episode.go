@@ -29,6 +29,20 @@ func (d *drill) move(ctx context.Context, p *person) {
 	}
 }
 
+// onDemand is one user provisioned by hand from the portal, where the flag has no effect: the default dialect whatever the job's own.
+func (d *drill) onDemand(ctx context.Context, p *person) {
+	if !d.one(ctx, users, equals("userName", p.attrs["userName"]), p.id, searchMissed) {
+		return
+	}
+	before := maps.Clone(p.attrs)
+	p.attrs["title"], p.attrs[phone("mobile")] = "On demand", "+1 (555) 0100"
+	d.sendChange(ctx, p, Default.changes(
+		change{path: "title", value: p.attrs["title"]},
+		change{path: phone("mobile"), value: p.attrs[phone("mobile")]},
+		change{path: "active", value: true},
+	), before, p.active)
+}
+
 // rename gives a new userName; one in four only changes its case, which must not collide with itself.
 func (d *drill) rename(ctx context.Context, p *person) {
 	old := p.attrs["userName"]

@@ -28,6 +28,7 @@ var episodes = []episode{
 	{"renamed", 20, isFit, (*drill).rename, false},
 	{"another manager", 20, hasManager, (*drill).changeManager, false},
 	{"another role", 20, hasRole, (*drill).changeRole, false},
+	{"provisioned on demand", 50, isFit, (*drill).onDemand, false},
 	{"namesake refused", 50, isFit, (*drill).namesake, false},
 	{"searched for", 20, isFit, (*drill).lookUp, false},
 	{"moved", 10, isFit, (*drill).move, false},
@@ -99,8 +100,8 @@ func (d *drill) prepare(p *person, ep episode) {
 		d.company.heirs = append(d.company.heirs, p.heir)
 	}
 	p.nextManager = p.manager
-	for _, i := range d.rng.Perm(len(d.company.people))[:min(50, len(d.company.people))] {
-		if m := d.company.people[i]; m != p && m != p.manager && m.reports > 0 && m.id != "" {
+	for range 50 {
+		if m := pick(d.rng, d.company.people); m != p && m != p.manager && m.reports > 0 && m.id != "" {
 			p.nextManager = m
 			break
 		}
@@ -156,8 +157,8 @@ func (d *drill) sendChange(ctx context.Context, p *person, body any, before map[
 		p.state = failed
 		return false
 	}
-	if a.json["userName"] != nil { // 200 with the whole resource
-		d.named(a, p.differences(a.json))
+	if a.json != nil { // 200; a partial body is allowed, and the GET below sees what is missing
+		d.named(a, slices.DeleteFunc(p.differences(a.json), func(diff difference) bool { return diff.got == nil }))
 	}
 	gone := readGone
 	if !p.active {
