@@ -37,10 +37,10 @@ type page struct {
 // search sends a filter as Entra does: members left out for groups, a blank as plus or as %20. ok is false when the answer was no search result.
 func (d *drill) search(ctx context.Context, e endpoint, filter, more string) (page, *answer, bool) {
 	query := "filter=" + encodeFilter(filter)
-	if more != "" {
+	switch {
+	case more != "": // attributes, which excludes excludedAttributes (RFC 7644 section 3.9)
 		query += "&" + more
-	}
-	if e == groups {
+	case e == groups:
 		query = "excludedAttributes=members&" + query
 	}
 	a, ok := d.send(ctx, request{kind: e.kind("search"), method: http.MethodGet, path: e.path(""), query: query})
