@@ -6,7 +6,10 @@ package scim
 //
 // Logic is two-valued: a comparison with an unassigned attribute is false, except ne, which is
 // the negation of eq everywhere. A comparison with a multi-valued attribute holds if it holds for
-// one element. "eq null" is Not{Present}.
+// one element. "eq null" is Not{Present}. The empty string is no value, in a filter as in a
+// resource.
+//
+// ParseFilter makes one from text, FormatFilter prints one, and Match says what it means.
 type Filter interface{ isFilter() }
 
 // Logical joins two or more filters with "and" or "or".
@@ -18,11 +21,12 @@ type Logical struct {
 // Not negates a filter.
 type Not struct{ Term Filter }
 
-// Present is "path pr": the attribute has a non-empty value.
+// Present is "path pr": the attribute has a non-empty value; a complex one, anywhere within it.
 type Present struct{ Path Path }
 
 // ValuePath is "attr[filter]": one element of the multi-valued attribute satisfies the filter. The
-// paths inside name sub-attributes: their Attr is a sub-attribute of Attr and their Sub is nil.
+// paths inside name sub-attributes: their Attr is a sub-attribute of Attr, their URN is "" and
+// their Sub is nil. Below a URN that no schema describes a single complex value is its own element.
 type ValuePath struct {
 	Path Path // its Filter is nil; see Term
 	Term Filter

@@ -200,8 +200,11 @@ func (p *parser) unknown(pos int, name, owner string) error {
 		return p.fail(pos, `expected an attribute name: letters, digits, "-" and "_", the first a letter`)
 	}
 	at := utf8.RuneCountInString(p.text[:pos]) + 1
-	return &Error{Type: p.kind, Path: name, Detail: fmt.Sprintf("position %d: %s has no such attribute", at, owner)}
+	return &Error{Type: p.kind, Path: name[:min(len(name), maxShownName)], Detail: fmt.Sprintf("position %d: %s has no such attribute", at, owner)}
 }
+
+// maxShownName is how much of a name an error repeats, in bytes. Real ones are shorter.
+const maxShownName = 100
 
 // expected reports what should come next. Of what comes instead it shows one character only:
 // the rest may be somebody's personal data.

@@ -48,20 +48,17 @@ func printLogical(b *strings.Builder, f *Logical) {
 }
 
 func printNot(b *strings.Builder, f *Not) {
-	switch t := f.Term.(type) {
-	case *Present:
-		printPath(b, t.Path)
+	present, isPresent := f.Term.(*Present)
+	compare, isCompare := f.Term.(*Compare)
+	switch {
+	case isPresent:
+		printPath(b, present.Path)
 		b.WriteString(" eq null")
-	case *Compare:
-		if t.Op == Eq {
-			printCompare(b, t, opNe)
-			return
-		}
-		b.WriteString("not ")
-		printEnclosed(b, '(', t, ')')
+	case isCompare && compare.Op == Eq:
+		printCompare(b, compare, opNe)
 	default:
 		b.WriteString("not ")
-		printEnclosed(b, '(', t, ')')
+		printEnclosed(b, '(', f.Term, ')')
 	}
 }
 
