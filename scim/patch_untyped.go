@@ -7,7 +7,7 @@ import (
 
 // applyUntyped applies an operation to an attribute below a URN that no schema describes.
 func (p *patcher) applyUntyped(op Operation, path Path) error {
-	if urn := path.URN + ":" + path.Attr.Name; path.Sub == nil && path.Filter == nil && p.isWholeExtension(path, urn) {
+	if urn := path.URN + ":" + path.Attr.Name; path.Sub == nil && path.Filter == nil && p.isWholeExtension(op, path, urn) {
 		return p.applyUnregistered(op, urn)
 	}
 	if err := p.spend(len(p.out)); err != nil {
@@ -40,11 +40,15 @@ func (p *patcher) untypedLike(path Path, old any) *Attribute {
 }
 
 // isWholeExtension tells "urn:…:2.0:User", a schema, from "urn:…:2.0:User:badge", an attribute,
-// which no grammar can: it is a schema if the resource has it, or if it ends as the names of
-// schemas do, with the resource type.
-func (p *patcher) isWholeExtension(path Path, urn string) bool {
-	_, stored := p.out[spelledKey(p.out, urn)]
-	return stored || equalName(path.Attr.Name, string(p.d.Type))
+// which no grammar can. It is a schema if the resource has it, if it ends as the names of schemas
+// do, with the resource type, or if attributes are written to it and nothing above it is known.
+func (p *patcher) isWholeExtension(op Operation, path Path, urn string) bool {
+	if _, stored := p.out[spelledKey(p.out, urn)]; stored || equalName(path.Attr.Name, string(p.d.Type)) {
+		return true
+	}
+	_, isObject := op.Value.(map[string]any)
+	_, stored := p.out[spelledKey(p.out, path.URN)]
+	return isObject && !stored
 }
 
 // applyUnregistered applies an operation to all of an extension that no schema describes.
