@@ -17,6 +17,10 @@ type selection struct {
 	facts      string // placeholder of the member ids to report on; "" for none
 }
 
+// managerDisplay is a subselect with the displayName of the manager of r, if a client can see it.
+const managerDisplay = `(select d.display from resource d where d.id = r.manager and d.tenant = r.tenant
+	and d.connection = r.connection and d.type = 'User' and d.visible)`
+
 // columns is the select list of a resource r of one connection; resourceRow scans it.
 func (d dialect) columns(s selection) string {
 	list := `r.id, r.type, r.connection, r.visible, r.state, r.role, r.protected, r.version, r.created, r.modified, ` +
@@ -25,8 +29,7 @@ func (d dialect) columns(s selection) string {
 		wanted bool
 		text   string
 	}{
-		{s.Manager, `(select d.display from resource d where d.id = r.manager and d.tenant = r.tenant
-			and d.connection = r.connection and d.type = 'User' and d.visible)`},
+		{s.Manager, managerDisplay},
 		{s.Groups, `(select ` + d.tuples("g.id, g.display", "g.id") + ` from member m join resource g on g.id = m.grp
 			where m.member = r.id and m.valid_to is null and g.visible and g.connection = r.connection)`},
 		{s.emails, `(select ` + d.tuples("v.value, v.type, v.display, "+d.bit("v.is_primary"), "v.ord") + `
