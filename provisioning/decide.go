@@ -115,7 +115,9 @@ func present(current *Resource, before scim.Attributes, d Desired, r Rules, delt
 	after.Asserted = scim.Standard(d.Type).Encode(d.Asserted)
 	after.Effective, after.RuleVersion = nil, 0
 	after.Index = indexOf(d.Type, d.Asserted)
-	after.Manager.ID = after.Index.Manager
+	if after.Manager.ID != after.Index.Manager {
+		after.Manager = Reference{ID: after.Index.Manager} // the display name was another's
+	}
 	after.State = stateOf(d.Asserted, r)
 
 	c := Change{Before: current, After: after, Members: delta, Name: nameOf(d.Type, d.Asserted)}

@@ -68,6 +68,15 @@ func (c *call) answerStored(v view, id string) error {
 	})
 }
 
+// answerWritten answers with a resource as a write left it. What a write does not learn is read
+// again: the members of a group, and who a new manager is.
+func (c *call) answerWritten(v view, r provisioning.Resource) error {
+	if v.members || v.manager && r.Manager.ID != "" && r.Manager.Display == "" {
+		return c.answerStored(v, r.ID)
+	}
+	return c.answer(v, r)
+}
+
 // notModified reports whether the client of a GET has this version already.
 func (c *call) notModified(r provisioning.Resource) bool {
 	req := c.echo.Request()

@@ -27,7 +27,8 @@ func (c *call) create(def *scim.Definition) error {
 	if res.Action == provisioning.ChangeRestore || len(body.Members) > 0 {
 		return c.answerStored(v, res.Resource.ID) // there is more to it than what was sent
 	}
-	return c.answer(v, res.Resource)
+	v.members = false // a new group has none
+	return c.answerWritten(v, res.Resource)
 }
 
 // replace is PUT (RFC 7644 §3.5.1).
@@ -46,10 +47,7 @@ func (c *call) replace(def *scim.Definition) error {
 	if err != nil {
 		return err
 	}
-	if v.members {
-		return c.answerStored(v, id)
-	}
-	return c.answer(v, res.Resource)
+	return c.answerWritten(v, res.Resource)
 }
 
 // patch is PATCH (RFC 7644 §3.5.2).
@@ -76,10 +74,7 @@ func (c *call) patch(def *scim.Definition) error {
 		c.echo.Response().Header().Set("ETag", etag(res.Resource.Version))
 		return c.noContent()
 	}
-	if v.members {
-		return c.answerStored(v, id)
-	}
-	return c.answer(v, res.Resource)
+	return c.answerWritten(v, res.Resource)
 }
 
 // patchStatus is what the connection wants a PATCH to answer.
