@@ -102,13 +102,20 @@ func (r *repair) value(a *scim.Attribute, v any) any {
 	}
 }
 
-// unwrapped gives the value of {"value": x} where a simple attribute takes x: the old Microsoft
-// library sends every value so.
+// unwrapped gives the value of {"value": x}, beside which nothing but nulls may stand, where a simple
+// attribute takes x: the old Microsoft library sends every value so.
 func unwrapped(a *scim.Attribute, v any) any {
-	if o, ok := v.(map[string]any); ok && a.Type != scim.Complex && len(o) == 1 {
-		if inner, ok := o["value"]; ok {
-			return inner
+	o, ok := v.(map[string]any)
+	if !ok || a.Type == scim.Complex {
+		return v
+	}
+	for key, other := range o {
+		if other != nil && key != "value" {
+			return v
 		}
+	}
+	if inner := o["value"]; inner != nil {
+		return inner
 	}
 	return v
 }
