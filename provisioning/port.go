@@ -62,7 +62,8 @@ type Tx interface {
 	Commit(Batch) error
 }
 
-// Batch is everything one unit of work writes.
+// Batch is everything one unit of work writes. Changes are executed in their order: one that gives
+// up a name comes before the one that takes it.
 type Batch struct {
 	Changes []Change
 	Admin   []AdminChange

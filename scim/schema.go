@@ -271,7 +271,10 @@ func Standard(t ResourceType) *Definition {
 
 var (
 	standardUser = sync.OnceValue(func() *Definition {
-		return mustCompile(User, schema.CoreUserSchema(), schema.ExtensionEnterpriseUser())
+		d := mustCompile(User, schema.CoreUserSchema(), schema.ExtensionEnterpriseUser())
+		// Where the manager is follows from its value; a stored copy would outlive it.
+		d.ExtensionAttribute(EnterpriseUserSchema, "manager").Sub("$ref").Mutability = ReadOnly
+		return d
 	})
 	standardGroup = sync.OnceValue(func() *Definition {
 		d := mustCompile(Group, schema.CoreGroupSchema())

@@ -68,12 +68,12 @@ func nameKey(err error, b provisioning.Batch) error {
 	return err
 }
 
-// steps is the plan of a commit. Changes come last to first: a second resource is there because it
-// gives up what the first takes.
+// steps is the plan of a commit, in the order of the changes: an earlier one gives up what a later
+// one takes.
 func (x *session) steps(b provisioning.Batch) ([]step, error) {
 	var steps []step
 	entries := b.Entries
-	for _, c := range slices.Backward(b.Changes) {
+	for _, c := range b.Changes {
 		if c.Action == provisioning.ChangeSkip {
 			continue
 		}
