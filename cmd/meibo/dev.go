@@ -41,8 +41,11 @@ func (s *server) developmentToken(ctx context.Context) (string, error) {
 	}
 	token := strings.TrimSpace(string(kept))
 	_, err = s.auth.Authenticate(ctx, devTenant, token)
+	if err == nil {
+		return token, os.Chmod(devTokenFile, 0o600)
+	}
 	if _, refused := errors.AsType[auth.Refusal](err); !refused {
-		return token, err
+		return "", err
 	}
 	token, hash, hint := auth.NewToken()
 	_, err = s.service.CreateCredential(ctx, commandLine(devTenant), provisioning.DefaultConnection, provisioning.NewCredential{Hash: hash, Hint: hint})

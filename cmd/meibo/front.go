@@ -15,14 +15,14 @@ const readinessTimeout = 2 * time.Second
 // a problem document for all else. It compares paths exactly and never redirects, so no spelling
 // of a path gets around the endpoint's authentication.
 type front struct {
-	scim    http.Handler
+	scim    http.Handler                // nil where only operators are served
 	metrics http.Handler                // nil where an address of its own serves them
 	ready   func(context.Context) error // why the server takes no requests; nil when it does
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
-	case strings.HasPrefix(path, "/t/"):
+	case strings.HasPrefix(path, "/t/") && f.scim != nil:
 		f.scim.ServeHTTP(w, r)
 	case path == "/healthz":
 		onlyReading(w, r, func() { writeStatus(w, http.StatusOK, "ok", "") })

@@ -40,10 +40,10 @@ func (p *program) serve(cmd *cobra.Command, dev bool) error {
 	if err != nil {
 		return err
 	}
-	log.Info("serving", zap.String("version", version), zap.Stringer("address", s.sites[0].listener.Addr()), zap.String("url", s.base))
 	if _, err := fmt.Fprint(p.stdout, welcome); err != nil {
 		return errors.Join(err, s.shutdown(ctx))
 	}
+	log.Info("serving", zap.String("version", version), zap.Stringer("address", s.sites[0].listener.Addr()), zap.String("url", s.base))
 	failure := s.wait(ctx)
 	log.Info("stopping", zap.Error(failure))
 	s.leave()
