@@ -60,6 +60,4 @@ generate: ## rewrite generated files
 	mv THIRD_PARTY_NOTICES.md.new THIRD_PARTY_NOTICES.md
 
 drill: build ## a short run of the Entra drill against a server of its own
-	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
-		MEIBO_DATABASE_URL=sqlite:$$dir/drill.db MEIBO_RATE_LIMIT=0 \
-		bin/meibo drill --users 200 --groups 10 --members 1000 --dialect both
+	bin/meibo drill --users 200 --groups 10 --members 1000 --dialect both --rate-limit 0
