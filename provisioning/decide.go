@@ -1,6 +1,8 @@
 package provisioning
 
 import (
+	"regexp"
+	"strings"
 	"time"
 
 	"meibo/scim"
@@ -68,7 +70,11 @@ func decide(f Facts, d Desired, r Rules) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := present(current, f.Asserted, d, r, delta)
+	name, err := effectiveUserName(current, f.Asserted)
+	if err != nil {
+		return nil, err
+	}
+	c := present(current, f.Asserted, name, d, r, delta)
 	c.MatchedBy, c.Warning = matched, warning
 	room, err := makeRoom(f, c, d.Now)
 	if err != nil || room == nil {
@@ -106,15 +112,21 @@ func nameIsFree(f *Facts, self string, d Desired) error {
 }
 
 // present is the change that makes a resource what is asserted.
-func present(current *Resource, before scim.Attributes, d Desired, r Rules, delta MemberDelta) Change {
+//
+// effectiveName is the userName that the host application has of current, as it was sent.
+func present(current *Resource, before scim.Attributes, effectiveName string, d Desired, r Rules, delta MemberDelta) Change {
 	after := Resource{ID: d.ID, Type: d.Type, Connection: d.Connection, Created: d.Now}
 	if current != nil {
 		after = *current
 	}
 	after.Visible = true
 	after.Asserted = scim.Standard(d.Type).Encode(d.Asserted)
-	after.Effective, after.RuleVersion = nil, 0
 	after.Index = indexOf(d.Type, d.Asserted)
+	after.Effective, after.RuleVersion = nil, 0
+	if current != nil && isTombstone(d.Asserted, current.Index.EffectiveName) {
+		after.Effective = scim.Standard(d.Type).Encode(withAttribute(d.Asserted, "userName", effectiveName))
+		after.Index.EffectiveName = current.Index.EffectiveName
+	}
 	if after.Manager.ID != after.Index.Manager {
 		after.Manager = Reference{ID: after.Index.Manager} // the display name was another's
 	}
@@ -174,7 +186,32 @@ func makeRoom(f Facts, c Change, now time.Time) (*Change, error) {
 }
 
 // yields reports whether the holder of an effective userName makes room for it: only an account
-// of the same connection that its client no longer sees.
+// of the same connection that its client no longer sees, or no longer sees under that name.
 func yields(holder *Resource, connection int64) bool {
-	return !holder.Visible && holder.Connection == connection
+	if holder.Connection != connection {
+		return false
+	}
+	return !holder.Visible || holder.State == Suspended && holder.Index.Name != holder.Index.EffectiveName
+}
+
+// objectID is how Entra prefixes the userName of a user that it deleted softly.
+var objectID = regexp.MustCompile(`^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$`)
+
+// isTombstone reports whether an inactive user is asserted under the name that Entra gives to the
+// softly deleted: object id + former userName. The host application never sees such a name.
+func isTombstone(a scim.Attributes, effective string) bool {
+	if isActive(a) || effective == "" {
+		return false
+	}
+	prefix, ok := strings.CutSuffix(scim.FoldFull.Apply(nameOf(scim.User, a)), effective)
+	return ok && objectID.MatchString(prefix)
+}
+
+// effectiveUserName is the userName that the host application has of a user, as it was sent.
+func effectiveUserName(r *Resource, asserted scim.Attributes) (string, error) {
+	if r == nil || r.Effective == nil {
+		return nameOf(scim.User, asserted), nil
+	}
+	a, err := decoded(r.Type, r.Effective)
+	return nameOf(scim.User, a), err
 }

@@ -44,6 +44,19 @@ func active(_ *Resource, a scim.Attributes)    { a["active"] = true }
 func ofForeign(r *Resource, _ scim.Attributes) { r.Connection = foreign }
 func withKey(_ *Resource, a scim.Attributes)   { a["externalId"] = key }
 
+const tombstone = "0123456789abcdef0123456789abcdefann"
+
+// entombed is what a tombstone rename leaves of a user called ann.
+func entombed(r *Resource, _ scim.Attributes) {
+	r.Effective = scim.Standard(scim.User).Encode(scim.Attributes{"userName": "ann"})
+}
+
+func entombedUser() *Resource {
+	u := user("old", tombstone, inactive, entombed)
+	u.Index.EffectiveName = "ann"
+	return u
+}
+
 // addressed are the facts of a resource addressed by id.
 func addressed(r *Resource) Facts {
 	a, err := decoded(r.Type, r.Asserted)
@@ -200,6 +213,27 @@ func TestDecide(t *testing.T) {
 			desired: Desired{Type: scim.User, Asserted: scim.Attributes{"userName": "Ann"}},
 			want: want{action: ChangeUpdate, id: "u", state: Active, visible: true, version: 4, reason: ReasonAsserted,
 				paths: []string{"userName"}},
+		},
+		{
+			name:    "a tombstone rename is echoed and keeps the effective userName",
+			facts:   addressed(user("u", "ann")),
+			desired: Desired{Type: scim.User, Asserted: scim.Attributes{"userName": tombstone, "active": false}},
+			want: want{action: ChangeSuspend, id: "u", state: Suspended, visible: true, version: 4, reason: "suspended",
+				paths: []string{"active", "userName", PathState, PathEffectiveUserName}},
+		},
+		{
+			name:    "a rename back from a tombstone",
+			facts:   addressed(user("u", tombstone, inactive, entombed)),
+			desired: Desired{Type: scim.User, Asserted: scim.Attributes{"userName": "ann", "active": true}},
+			want: want{action: ChangeUpdate, id: "u", state: Active, visible: true, version: 4, reason: ReasonAsserted,
+				paths: []string{"active", "userName", PathState, PathEffectiveUserName}},
+		},
+		{
+			name:    "a tombstone makes room for a new hire",
+			facts:   Facts{Candidates: Candidates{Effective: entombedUser()}},
+			desired: Desired{ID: "new", Type: scim.User, Asserted: scim.Attributes{"userName": "ann"}},
+			want: want{action: ChangeCreate, id: "new", state: Active, visible: true, version: 1, reason: ReasonCreated,
+				paths: []string{"userName", PathState, PathVisible}, room: "old"},
 		},
 		{
 			name:    "DELETE hides and suspends",
