@@ -64,7 +64,14 @@ func patchBodies(t testing.TB) [][]byte {
 	return bodies
 }
 
-func checkPatch(t *testing.T, d *Definition, resource string, ops []Operation, o PatchOptions) {
+// fataler is what testing.T and rapid.T have in common.
+type fataler interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
+func checkPatch(t fataler, d *Definition, resource string, ops []Operation, o PatchOptions) {
 	t.Helper()
 	current, err := d.Validate(parseObject(t, []byte(resource)))
 	if err != nil {
@@ -91,7 +98,7 @@ func checkPatch(t *testing.T, d *Definition, resource string, ops []Operation, o
 	}
 }
 
-func checkMembers(t *testing.T, c MemberChange) {
+func checkMembers(t fataler, c MemberChange) {
 	t.Helper()
 	seen := map[string]bool{}
 	for _, m := range c.Add {

@@ -144,7 +144,7 @@ func patchError(t *testing.T, err error) string {
 	return "error: " + err.Error() + "\n"
 }
 
-func parseObject(t testing.TB, data []byte) map[string]any {
+func parseObject(t fataler, data []byte) map[string]any {
 	t.Helper()
 	v, err := ParseJSON(data)
 	if err != nil {

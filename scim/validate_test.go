@@ -11,7 +11,7 @@ import (
 // testSchema has an attribute of each type, and rules that the standard schemas do not use.
 const testSchema = "urn:example:schemas:test:2.0:User"
 
-func testDefinition(t testing.TB) *Definition {
+func testDefinition(t fataler) *Definition {
 	t.Helper()
 	core, err := ParseSchema([]byte(`{"id": "` + UserSchema + `", "name": "User", "attributes": [
 		{"name": "userName", "type": "string", "required": true, "mutability": "readWrite", "returned": "default"}]}`))
