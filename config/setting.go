@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -162,6 +161,3 @@ func flagOf(key string) string {
 	s, _ := settingOf(key)
 	return s.Flag
 }
-
-// String is the setting as a flag's help shows it.
-func (s Setting) String() string { return fmt.Sprintf("%s (%s, %s)", s.Usage, s.Variable, s.Key) }

@@ -27,8 +27,8 @@ func instant(text string, now time.Time, way direction) (time.Time, error) {
 	}
 	span, err := time.ParseDuration(text)
 	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n int
-		n, err = strconv.Atoi(days)
+		var n int64
+		n, err = strconv.ParseInt(days, 10, 17) // 179 years; a Duration holds 292
 		span = time.Duration(n) * 24 * time.Hour
 	}
 	if err != nil || span <= 0 {

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"meibo/internal/testkit"
 )
 
 // metric finds the value of a sample in the text of /metrics; "" if it is not there.
@@ -25,7 +27,7 @@ func metric(body, sample string) string {
 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t, "MEIBO_RATE_LIMIT=5")
+	m := newMachine(t, "MEIBO_RATE_LIMIT=1")
 	m.run("tenant", "create", "acme")
 	right, revoked := m.token("acme"), m.token("acme")
 	m.run("token", "revoke", "--tenant", "acme", idOf(t, m, revoked))
@@ -186,6 +188,21 @@ func (s *live) begin(token, body string) (conn net.Conn, finish func()) {
 	last := len(body) - 1
 	send(body[:last])
 	return conn, func() { send(body[last:]) }
+}
+
+// On PostgreSQL, which several servers may share, a server does not change the schema by itself.
+func TestServeOnPostgreSQLRequiresTheSchema(t *testing.T) {
+	t.Parallel()
+	m := &machine{t, []string{"MEIBO_DATABASE_URL=" + testkit.Postgres(t)}}
+	var out, words lines
+	code := run(t.Context(), []string{"serve", "--listen", "127.0.0.1:0"}, m.environ, strings.NewReader(""), &out, &words)
+	if code != exitFailed || !strings.Contains(words.text(), "run `meibo migrate` first") {
+		t.Errorf("status %d: %s", code, words.text())
+	}
+	m.run("migrate")
+	if a := m.serve().do(http.MethodGet, "/readyz", "", ""); a.status != http.StatusOK {
+		t.Errorf("readyz: %d %s", a.status, a.body)
+	}
 }
 
 func TestAddressInUse(t *testing.T) {

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"meibo/internal/testkit"
+)
+
+// written is what the drill knows of an answered write, and the journal as well.
+type written struct {
+	Method, Path string
+	Status       int
+	Resource     string
+}
+
+// TestDrillAndJournalAgree plays Entra ID in both dialects against a server of the drill's own, on
+// both databases: Entra is satisfied, and each answered write has exactly one entry with its
+// request.
+func TestDrillAndJournalAgree(t *testing.T) {
+	t.Parallel()
+	for database, url := range map[string]func(*testing.T) string{
+		"SQLite":     func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "meibo.db") },
+		"PostgreSQL": func(t *testing.T) string { return testkit.Postgres(t) },
+	} {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			m := &machine{t, []string{"MEIBO_DATABASE_URL=" + url(t), "MEIBO_RATE_LIMIT=0"}}
+			writes := filepath.Join(t.TempDir(), "writes.ndjson")
+			var out, words lines
+			code := run(context.Background(), []string{"drill", "--users", "40", "--groups", "5", "--members", "100",
+				"--dialect", "both", "--tenant", "drill", "--writes", writes}, m.environ, strings.NewReader(""), &out, &words)
+			if code != exitOK {
+				t.Errorf("exit status %d:\n%s%s", code, words.text(), out.text())
+			}
+			journal := m.journalled("drill-default")
+			for id, w := range m.journalled("drill-flag") {
+				journal[id] = w
+			}
+			if diff := cmp.Diff(readWrites(t, writes), journal); diff != "" {
+				t.Errorf("by correlation id (-answered +journalled):\n%s", diff)
+			}
+		})
+	}
+}
+
+// journalled are the entries of a tenant that hold a request, by correlation id.
+func (m *machine) journalled(tenant string) map[string]written {
+	m.t.Helper()
+	out := map[string]written{}
+	for line := range strings.Lines(m.run("log", "--tenant", tenant, "--json")) {
+		var e entryJSON
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			m.t.Fatal(err)
+		}
+		if e.Request == nil {
+			continue
+		}
+		if _, twice := out[e.CorrelationID]; twice {
+			m.t.Errorf("two entries with the request %s", e.CorrelationID)
+		}
+		w := written{Method: e.Request.Method, Path: e.Request.Path, Status: e.Request.Status}
+		if e.Resource != nil {
+			w.Resource = e.Resource.ID
+		}
+		out[e.CorrelationID] = w
+	}
+	return out
+}
+
+// readWrites reads what --writes wrote, by correlation id.
+func readWrites(t *testing.T, path string) map[string]written {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]written{}
+	for line := range strings.Lines(string(text)) {
+		var w struct {
+			CorrelationID, Method, Path, ResourceID string
+			Status                                  int
+		}
+		if err := json.Unmarshal([]byte(line), &w); err != nil {
+			t.Fatal(err)
+		}
+		if _, twice := out[w.CorrelationID]; twice {
+			t.Errorf("two answers with the correlation id %q", w.CorrelationID)
+		}
+		out[w.CorrelationID] = written{w.Method, w.Path, w.Status, w.ResourceID}
+	}
+	if len(out) == 0 {
+		t.Error("the drill wrote nothing")
+	}
+	return out
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fault error
+		code  int
+		body  string
+	}{
+		"ready":     {nil, http.StatusOK, `{"status":"ready"}`},
+		"not ready": {errors.New("shutting down"), http.StatusServiceUnavailable, `{"status":"not ready","reason":"shutting down"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &front{ready: func(ctx context.Context) error {
+				if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > readinessTimeout {
+					t.Error("a probe may wait for longer than the bound")
+				}
+				return tc.fault
+			}}
+			w := httptest.NewRecorder()
+			f.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+			if w.Code != tc.code || strings.TrimSpace(w.Body.String()) != tc.body {
+				t.Errorf("%d %s, want %d %s", w.Code, w.Body, tc.code, tc.body)
+			}
+			// The process is alive either way: a restart would not bring the database back.
+			w = httptest.NewRecorder()
+			f.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
+			if w.Code != http.StatusOK {
+				t.Errorf("healthz: %d", w.Code)
+			}
+		})
+	}
+}
