@@ -200,7 +200,7 @@ func transportFault(err error) fault {
 	return transportFailed
 }
 
-// report names a fault of an answer. foreignFree in [Options.Foreign] decides which are only warnings there.
+// report names a fault, with the answer that shows it if a single one does. Against a foreign server some faults are warnings.
 func (c *client) report(a *answer, f fault, want, got string) {
 	e := Error{Name: string(f), Want: want, Got: clip(got)}
 	if a != nil && a.method != "" {

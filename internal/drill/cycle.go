@@ -111,29 +111,44 @@ func (d *drill) post(ctx context.Context, e endpoint, body any, conflict fault) 
 	return a, true
 }
 
-// judgeMeta checks meta and the two places of the address (RFC 7644 section 3.3).
+// judgeMeta checks what a new resource says about itself.
 func (d *drill) judgeMeta(a *answer, e endpoint, id string) {
 	meta, _ := a.json["meta"].(map[string]any)
-	for _, key := range []string{"resourceType", "created", "lastModified"} {
-		if text, _ := meta[key].(string); text == "" {
-			d.report(a, createMeta, "meta."+key, describe(a))
-		}
+	created, _ := meta["created"].(string)
+	modified, _ := meta["lastModified"].(string)
+	if meta["resourceType"] != e.resourceType() || created == "" || modified == "" {
+		d.report(a, createMeta, "meta with resourceType "+e.resourceType()+", created and lastModified", describe(a))
 	}
-	header, location := a.header.Get("Location"), ""
-	location, _ = meta["location"].(string)
-	if header == "" || location == "" {
-		d.report(a, locationMissing, "Location and meta.location", fmt.Sprintf("Location %q, meta.location %q", header, location))
-		return
+	if schema := "urn:ietf:params:scim:schemas:core:2.0:" + e.resourceType(); !contains(a.json["schemas"], schema) {
+		d.report(a, createSchemas, schema, describe(a))
 	}
-	for _, l := range []string{header, location} {
-		if u, err := url.Parse(l); err != nil || !u.IsAbs() || u.Host == "" {
-			d.report(a, locationRelative, "an absolute URI", l)
-			return
-		}
+	header := a.header.Get("Location")
+	if d.judgeLocation(a, e, id, header) && d.judgeLocation(a, e, id, location(a)) && header != location(a) {
+		d.report(a, locationDiffers, location(a), header)
 	}
-	if header != location || !strings.HasSuffix(location, e.path(id)) {
-		d.report(a, locationDiffers, "twice an address that ends in "+e.path(id), fmt.Sprintf("Location %s, meta.location %s", header, location))
+}
+
+// location is the meta.location of an answer.
+func location(a *answer) string {
+	meta, _ := a.json["meta"].(map[string]any)
+	text, _ := meta["location"].(string)
+	return text
+}
+
+// judgeLocation checks an address given by the server: there, absolute, and that of the resource (RFC 7643 section 3.1).
+func (d *drill) judgeLocation(a *answer, e endpoint, id, given string) bool {
+	u, err := url.Parse(given)
+	switch {
+	case given == "":
+		d.report(a, locationMissing, "Location and meta.location", describe(a))
+	case err != nil || !u.IsAbs() || u.Host == "":
+		d.report(a, locationRelative, "an absolute URI", given)
+	case !strings.HasSuffix(given, e.path(id)):
+		d.report(a, locationDiffers, "an address that ends in "+e.path(id), given)
+	default:
+		return true
 	}
+	return false
 }
 
 // named reports differences found in an answer.
@@ -161,6 +176,7 @@ func (d *drill) get(ctx context.Context, e endpoint, id string, gone fault) (*an
 	case a.json["id"] != id:
 		d.report(a, idChanged, id, fmt.Sprint(a.json["id"]))
 	default:
+		d.judgeLocation(a, e, id, location(a))
 		if e == groups {
 			d.withoutMembers(a, a.json)
 		}

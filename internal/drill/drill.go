@@ -39,9 +39,13 @@ type Options struct {
 // Run plays one Entra ID job and returns its report. The error tells that the drill could not be played at all (an option that makes no sense,
 // the context's end, WritesTo failing); what the server did wrong is in the report, whose OK method is the verdict.
 func Run(ctx context.Context, opt Options) (*Report, error) {
+	ownClient := opt.Client == nil
 	base, err := opt.complete()
 	if err != nil {
 		return nil, fmt.Errorf("drill: %w", err)
+	}
+	if ownClient {
+		defer opt.Client.CloseIdleConnections()
 	}
 	rep := newReport(opt)
 	run, stop := context.WithCancelCause(ctx)
@@ -107,8 +111,7 @@ func orElse[T comparable](v, fallback T) T {
 // withoutRedirects copies the client, since a token must not follow a redirect to another host.
 func withoutRedirects(c *http.Client, workers int) *http.Client {
 	if c == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.MaxIdleConnsPerHost = workers
+		transport := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: workers, ForceAttemptHTTP2: true}
 		c = &http.Client{Transport: transport, Timeout: time.Minute}
 	}
 	own := *c

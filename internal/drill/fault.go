@@ -50,6 +50,7 @@ const (
 	createStatus     fault = "create.status"
 	createNoID       fault = "create.id-missing"
 	createMeta       fault = "create.meta"
+	createSchemas    fault = "create.schemas"
 	locationMissing  fault = "location.missing"
 	locationRelative fault = "location.relative"
 	locationDiffers  fault = "location.differs"
@@ -150,6 +151,7 @@ var meaning = map[fault]string{
 	createStatus:     "a create must be answered 201",
 	createNoID:       "without an id Entra cannot link the object",
 	createMeta:       "meta must carry resourceType, created and lastModified",
+	createSchemas:    "schemas must name the schema of the resource (RFC 7643 section 3)",
 	locationMissing:  "a 201 must carry Location and meta.location (RFC 7644 section 3.3)",
 	locationRelative: "Location must be an absolute URI",
 	locationDiffers:  "Location, meta.location and the resource's address must agree",

@@ -101,6 +101,16 @@ var plantedFaults = []planted{
 		plant: onAnswer("POST", "", 201, func(_ *call, r *reply) { delete(r.body.(map[string]any), "id") })},
 	{what: "create answered without meta.created", want: createMeta,
 		plant: onAnswer("POST", "", 201, func(_ *call, r *reply) { delete(meta(r), "created") })},
+	{what: "create answered without the core schema", want: createSchemas,
+		plant: onAnswer("POST", "", 201, func(_ *call, r *reply) { r.body.(map[string]any)["schemas"] = []any{enterpriseUser} })},
+	{what: "Location and meta.location differ", want: locationDiffers,
+		plant: onAnswer("POST", "", 201, func(_ *call, r *reply) { r.header.Set("Location", r.header.Get("Location")+"/") })},
+	{what: "meta.location relative when read", want: locationRelative,
+		plant: onAnswer("GET", "Groups", 200, func(q *call, r *reply) {
+			if q.id != "" {
+				meta(r)["location"] = "/Groups/" + q.id
+			}
+		})},
 	{what: "Location missing", want: locationMissing,
 		plant: onAnswer("POST", "", 201, func(_ *call, r *reply) { r.header.Del("Location") })},
 	{what: "Location relative", want: locationRelative,

@@ -17,9 +17,10 @@ const (
 	groups endpoint = "Groups"
 )
 
-func (e endpoint) kind(what string) string {
-	return strings.ToLower(strings.TrimSuffix(string(e), "s")) + "." + what
-}
+func (e endpoint) resourceType() string { return strings.TrimSuffix(string(e), "s") }
+
+// kind is how the report counts a request.
+func (e endpoint) kind(what string) string { return strings.ToLower(e.resourceType()) + "." + what }
 
 func (e endpoint) path(id string) string {
 	if id == "" {
