@@ -118,10 +118,8 @@ func (x root) holds(p scim.Path, t test) (string, service) {
 		return x.references(p, t, x.membersTable)
 	case name == "groups":
 		return x.references(p, t, x.groupsTable)
-	case name == managerAttribute && p.Sub != nil && p.Sub.Name == "value":
-		return x.text(operand{text: "r.manager", maybeEmpty: true}, p.Sub, t), unserved
-	case name == managerAttribute && p.Sub != nil && p.Sub.Name == "displayName":
-		return x.text(operand{text: managerDisplay, nullable: true}, p.Sub, t), unserved
+	case name == managerAttribute && p.Sub != nil:
+		return x.manager(p.Sub, t), unserved
 	case name == "meta":
 		return x.meta(p, t), unserved
 	case p.URN == "":
@@ -153,11 +151,11 @@ func (x root) column(p scim.Path, t test) (text string, served service, ok bool)
 	case name == "externalId" && t.is(scim.Eq):
 		text, served = "r.ext_key = "+x.arg(scopedKey(x.scope, t.Value.Text)), byColumn
 	case name == "externalId":
-		text = x.text(operand{text: "r.external_id", maybeEmpty: true}, p.Attr, t)
+		text = x.text(operand{text: "r.external_id"}, p.Attr, t)
 	case name == "userName" && user, name == "displayName" && !user:
 		text, served = x.name(p.Attr, t)
 	case name == "displayName":
-		text = x.text(operand{text: "r.display", maybeEmpty: true}, p.Attr, t)
+		text = x.text(operand{text: "r.display"}, p.Attr, t)
 	default:
 		return "", unserved, false
 	}
@@ -204,6 +202,18 @@ func (x root) meta(p scim.Path, t test) string {
 		return x.text(operand{text: `('W/"' || r.version || '"')`}, p.Sub, t)
 	default:
 		return x.unknown(t)
+	}
+}
+
+// manager tests the sub-attributes of the manager, of which a client asserts the value alone.
+func (x root) manager(sub *scim.Attribute, t test) string {
+	switch {
+	case sub.Name == "displayName":
+		return x.text(operand{text: managerDisplay, nullable: true}, sub, t)
+	case sub.Name == "value" || t.present: // the place is known where the manager is
+		return x.text(operand{text: "r.manager"}, sub, t)
+	default:
+		return never
 	}
 }
 
@@ -284,7 +294,7 @@ type emailElement struct {
 
 func (x emailElement) holds(p scim.Path, t test) (string, service) {
 	if p.Attr.Name == "value" {
-		return x.text(operand{text: x.row + ".value", folded: true, maybeEmpty: true}, p.Attr, t), unserved
+		return x.text(operand{text: x.row + ".value", folded: true}, p.Attr, t), unserved
 	}
 	return x.simple(x.json("r.asserted").elementAt("emails", x.row+".ord").field(p.Attr.Name), p.Attr, t), unserved
 }
@@ -315,7 +325,7 @@ func (x root) groupsTable(m, g string) referenceTable {
 			".visible where " + m + ".member = r.id and " + m + ".valid_to is null",
 		columns: map[string]operand{
 			"value":   {text: m + ".grp"},
-			"display": {text: g + ".display", maybeEmpty: true},
+			"display": {text: g + ".display"},
 			"type":    {text: "'direct'"},
 		},
 		by: "r.id in (select m.member from member m where m.valid_to is null and m.grp = ",

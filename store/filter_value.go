@@ -9,10 +9,9 @@ import (
 
 // operand is an SQL expression with a text to compare.
 type operand struct {
-	text       string
-	nullable   bool // it can be null
-	maybeEmpty bool // it is "" where there is no value
-	folded     bool // it holds folded text
+	text     string
+	nullable bool // it can be null
+	folded   bool // it holds folded text
 }
 
 // constant is a text that the filter itself knows.

@@ -139,13 +139,18 @@ func (x *session) Resource(q provisioning.ResourceQuery) (provisioning.Resource,
 
 // Resource implements provisioning.Reader for a unit of work.
 func (x tx) Resource(q provisioning.ResourceQuery) (provisioning.Resource, error) {
-	if err := x.lock("id = $1", q.ID); err != nil {
-		return provisioning.Resource{}, err
+	if storable(q.ID) {
+		if err := x.lock("id = $1", q.ID); err != nil {
+			return provisioning.Resource{}, err
+		}
 	}
 	return x.resource(q, selection{References: q.References, allMembers: q.AllMembers, emails: q.Scope.Type == scim.User})
 }
 
 func (x *session) resource(q provisioning.ResourceQuery, s selection) (provisioning.Resource, error) {
+	if !storable(q.ID) {
+		return provisioning.Resource{}, notFound("the " + string(q.Scope.Type))
+	}
 	args := []any{q.ID, x.tenant, q.Scope.Connection, string(q.Scope.Type)}
 	if len(q.MemberFacts) > 0 {
 		s.facts = "$5"

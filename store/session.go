@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
+	"unicode/utf8"
 
 	"gorm.io/gorm"
 
@@ -27,8 +29,15 @@ type session struct {
 }
 
 func (s *Store) session(ctx context.Context, tenant string, db *gorm.DB) *session {
+	if !storable(tenant) {
+		tenant = "" // nobody's name
+	}
 	return &session{store: s, ctx: ctx, tenant: tenant, db: db, dialect: s.dialect}
 }
+
+// storable reports whether a text can be in the database at all. One that cannot is found nowhere,
+// rather than refused by PostgreSQL or cut short by SQLite.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 // run runs a unit of work. A Commit that failed fails it, whatever fn returns.
 func (x *session) run(fn func(provisioning.Tx) error) error {
@@ -96,6 +105,7 @@ func (x *session) query(text string, args []any, scan func(*sql.Rows) error) (er
 	if err := x.ctx.Err(); err != nil {
 		return err
 	}
+	x.store.observe(text, args)
 	rows, err := x.conn().Raw(text, args...).Rows()
 	if err != nil {
 		return x.fail(err)
@@ -125,8 +135,16 @@ func (x *session) exec(name, text string, args ...any) (int64, error) {
 			return 0, err
 		}
 	}
+	x.store.observe(text, args)
 	done := x.conn().Exec(text, args...)
 	return done.RowsAffected, x.fail(done.Error)
+}
+
+// observe tells the tests of plans what is sent.
+func (s *Store) observe(text string, args []any) {
+	if s.observer != nil {
+		s.observer(text, args)
+	}
 }
 
 // tx is a session that may write.

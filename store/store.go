@@ -42,9 +42,10 @@ type Store struct {
 	options  Options
 	dialect  dialect
 	reads    *gorm.DB
-	writes   *gorm.DB         // the same as reads on PostgreSQL
-	writer   *writer          // nil on PostgreSQL
-	analysed map[string]int64 // milestone of each table; Run's own
+	writes   *gorm.DB                      // the same as reads on PostgreSQL
+	writer   *writer                       // nil on PostgreSQL
+	observer func(text string, args []any) // of tests
+	analysed map[string]int64              // milestone of each table; Run's own
 }
 
 // Open connects to the database that options.URL names. An SQLite file is created if there is

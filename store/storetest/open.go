@@ -25,12 +25,15 @@ func Each(t *testing.T, run func(t *testing.T, s provisioning.Store)) {
 	each(t, store.Options{Rehearse: true}, func(t *testing.T, s *store.Store) { run(t, s) })
 }
 
+// databases are the two, with the URL of a fresh one each.
+var databases = []struct {
+	name string
+	url  func(testing.TB) string
+}{{"SQLite", sqliteURL}, {"PostgreSQL", testkit.Postgres}}
+
 func each(t *testing.T, options store.Options, run func(t *testing.T, s *store.Store)) {
 	t.Helper()
-	for _, database := range []struct {
-		name string
-		url  func(testing.TB) string
-	}{{"SQLite", sqliteURL}, {"PostgreSQL", testkit.Postgres}} {
+	for _, database := range databases {
 		t.Run(database.name, func(t *testing.T) {
 			t.Parallel()
 			o := options

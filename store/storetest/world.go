@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func (w *world) user(name string) provisioning.Resource {
 	return provisioning.Resource{
 		ID: newID(), Type: scim.User, Connection: w.own.ID, Visible: true, State: provisioning.Active, Version: 1,
 		Created: epoch, Modified: epoch,
-		Asserted: fmt.Appendf(nil, `{"schemas":["%s"],"userName":%q}`, scim.UserSchema, name),
+		Asserted: fmt.Appendf(nil, `{"schemas":["%s"],"userName":%s}`, scim.UserSchema, quoted(name)),
 		Index:    provisioning.Index{Name: folded, EffectiveName: folded},
 	}
 }
@@ -85,7 +86,7 @@ func (w *world) group(name string) provisioning.Resource {
 	return provisioning.Resource{
 		ID: newID(), Type: scim.Group, Connection: w.own.ID, Visible: true, State: provisioning.Active, Version: 1,
 		Created: epoch, Modified: epoch,
-		Asserted: fmt.Appendf(nil, `{"schemas":["%s"],"displayName":%q}`, scim.GroupSchema, name),
+		Asserted: fmt.Appendf(nil, `{"schemas":["%s"],"displayName":%s}`, scim.GroupSchema, quoted(name)),
 		Index:    provisioning.Index{Name: scim.FoldFull.Apply(name), Display: name},
 	}
 }
@@ -178,4 +179,10 @@ func (w *world) entries(q provisioning.EntryQuery) (all []provisioning.Entry) {
 		})
 	})
 	return all
+}
+
+// quoted is s as a JSON string.
+func quoted(s string) []byte {
+	data, _ := json.Marshal(s) // strings always marshal
+	return data
 }
