@@ -174,7 +174,7 @@ func scanNumber(data []byte, i int) (int, error) {
 	for end < len(data) && strings.IndexByte("+-.eE0123456789", data[end]) >= 0 {
 		end++
 	}
-	if end-i <= 15 && bytes.IndexAny(data[i:end], "eE") < 0 {
+	if end-i <= 15 && !bytes.ContainsAny(data[i:end], "eE") {
 		return end, nil // within range whatever it is
 	}
 	if end-i > maxNumber {

@@ -1,26 +1,9 @@
 package scim
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
-)
-
-// Operation is one operation of a PATCH request (RFC 7644 §3.5.2).
-type Operation struct {
-	Op    string // "add", "remove" or "replace", in lower case
-	Path  string // "" where the operation has none
-	Value any    // as ParseJSON returns it; nil where it is absent or null
-}
-
-// The operations of RFC 7644 §3.5.2.
-const (
-	opAdd     = "add"
-	opRemove  = "remove"
-	opReplace = "replace"
 )
 
 // PatchOptions are what a client may expect beyond the RFC where that depends on the stored
@@ -51,100 +34,6 @@ type Patched struct {
 // ErrMembersNeeded is returned by Patch when an operation depends on which members the group has.
 // The caller reads the list, sets PatchOptions.Members and MembersKnown and calls again.
 var ErrMembersNeeded = errors.New("scim: an operation depends on the stored members of the group")
-
-// DecodePatch reads the body of a PATCH request, as ParseJSON returned it. Names of the message
-// compare without case, names that it does not define are ignored, and an empty list of operations
-// is allowed. The error is an *Error of type InvalidSyntax that names the operation, counted from
-// 1.
-func DecodePatch(raw map[string]any) ([]Operation, error) {
-	body, err := messageMembers(raw, "schemas", "operations")
-	if err != nil {
-		return nil, err
-	}
-	if err := checkPatchSchemas(body["schemas"]); err != nil {
-		return nil, err
-	}
-	list, ok := body["operations"].([]any)
-	if !ok {
-		return nil, &Error{Type: InvalidSyntax, Path: "Operations", Detail: "expected an array of operations, got " + kindOf(body["operations"])}
-	}
-	ops := make([]Operation, len(list))
-	for i, v := range list {
-		if ops[i], err = decodeOperation(v); err != nil {
-			return nil, inOperation(err, i)
-		}
-	}
-	return ops, nil
-}
-
-// messageMembers picks the members of the given lower-case names out of a message.
-func messageMembers(raw map[string]any, names ...string) (map[string]any, error) {
-	out := make(map[string]any, len(names))
-	for _, key := range sortedKeys(raw) {
-		name := foldName(key)
-		if !slices.Contains(names, name) {
-			continue
-		}
-		if _, given := out[name]; given {
-			return nil, twice(key)
-		}
-		out[name] = raw[key]
-	}
-	return out, nil
-}
-
-func checkPatchSchemas(v any) error {
-	if v == nil {
-		return nil
-	}
-	list, ok := v.([]any)
-	if !ok {
-		return &Error{Type: InvalidSyntax, Path: "schemas", Detail: "expected an array of URNs, got " + kindOf(v)}
-	}
-	for _, urn := range list {
-		if s, _ := urn.(string); equalName(s, PatchOpSchema) {
-			return nil
-		}
-	}
-	return &Error{Type: InvalidSyntax, Path: "schemas", Detail: "a PATCH body must name " + PatchOpSchema}
-}
-
-func decodeOperation(v any) (Operation, error) {
-	object, ok := v.(map[string]any)
-	if !ok {
-		return Operation{}, &Error{Type: InvalidSyntax, Detail: "expected an object, got " + kindOf(v)}
-	}
-	members, err := messageMembers(object, "op", "path", "value")
-	if err != nil {
-		return Operation{}, err
-	}
-	op, _ := members["op"].(string)
-	op = strings.ToLower(op)
-	if err := checkOp(op); err != nil {
-		return Operation{}, err
-	}
-	path, ok := members["path"].(string)
-	if !ok && members["path"] != nil {
-		return Operation{}, &Error{Type: InvalidSyntax, Detail: "path must be a string, not " + kindOf(members["path"])}
-	}
-	return Operation{Op: op, Path: path, Value: members["value"]}, nil
-}
-
-func checkOp(op string) error {
-	if op != opAdd && op != opRemove && op != opReplace {
-		return &Error{Type: InvalidSyntax, Detail: `op must be "add", "remove" or "replace"`}
-	}
-	return nil
-}
-
-// inOperation adds to an error which operation, counted from 0, it speaks of.
-func inOperation(err error, i int) error {
-	fault, ok := errors.AsType[*Error](err)
-	if !ok {
-		return err
-	}
-	return &Error{Type: fault.Type, Path: fault.Path, Detail: fmt.Sprintf("operation %d: %s", i+1, fault.Detail)}
-}
 
 // Patch applies the operations in their order to a resource, all or none (RFC 7644 §3.5.2). It
 // changes none of its input; the outcome shares the unchanged parts of current.
@@ -475,57 +364,4 @@ func (p *patcher) removedError(err error) error {
 		return err
 	}
 	return &Error{Type: Mutable, Path: fault.Path, Detail: "the attribute is required and cannot be removed"}
-}
-
-// checkImmutable refuses another value for an immutable attribute that has one. Elements of
-// multi-valued attributes come and go; operateElements guards what is immutable inside them.
-func (d *Definition) checkImmutable(old, next Attributes) error {
-	for _, a := range d.Core.Attributes {
-		if err := checkUnchanged(a, old[a.Name], next[a.Name]); err != nil {
-			return err
-		}
-	}
-	for _, s := range d.Extensions {
-		before, _ := old[s.ID].(map[string]any)
-		after, _ := next[s.ID].(map[string]any)
-		for _, a := range s.Attributes {
-			if err := checkUnchanged(a, before[a.Name], after[a.Name]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func checkUnchanged(a *Attribute, old, next any) error {
-	if old == nil {
-		return nil
-	}
-	if a.Mutability == Immutable && !Equal(old, next) {
-		return immutable(a)
-	}
-	before, ok := old.(map[string]any)
-	if !ok {
-		return nil
-	}
-	after, _ := next.(map[string]any)
-	for _, sub := range a.SubAttributes {
-		if err := checkUnchanged(sub, before[sub.Name], after[sub.Name]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func immutable(a *Attribute) *Error {
-	return &Error{Type: Mutable, Path: a.String(), Detail: "the attribute is immutable once it has a value"}
-}
-
-// jsonNumber prints a number of a filter as JSON has it.
-func jsonNumber(f float64) json.Number {
-	text, err := json.Marshal(f)
-	if err != nil { // not finite, which no filter holds
-		return "0"
-	}
-	return json.Number(text)
 }

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -227,6 +228,15 @@ func (e *elementEdit) term(a *Attribute, v Value) any {
 	default:
 		return spelling(e.op.Path, a.Folding, v.Text)
 	}
+}
+
+// jsonNumber prints a number of a filter as JSON has it.
+func jsonNumber(f float64) json.Number {
+	text, err := json.Marshal(f)
+	if err != nil { // not finite, which no filter holds
+		return "0"
+	}
+	return json.Number(text)
 }
 
 // spelling finds the literal in the text of a path that folds to the given text.

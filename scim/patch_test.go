@@ -114,6 +114,21 @@ func TestPatchByOwnSchema(t *testing.T) {
 	}
 }
 
+// TestPatchCreatesFromNumbers has a filter whose values are not all strings.
+func TestPatchCreatesFromNumbers(t *testing.T) {
+	t.Parallel()
+	d := testDefinition(t)
+	op := Operation{"add", testSchema + `:keys[value eq "N\u00e9" and copies eq 2].door`, "1"}
+	patched, err := d.Patch(Attributes{"userName": "a"}, []Operation{op}, PatchOptions{CreateElements: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"keys": []any{map[string]any{"value": "Né", "copies": json.Number("2"), "door": "1"}}}
+	if diff := cmp.Diff(want, patched.Attributes[testSchema]); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestPatchRefusesUnknownOperation(t *testing.T) {
 	t.Parallel()
 	_, err := Standard(User).Patch(Attributes{"userName": "a"}, []Operation{{Op: "Add", Path: "title", Value: "x"}}, PatchOptions{})

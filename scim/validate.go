@@ -482,3 +482,47 @@ func isPrimary(element any) bool {
 	primary, _ := object["primary"].(bool)
 	return primary
 }
+
+// checkImmutable refuses another value for an immutable attribute that has one. Elements of
+// multi-valued attributes come and go; operateElements guards what is immutable inside them.
+func (d *Definition) checkImmutable(old, next Attributes) error {
+	for _, a := range d.Core.Attributes {
+		if err := checkUnchanged(a, old[a.Name], next[a.Name]); err != nil {
+			return err
+		}
+	}
+	for _, s := range d.Extensions {
+		before, _ := old[s.ID].(map[string]any)
+		after, _ := next[s.ID].(map[string]any)
+		for _, a := range s.Attributes {
+			if err := checkUnchanged(a, before[a.Name], after[a.Name]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkUnchanged(a *Attribute, old, next any) error {
+	if old == nil {
+		return nil
+	}
+	if a.Mutability == Immutable && !Equal(old, next) {
+		return immutable(a)
+	}
+	before, ok := old.(map[string]any)
+	if !ok {
+		return nil
+	}
+	after, _ := next.(map[string]any)
+	for _, sub := range a.SubAttributes {
+		if err := checkUnchanged(sub, before[sub.Name], after[sub.Name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func immutable(a *Attribute) *Error {
+	return &Error{Type: Mutable, Path: a.String(), Detail: "the attribute is immutable once it has a value"}
+}
