@@ -77,7 +77,7 @@ type patcher struct {
 
 // maxWork bounds the elements that the operations of one request compare: each operation on a
 // list walks it, so that many operations on a long list would cost their product.
-const maxWork = 4_000_000
+const maxWork = 2_000_000
 
 func (p *patcher) spend(work int) error {
 	if p.work += work; p.work > maxWork {
