@@ -75,6 +75,9 @@ func decide(f Facts, d Desired, r Rules) ([]Change, error) {
 		return nil, err
 	}
 	c := present(current, f.Asserted, name, d, r, delta)
+	if err := c.After.Index.check(d.Type); err != nil {
+		return nil, err
+	}
 	c.MatchedBy, c.Warning = matched, warning
 	room, err := makeRoom(f, c, d.Now)
 	if err != nil || room == nil {

@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -234,6 +235,19 @@ func TestDecide(t *testing.T) {
 			desired: Desired{ID: "new", Type: scim.User, Asserted: scim.Attributes{"userName": "ann"}},
 			want: want{action: ChangeCreate, id: "new", state: Active, visible: true, version: 1, reason: ReasonCreated,
 				paths: []string{"userName", PathState, PathVisible}, room: "old"},
+		},
+		{
+			name:    "a userName too long for an index, once folded",
+			desired: Desired{ID: "new", Type: scim.User, Asserted: scim.Attributes{"userName": strings.Repeat("𝒜𠮷", 512)}},
+			want:    want{err: Invalid, attr: "userName"},
+		},
+		{
+			name:     "a kept member id too long for an index",
+			facts:    members(addressed(group("g", "Sales"))),
+			settings: keep,
+			desired: Desired{Type: scim.Group, Asserted: scim.Attributes{"displayName": "Sales"},
+				Members: scim.MemberChange{Add: []scim.Member{{Value: strings.Repeat("𠮷", 1000)}}}},
+			want: want{err: Invalid, attr: "members.value"},
 		},
 		{
 			name:    "DELETE hides and suspends",

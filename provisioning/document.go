@@ -49,6 +49,31 @@ func indexOf(t scim.ResourceType, a scim.Attributes) Index {
 	return ix
 }
 
+// maxKeyBytes bounds what is looked up through an index, folded: PostgreSQL takes no index row of
+// more than 2,704 bytes, and a character can take four and grow when it is folded.
+const maxKeyBytes = 2400
+
+// check refuses values that are too long to be found again.
+func (ix Index) check(t scim.ResourceType) error {
+	keys := map[string]string{nameAttribute(t): ix.Name, "externalId": ix.ExternalID}
+	for _, e := range ix.Emails {
+		if len(e.Value) > maxKeyBytes {
+			keys["emails.value"] = e.Value
+		}
+	}
+	for attribute, key := range keys {
+		if len(key) > maxKeyBytes {
+			return tooLong(attribute)
+		}
+	}
+	return nil
+}
+
+func tooLong(attribute string) *Error {
+	return &Error{Kind: Invalid, Type: string(scim.InvalidValue), Attribute: attribute,
+		Detail: fmt.Sprintf("%s: a value takes more than %d bytes and could not be looked up; shorten it", attribute, maxKeyBytes)}
+}
+
 func emailsOf(a scim.Attributes) []Email {
 	list, _ := a["emails"].([]any)
 	out := make([]Email, 0, len(list))

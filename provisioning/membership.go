@@ -22,6 +22,8 @@ func memberDelta(f Facts, want scim.MemberChange, unknown UnknownMembers) (Membe
 	for _, m := range want.Add {
 		fact := facts[m.Value]
 		switch {
+		case len(m.Value) > maxKeyBytes:
+			return MemberDelta{}, Reason{}, tooLong("members.value")
 		case !fact.Issued && unknown == RefuseUnknownMembers:
 			never = append(never, m.Value)
 		case fact.Issued && !fact.Visible:
