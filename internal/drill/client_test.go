@@ -54,8 +54,7 @@ func TestThrottlingIsObeyed(t *testing.T) {
 				rec := &recorder{RoundTripper: s}
 				opt := options(rec, Default)
 				opt.Workers = 1
-				clock := now
-				opt.Now = func() time.Time { return clock }
+				opt.Now = func() time.Time { return now } // it stands still, so the next request waits out the pause once more
 				opt.Sleep = func(_ context.Context, d time.Duration) error {
 					waits = append(waits, d)
 					return nil
@@ -64,7 +63,6 @@ func TestThrottlingIsObeyed(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				// every pause must be slept out once more by the next request, since this clock stands still
 				return rep, rec.accepted
 			}
 			_, want := play(&fakeServer{})
@@ -158,7 +156,7 @@ func TestExistingObjectsAreLinked(t *testing.T) {
 	t.Parallel()
 	s := &fakeServer{}
 	play := func() *Report {
-		opt, err := options(s, Default), error(nil)
+		opt := options(s, Default)
 		base, err := opt.complete()
 		if err != nil {
 			t.Fatal(err)

@@ -3,8 +3,10 @@ package drill
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +41,29 @@ func TestRightServerPasses(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestOverTheNetwork uses the drill's own client and clock on a real listener.
+func TestOverTheNetwork(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(&fakeServer{})
+	defer srv.Close()
+	rep, err := Run(t.Context(), Options{BaseURL: srv.URL + "/t/acme/scim/v2", Token: fakeToken, Users: 20, Groups: 3, Members: 20})
+	if err != nil || !rep.OK() {
+		t.Fatal(err, text(t, rep))
+	}
+}
+
+func TestSleepEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := sleep(ctx, time.Nanosecond); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := sleep(ctx, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the context's error", err)
 	}
 }
 

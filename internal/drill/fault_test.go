@@ -442,7 +442,10 @@ func (b broken) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestPlantedFaults holds the judge itself: each fault is named, and nothing is named that does not follow from it.
 func TestPlantedFaults(t *testing.T) {
 	t.Parallel()
-	for _, p := range plantedFaults {
+	for i, p := range plantedFaults {
+		if underRace && i%8 != 0 {
+			continue
+		}
 		t.Run(strings.ReplaceAll(p.what, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			opt := options(&fakeServer{plant: p.plant}, orElse(p.dialect, Default))
