@@ -19,8 +19,10 @@ fuzz() {
 	go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$package" </dev/null 2>&1 | tee "$log" || is_end_of_time
 }
 
-# `go test -list` prints the names of a package and then a line "ok PACKAGE SECONDS".
-targets=$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[++n] = $1 }
+# `go test -list` builds what it lists, so it is asked about packages with fuzz targets alone. It prints the names of a
+# package and then a line "ok PACKAGE SECONDS".
+packages=$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n 1 dirname | sort -u)
+targets=$(go test -list '^Fuzz' ${packages:-./...} | awk '/^Fuzz/ { names[++n] = $1 }
 	$1 == "ok" { for (i = 1; i <= n; i++) print $2, names[i]; n = 0 }')
 if [[ -z $targets ]]; then
 	echo "fuzz.sh: no fuzz target found" >&2
