@@ -48,10 +48,13 @@ func (p *program) drillCommand() *cobra.Command {
 	f.IntVar(&o.cycles, "cycles", 0, "incremental cycles; 0 for one")
 	f.StringVar(&o.writes, "writes", "", "file for a JSON line about each answered write, with its correlation id")
 	f.BoolVar(&o.json, "json", false, "print the report as JSON, one object a dialect")
-	settingFlags(cmd, "database_url", "rate_limit", "log_level")
+	settingFlags(cmd, ownServerSettings...)
 	cmd.RunE = p.action(func(cmd *cobra.Command, _ []string) error { return p.drill(cmd, o) })
 	return cmd
 }
+
+// ownServerSettings are what may be said of a server that the drill starts itself.
+var ownServerSettings = []string{"database_url", "rate_limit", "log_level"}
 
 // target is one address to be judged, in one dialect.
 type target struct {
@@ -60,6 +63,10 @@ type target struct {
 }
 
 func (p *program) drill(cmd *cobra.Command, o drillOptions) (err error) {
+	src := p.source(cmd)
+	if o.url != "" && len(src.Flags) > 0 {
+		return misuse("--url judges a server that runs elsewhere; its settings cannot be given here")
+	}
 	dialects, err := o.dialects()
 	if err != nil {
 		return err
@@ -74,7 +81,7 @@ func (p *program) drill(cmd *cobra.Command, o drillOptions) (err error) {
 		writes = file
 	}
 	if o.url == "" {
-		return p.drillOwn(cmd, o, dialects, writes)
+		return p.drillOwn(cmd.Context(), src, o, dialects, writes)
 	}
 	token, err := p.secret(o.token)
 	if err != nil {
@@ -115,14 +122,12 @@ func (p *program) secret(flag string) (string, error) {
 }
 
 // drillOwn judges a server that lives as long as the drill.
-func (p *program) drillOwn(cmd *cobra.Command, o drillOptions, dialects []drill.Dialect, writes io.Writer) (err error) {
-	ctx := cmd.Context()
+func (p *program) drillOwn(ctx context.Context, src config.Source, o drillOptions, dialects []drill.Dialect, writes io.Writer) (err error) {
 	scratch, err := os.MkdirTemp("", "meibo-drill-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	src := p.source(cmd)
 	src.Defaults = map[string]string{"database_url": "sqlite:" + filepath.Join(scratch, "drill.db"), "log_level": "warn"}
 	src.Flags["listen"], src.Flags["public_url"], src.Flags["metrics_listen"] = "127.0.0.1:0", "", ""
 	c, err := config.Load(src)
@@ -184,7 +189,7 @@ func (p *program) judge(ctx context.Context, o drillOptions, targets []target, w
 		satisfied = satisfied && report.OK()
 	}
 	if !satisfied {
-		return errors.New("Entra ID would not be satisfied; the report says why")
+		return errors.New("the server is not as Entra ID needs it; the report says why")
 	}
 	return nil
 }
