@@ -54,6 +54,9 @@ var rows = []row{
 
 	{pkg: "cmd/meibo", imports: []string{"*"}, environment: true},
 
+	// It puts the whole server together, but for the binary, and has tests alone.
+	{pkg: "internal/e2e", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/provisioning", "meibo/store", "meibo/internal/auth",
+		"meibo/internal/drill", zap, "golang.org/x/sync"}},
 	{pkg: "internal/archtest"},
 	// TEST_POSTGRES_DSN and REQUIRE_POSTGRES are addressed to the tests, not to the product.
 	{pkg: "internal/testkit", imports: []string{"github.com/jackc/pgx/v5"}, environment: true},

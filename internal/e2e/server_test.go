@@ -1,0 +1,171 @@
+package e2e
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"meibo/internal/auth"
+	"meibo/internal/testkit"
+	"meibo/provisioning"
+	"meibo/scim/endpoint"
+	"meibo/store"
+)
+
+// patience bounds one request, on a machine with two busy cores.
+const patience = time.Minute
+
+// database is one of the two that the server runs on.
+type database struct {
+	name   string
+	fresh  func(testing.TB) string // URL of an empty one
+	driver string                  // of database/sql; package store registers both
+	dsn    func(url string) string // for that driver, from the URL
+	micros string                  // format of an expression: a time as microseconds since 1970
+}
+
+var databases = []database{
+	{
+		name:   "SQLite",
+		fresh:  func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "meibo.db") },
+		driver: "sqlite",
+		dsn: func(u string) string {
+			file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: strings.TrimPrefix(u, "sqlite:")}).EscapedPath()}
+			file.RawQuery = url.Values{"_pragma": {"query_only(1)", "busy_timeout(5000)"}}.Encode()
+			return file.String()
+		},
+		micros: "%s",
+	},
+	{
+		name:   "PostgreSQL",
+		fresh:  testkit.Postgres,
+		driver: "pgx",
+		dsn:    func(u string) string { return u },
+		micros: "(extract(epoch from %s) * 1000000)::bigint",
+	},
+}
+
+// each runs a test on both databases at once. Without PostgreSQL on the machine its half is
+// skipped, as testkit.Postgres says.
+func each(t *testing.T, run func(t *testing.T, db database)) {
+	t.Helper()
+	for _, db := range databases {
+		t.Run(db.name, func(t *testing.T) {
+			t.Parallel()
+			run(t, db)
+		})
+	}
+}
+
+// options say how a server differs from a plain one; every zero value is usable.
+type options struct {
+	store     store.Options // the URL is added
+	rateLimit float64
+	now       func() time.Time
+}
+
+// server is a whole meibo on a database of its own, listening on loopback.
+type server struct {
+	t       testing.TB
+	db      database
+	rows    *sql.DB // what the server keeps, read behind its back
+	service *provisioning.Service
+	http    *httptest.Server
+	stop    func()
+}
+
+// newServer starts a server that ends with the test, or with stop before.
+func newServer(t testing.TB, db database, o options) *server {
+	t.Helper()
+	o.store.URL = db.fresh(t)
+	st, err := store.Open(t.Context(), o.store)
+	if err != nil {
+		t.Fatalf("open the store: %v", err)
+	}
+	if err := st.Migrate(t.Context()); err != nil {
+		t.Fatalf("migrate: %v", err)
+	}
+	rows, err := sql.Open(db.driver, db.dsn(o.store.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, db: db, rows: rows, service: provisioning.New(provisioning.Options{Store: st, Now: o.now})}
+	authenticator := auth.New(auth.Options{Store: st, Now: o.now, Report: func(err error) { t.Errorf("last-used time: %v", err) }})
+	s.http = httptest.NewUnstartedServer(nil)
+	s.http.Config.Handler = endpoint.New(endpoint.Options{
+		Service: s.service, Authenticate: authenticator.Authenticate, RateLimit: o.rateLimit, Now: o.now, Log: zap.NewNop(),
+		PublicURL: "http://" + s.http.Listener.Addr().String(),
+	})
+	s.http.Start()
+	background, end := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- st.Run(background) }()
+	stopped := false
+	s.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		s.http.Close()
+		end()
+		if err := cmp.Or(<-ended, authenticator.Close(context.Background()), rows.Close(), st.Close()); err != nil {
+			t.Errorf("stop the server: %v", err)
+		}
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+// tenant is a tenant of a server, with a token of its connection.
+type tenant struct {
+	*server
+	name       string
+	connection provisioning.Connection
+	base       string // SCIM base URL
+	token      string
+	client     *http.Client
+}
+
+func (s *server) newTenant(name string) *tenant {
+	s.t.Helper()
+	ctx, origin := s.t.Context(), provisioning.Origin{Tenant: name, Actor: "test"}
+	if _, err := s.service.CreateTenant(ctx, origin); err != nil {
+		s.t.Fatalf("create the tenant: %v", err)
+	}
+	connection, err := s.service.Connection(ctx, name, "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	token, hash, hint := auth.NewToken()
+	if _, err := s.service.CreateCredential(ctx, origin, "", provisioning.NewCredential{Hash: hash, Hint: hint}); err != nil {
+		s.t.Fatalf("create the token: %v", err)
+	}
+	client := s.http.Client()
+	client.Timeout = patience
+	return &tenant{server: s, name: name, connection: connection, token: token, client: client,
+		base: fmt.Sprintf("%s/t/%s/scim/v2", s.http.URL, name)}
+}
+
+// entries reads the tenant's whole journal, oldest first.
+func (c *tenant) entries() []provisioning.Entry {
+	c.t.Helper()
+	var all []provisioning.Entry
+	err := c.service.Entries(c.t.Context(), c.name, provisioning.EntryQuery{}, func(e provisioning.Entry) error {
+		all = append(all, e)
+		return nil
+	})
+	if err != nil {
+		c.t.Fatalf("read the journal: %v", err)
+	}
+	return all
+}
