@@ -25,8 +25,10 @@ const (
 
 // server is a running meibo: its parts, its addresses and its background work.
 //
-//	start ──▶ schema ──▶ listen ──▶ prepare ──▶ serve ──▶ (signal, or a part fails)
-//	          not ready ◀── shutdown: wait ShutdownDelay ──▶ drain ──▶ flush ──▶ close
+//	start     schema ──▶ listen ──▶ prepare ──▶ serve
+//	wait      until a signal comes or a part fails
+//	leave     not ready ──▶ ShutdownDelay
+//	shutdown  drain ──▶ end the background work ──▶ flush ──▶ close the database
 type server struct {
 	*parts
 	config config.Config
@@ -35,10 +37,9 @@ type server struct {
 	sites  []site
 	failed chan error // what ended by itself and should not have
 
-	leaving    atomic.Bool // asked to stop: not ready any more
-	work       sync.WaitGroup
-	stopWork   context.CancelFunc
-	workBounds context.Context
+	leaving  atomic.Bool // asked to stop: not ready any more
+	work     sync.WaitGroup
+	stopWork context.CancelFunc // ends the background work
 }
 
 // site is one address that is served.
@@ -59,8 +60,8 @@ func start(ctx context.Context, c config.Config, log *zap.Logger, o serverOption
 	if err != nil {
 		return nil, err
 	}
-	s := &server{parts: p, config: c, log: log, failed: make(chan error, 3)} // background work and two sites
-	s.workBounds, s.stopWork = context.WithCancel(context.Background())
+	s := &server{parts: p, config: c, log: log, stopWork: func() {},
+		failed: make(chan error, 3)} // background work and two sites
 	if err := s.open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.shutdown(ctx))
 	}
@@ -115,8 +116,10 @@ func (s *server) listen(ctx context.Context, setting, address string, h http.Han
 
 // serve starts everything that runs until shutdown.
 func (s *server) serve() {
+	ctx, stop := context.WithCancel(context.Background())
+	s.stopWork = stop
 	s.work.Go(func() {
-		if err := s.store.Run(s.workBounds); err != nil && s.workBounds.Err() == nil {
+		if err := s.store.Run(ctx); err != nil && ctx.Err() == nil {
 			s.failed <- fmt.Errorf("background work: %w", err)
 		}
 	})
