@@ -159,15 +159,14 @@ func (c *call) observe() {
 func (e *endpoint) authenticated(h func(*call) error) echo.HandlerFunc {
 	return func(ec echo.Context) error {
 		c := callOf(ec)
-		token, ok := bearer(ec.Request().Header)
-		if !ok {
-			return errNoToken
-		}
+		token := bearer(ec.Request().Header)
 		caller, err := e.Authenticate(ec.Request().Context(), ec.Param("tenant"), token)
-		if provisioning.KindOf(err) == provisioning.Unavailable {
+		switch {
+		case provisioning.KindOf(err) == provisioning.Unavailable:
 			return err
-		}
-		if err != nil {
+		case err != nil && token == "":
+			return errNoToken
+		case err != nil:
 			return errBadToken
 		}
 		c.caller = caller

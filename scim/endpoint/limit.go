@@ -44,9 +44,11 @@ func (l *limiter) take(connection int64) (wait time.Duration, ok bool) {
 	return wait, false
 }
 
-// bearer is the token of the Authorization header (RFC 6750 §2.1).
-func bearer(h http.Header) (token string, ok bool) {
-	scheme, token, found := strings.Cut(h.Get("Authorization"), " ")
-	token = strings.TrimSpace(token)
-	return token, found && strings.EqualFold(scheme, "Bearer") && token != ""
+// bearer is the token of the Authorization header (RFC 6750 §2.1); "" without one.
+func bearer(h http.Header) string {
+	scheme, token, _ := strings.Cut(h.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
 }
