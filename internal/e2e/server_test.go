@@ -81,6 +81,7 @@ type server struct {
 	rows    *sql.DB // what the server keeps, read behind its back
 	service *provisioning.Service
 	http    *httptest.Server
+	client  *http.Client
 	stop    func()
 }
 
@@ -107,6 +108,8 @@ func newServer(t testing.TB, db database, o options) *server {
 		PublicURL: "http://" + s.http.Listener.Addr().String(),
 	})
 	s.http.Start()
+	transport := &http.Transport{MaxIdleConnsPerHost: 64} // one for each of many clients
+	s.client = &http.Client{Transport: transport, Timeout: patience}
 	background, end := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- st.Run(background) }()
@@ -116,6 +119,7 @@ func newServer(t testing.TB, db database, o options) *server {
 			return
 		}
 		stopped = true
+		transport.CloseIdleConnections()
 		s.http.Close()
 		end()
 		if err := cmp.Or(<-ended, authenticator.Close(context.Background()), rows.Close(), st.Close()); err != nil {
@@ -133,7 +137,6 @@ type tenant struct {
 	connection provisioning.Connection
 	base       string // SCIM base URL
 	token      string
-	client     *http.Client
 }
 
 func (s *server) newTenant(name string) *tenant {
@@ -150,9 +153,7 @@ func (s *server) newTenant(name string) *tenant {
 	if _, err := s.service.CreateCredential(ctx, origin, "", provisioning.NewCredential{Hash: hash, Hint: hint}); err != nil {
 		s.t.Fatalf("create the token: %v", err)
 	}
-	client := s.http.Client()
-	client.Timeout = patience
-	return &tenant{server: s, name: name, connection: connection, token: token, client: client,
+	return &tenant{server: s, name: name, connection: connection, token: token,
 		base: fmt.Sprintf("%s/t/%s/scim/v2", s.http.URL, name)}
 }
 
