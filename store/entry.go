@@ -93,7 +93,11 @@ func (x *session) Entries(q provisioning.EntryQuery, fn func(provisioning.Entry)
 }
 
 func (s *statement) entryQuery(tenant string, q provisioning.EntryQuery) {
-	s.add("select ", entryColumns, " from entry where tenant = ", s.arg(tenant))
+	scope := "tenant"
+	if q.Correlation != "" {
+		scope = "tenant || ''" // a condition that no index serves: the correlation's shall
+	}
+	s.add("select ", entryColumns, " from entry where ", scope, " = ", s.arg(tenant))
 	equal := func(column, value string) {
 		if value != "" {
 			s.add(" and ", column, " = ", s.arg(value))

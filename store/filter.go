@@ -21,19 +21,20 @@ type filter struct {
 	aliases int
 }
 
-// service is how an index serves a condition.
-type service uint8
+// service is how indexes find what a condition selects; the zero value says that none does.
+type service struct {
+	// direct says that the condition is itself an equality or a range of one indexed column of r.
+	direct bool
+	// source writes a select of the ids that can satisfy the condition. It is called once or not at
+	// all, since an argument that no text refers to is an error for PostgreSQL.
+	source func() string
+}
 
-const (
-	unserved service = iota
-	bySubselect
-	byColumn // also one of several conditions joined by "or"
-)
+func (s service) found() bool { return s.source != nil }
 
-// where is t as a condition, and whether an index finds what it selects.
-func (f *filter) where(t scim.Filter) (condition string, indexed bool) {
-	condition, served := f.condition(t, root{f})
-	return condition, served != unserved
+// where is t as a condition, and how indexes serve it.
+func (f *filter) where(t scim.Filter) (condition string, served service) {
+	return f.condition(t, root{f})
 }
 
 // condition writes t about the attributes of a resource or of one element.
@@ -43,7 +44,7 @@ func (f *filter) condition(t scim.Filter, in holder) (string, service) {
 		return f.logical(t, in)
 	case *scim.Not:
 		text, _ := f.condition(t.Term, in)
-		return "not (" + text + ")", unserved
+		return "not (" + text + ")", service{}
 	case *scim.Present:
 		return in.holds(t.Path, test{present: true})
 	case *scim.ValuePath:
@@ -53,30 +54,48 @@ func (f *filter) condition(t scim.Filter, in holder) (string, service) {
 	case *scim.Compare:
 		return in.holds(t.Path, test{Compare: t})
 	default:
-		return never, unserved
+		return never, service{}
 	}
 }
 
 func (f *filter) logical(t *scim.Logical, in holder) (string, service) {
-	word, best, worst := " and ", unserved, byColumn
-	if t.Or {
-		word = " or "
-	}
-	terms := make([]string, len(t.Terms))
+	terms, served := make([]string, len(t.Terms)), make([]service, len(t.Terms))
 	for i, term := range t.Terms {
-		var served service
-		terms[i], served = f.condition(term, in)
-		best, worst = max(best, served), min(worst, served)
+		terms[i], served[i] = f.condition(term, in)
 	}
-	text := "(" + strings.Join(terms, word) + ")"
-	switch {
-	case !t.Or:
-		return text, best
-	case worst == byColumn:
-		return text, byColumn
-	default:
-		return text, unserved
+	if t.Or {
+		return "(" + strings.Join(terms, " or ") + ")", either(served)
 	}
+	return "(" + strings.Join(terms, " and ") + ")", best(served)
+}
+
+// best is how a conjunction is served: by whichever of its terms, but rather directly.
+func best(served []service) (b service) {
+	for _, s := range served {
+		if s.found() && (!b.found() || s.direct && !b.direct) {
+			b = s
+		}
+	}
+	return b
+}
+
+// either is how a disjunction is served: by all of its terms together.
+func either(served []service) service {
+	if slices.ContainsFunc(served, func(s service) bool { return !s.found() }) {
+		return service{}
+	}
+	return service{source: func() string {
+		sources := make([]string, len(served))
+		for i, s := range served {
+			sources[i] = s.source()
+		}
+		return strings.Join(sources, " union ")
+	}}
+}
+
+// directly is the service of a condition on an indexed column of r.
+func directly(condition string) service {
+	return service{direct: true, source: func() string { return "select r.id from resource r where " + condition }}
 }
 
 // Conditions that need no look at a row.
@@ -111,7 +130,7 @@ func (x root) holds(p scim.Path, t test) (string, service) {
 	name := p.Attr.String()
 	switch {
 	case p.URN != "" && p.Attr.Type == scim.Untyped:
-		return x.untyped(x.document(p.URN, p.Attr.Name), p, t), unserved
+		return x.untyped(x.document(p.URN, p.Attr.Name), p, t), service{}
 	case name == "emails" && (p.Filter != nil || p.Sub != nil):
 		return x.emails(p, t)
 	case name == "members":
@@ -119,15 +138,15 @@ func (x root) holds(p scim.Path, t test) (string, service) {
 	case name == "groups":
 		return x.references(p, t, x.groupsTable)
 	case name == managerAttribute && p.Sub != nil:
-		return x.manager(p.Sub, t), unserved
+		return x.manager(p.Sub, t), service{}
 	case name == "meta":
-		return x.meta(p, t), unserved
+		return x.meta(p, t), service{}
 	case p.URN == "":
 		if text, served, ok := x.column(p, t); ok {
 			return text, served
 		}
 	}
-	return x.described(x.document(path(p)...), p, t), unserved
+	return x.described(x.document(path(p)...), p, t), service{}
 }
 
 const managerAttribute = scim.EnterpriseUserSchema + ":manager"
@@ -143,13 +162,15 @@ func path(p scim.Path) []string {
 func (x root) column(p scim.Path, t test) (text string, served service, ok bool) {
 	user := x.scope.Type == scim.User
 	switch name := p.Attr.Name; {
+	case name == "id" && t.is(scim.Eq):
+		text = x.text(operand{text: "r.id"}, p.Attr, t)
+		served = directly(text)
 	case name == "id":
 		text = x.text(operand{text: "r.id"}, p.Attr, t)
-		if t.is(scim.Eq) {
-			served = byColumn
-		}
 	case name == "externalId" && t.is(scim.Eq):
-		text, served = "r.ext_key = "+x.arg(scopedKey(x.scope, t.Value.Text)), byColumn
+		// A resource without externalId has no such key; everything else has its keys in its scope.
+		text = "(r.ext_key is not null and r.ext_key = " + x.arg(scopedKey(x.scope, t.Value.Text)) + ")"
+		served = directly(text)
 	case name == "externalId":
 		text = x.text(operand{text: "r.external_id"}, p.Attr, t)
 	case name == "userName" && user, name == "displayName" && !user:
@@ -157,11 +178,7 @@ func (x root) column(p scim.Path, t test) (text string, served service, ok bool)
 	case name == "displayName":
 		text = x.text(operand{text: "r.display"}, p.Attr, t)
 	default:
-		return "", unserved, false
-	}
-	// What no index holds as null is null nowhere in a scope; ext_key is where there is no externalId.
-	if name := p.Attr.Name; name == "externalId" && served == byColumn {
-		text = "(r.ext_key is not null and " + text + ")"
+		return "", service{}, false
 	}
 	return text, served, true
 }
@@ -172,18 +189,20 @@ func (t test) is(op scim.Op) bool { return t.Compare != nil && t.Op == op }
 // resource.key; since the key of a group can have a suffix, the name itself is tested as well.
 func (x root) name(a *scim.Attribute, t test) (string, service) {
 	if t.is(scim.Eq) && x.scope.Type == scim.User {
-		return "r.key = " + x.arg(scopedKey(x.scope, t.Value.Text)), byColumn
+		text := "r.key = " + x.arg(scopedKey(x.scope, t.Value.Text))
+		return text, directly(text)
 	}
 	text := x.text(operand{text: "r.name", folded: true}, a, t)
 	switch {
 	case t.is(scim.Eq):
 		key := scopedKey(x.scope, t.Value.Text)
-		return "(r.key >= " + x.arg(key) + " and r.key < " + x.arg(keyEnd(key)) + " and " + text + ")", byColumn
+		text = "(r.key >= " + x.arg(key) + " and r.key < " + x.arg(keyEnd(key)) + " and " + text + ")"
 	case t.is(scim.Sw):
-		return "(" + x.prefixed("r.key", scopedKey(x.scope, t.Value.Text)) + " and " + text + ")", byColumn
+		text = "(" + x.prefixed("r.key", scopedKey(x.scope, t.Value.Text)) + " and " + text + ")"
 	default:
-		return text, unserved
+		return text, service{}
 	}
+	return text, directly(text)
 }
 
 // meta tests the attributes that the server made (RFC 7643 §3.1).
@@ -228,21 +247,21 @@ func (x *filter) unknown(t test) string {
 // emails tests the rows of resource_value, whose values are folded as no database can fold them.
 // What else an element has is read from the document.
 func (x root) emails(p scim.Path, t test) (string, service) {
-	value := wanted(p, t)
-	found := ""
-	if value != "" {
-		found = "r.id in (select v.resource from resource_value v where v.key = " + x.arg(valueKey(x.scope.Connection, emails, value)) + ")"
-		if p.Filter == nil {
-			return found, bySubselect
-		}
-	}
 	v := x.alias("v")
 	exists := "exists (select 1 from resource_value as " + v + " where " + v + ".resource = r.id and " + v + ".attr = 'emails'" +
 		x.element(p, t, emailElement{x.filter, v}) + ")"
+	return exists, x.byValue(p, t, func(value string) string {
+		return "select v.resource as id from resource_value v where v.key = " + x.arg(valueKey(x.scope.Connection, emails, value))
+	})
+}
+
+// byValue is the service of an index that finds resources by the value of an element.
+func (x root) byValue(p scim.Path, t test, source func(value string) string) service {
+	value := wanted(p, t)
 	if value == "" {
-		return exists, unserved
+		return service{}
 	}
-	return "(" + found + " and " + exists + ")", bySubselect
+	return service{source: func() string { return source(value) }}
 }
 
 // element writes what is asked of one element, each term with " and " before it.
@@ -294,41 +313,39 @@ type emailElement struct {
 
 func (x emailElement) holds(p scim.Path, t test) (string, service) {
 	if p.Attr.Name == "value" {
-		return x.text(operand{text: x.row + ".value", folded: true}, p.Attr, t), unserved
+		return x.text(operand{text: x.row + ".value", folded: true}, p.Attr, t), service{}
 	}
-	return x.simple(x.json("r.asserted").elementAt("emails", x.row+".ord").field(p.Attr.Name), p.Attr, t), unserved
+	return x.simple(x.json("r.asserted").elementAt("emails", x.row+".ord").field(p.Attr.Name), p.Attr, t), service{}
 }
 
 // referenceTable is how the members of a group, or the groups of a user, are joined to r.
 type referenceTable struct {
 	from    string             // from and where, as far as a client sees the rows
 	columns map[string]operand // by sub-attribute; what is missing only the renderer knows
-	by      string             // the condition that finds r by the value in its placeholder
+	source  string             // of the ids of r, by a value that follows
 }
 
 func (x root) membersTable(m, i string) referenceTable {
 	return referenceTable{
-		from: "member as " + m + " left join resource as " + i + " on " + i + ".id = " + m + ".member and " + i + ".tenant = r.tenant and " +
-			i + ".connection in (r.connection, 0) where " + m + ".grp = r.id and " + m + ".valid_to is null and (" + i + ".id is null or " + i + ".visible)",
+		from: "member as " + m + " " + x.issued(m+".member", "r", i) + " where " + m + ".grp = r.id and " + m + ".valid_to is null and " + seen(i),
 		columns: map[string]operand{
 			"value":   {text: m + ".member"},
 			"display": {text: m + ".display", nullable: true},
 			"type":    {text: i + ".type", nullable: true},
 		},
-		by: "r.id in (select m.grp from member m where m.valid_to is null and m.member = ",
+		source: "select m.grp as id from member m where " + x.openMember("m") + " = ",
 	}
 }
 
 func (x root) groupsTable(m, g string) referenceTable {
 	return referenceTable{
-		from: "member as " + m + " join resource as " + g + " on " + g + ".id = " + m + ".grp and " + g + ".connection = r.connection and " + g +
-			".visible where " + m + ".member = r.id and " + m + ".valid_to is null",
+		from: x.groupsOf(m, g),
 		columns: map[string]operand{
 			"value":   {text: m + ".grp"},
 			"display": {text: g + ".display"},
 			"type":    {text: "'direct'"},
 		},
-		by: "r.id in (select m.member from member m where m.valid_to is null and m.grp = ",
+		source: "select m.member as id from member m where m.valid_to is null and m.grp = ",
 	}
 }
 
@@ -338,11 +355,7 @@ func (x root) references(p scim.Path, t test, table func(m, other string) refere
 		t = test{any: true}
 	}
 	exists := "exists (select 1 from " + rows.from + x.element(p, t, referenceElement{x.filter, rows.columns}) + ")"
-	value := wanted(p, t)
-	if value == "" {
-		return exists, unserved
-	}
-	return "(" + rows.by + x.arg(value) + ") and " + exists + ")", bySubselect
+	return exists, x.byValue(p, t, func(value string) string { return rows.source + x.arg(value) })
 }
 
 // referenceElement is a row of a referenceTable.
@@ -354,9 +367,9 @@ type referenceElement struct {
 func (x referenceElement) holds(p scim.Path, t test) (string, service) {
 	o, ok := x.columns[p.Attr.Name]
 	if !ok {
-		return x.unknown(t), unserved
+		return x.unknown(t), service{}
 	}
-	return x.text(o, p.Attr, t), unserved
+	return x.text(o, p.Attr, t), service{}
 }
 
 // described tests an attribute of the document that a schema describes.
@@ -387,7 +400,7 @@ type describedElement struct {
 }
 
 func (x describedElement) holds(p scim.Path, t test) (string, service) {
-	return x.described(x.node.field(p.Attr.Name), p, t), unserved
+	return x.described(x.node.field(p.Attr.Name), p, t), service{}
 }
 
 // untyped tests what lies below a URN that no schema describes: values of any shape, in lists or
@@ -418,7 +431,7 @@ type undescribedElement struct {
 }
 
 func (x undescribedElement) holds(p scim.Path, t test) (string, service) {
-	return x.untyped(x.node.field(p.Attr.Name), p, t), unserved
+	return x.untyped(x.node.field(p.Attr.Name), p, t), service{}
 }
 
 // successor is the least string greater than all that begin with prefix; ok is false if there is

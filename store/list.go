@@ -69,15 +69,15 @@ const laneTotal = `(select cast(coalesce((select n from tally_total where lane =
 // and takes the last block with no more than $3 before it.
 const jump = `with fresh as materialized (select block, sum(delta) as n from tally where lane = $1 group by block),
 big as (select block, sum(n) as n from (
-	select block, n from tally_block where lane = $1 and level = 16 union all select block >> 6, n from fresh) as a group by block),
-stride as (select block, before from (select block, sum(n) over (order by block) - n as before from big) as b
+	select block, n from tally_block where lane = $1 and level = 16 union all select block >> 6, n from fresh) as bigs group by block),
+stride as (select block, before from (select block, sum(n) over (order by block) - n as before from big) as sums
 	where before <= $3 order by block desc limit 1),
 small as (select block, sum(n) as n from (
 	select block, n from tally_block where lane = $1 and level = 10
 		and block >= (select block from stride) << 6 and block < ((select block from stride) + 1) << 6
-	union all select block, n from fresh where block >> 6 = (select block from stride)) as c group by block),
+	union all select block, n from fresh where block >> 6 = (select block from stride)) as smalls group by block),
 stop as (select block, before from (
-	select block, (select before from stride) + sum(n) over (order by block) - n as before from small) as d
+	select block, (select before from stride) + sum(n) over (order by block) - n as before from small) as sums
 	where before <= $3 order by block desc limit 1)
 `
 
@@ -96,35 +96,56 @@ func (s *statement) wholeList(q provisioning.ListQuery) {
 		offset = " offset coalesce(" + skip + " - (select cast(before as bigint) from stop), 0)"
 	}
 	s.add("select t.n, p.* from (select ", laneTotal, " as n) as t left join (select ",
-		s.columns(selection{References: q.References}), ", r.seq from resource r where r.lane = ", lane, from,
+		s.columns(selection{References: q.References}), ", r.seq from ", s.laneTable(), " where r.lane = ", lane, from,
 		" order by r.seq limit ", limit, offset, ") as p on true order by p.seq")
 }
 
 // filteredList is a page of what a filter selects. The matches are counted only where the page does
 // not tell their number: it does when it is not full.
 func (s *statement) filteredList(tenant string, q provisioning.ListQuery) {
-	where := s.matches(tenant, q)
-	count := "(select count(*) from resource r where " + where + ")"
+	matches := s.matches(tenant, q)
+	count := "(select count(*) from " + matches + ")"
 	if q.Count == 0 {
 		s.add("select ", count)
 		return
 	}
 	limit, skip := s.typed(q.Count, "bigint"), s.typed(q.StartIndex-1, "bigint")
-	s.add("with page as materialized (select ", s.columns(selection{References: q.References}), ", r.seq from resource r where ",
-		where, " order by r.seq limit ", limit, " offset ", skip, "), seen as (select count(*) as c from page) ",
+	s.add("with page as materialized (select ", s.columns(selection{References: q.References}), ", r.seq from ", matches,
+		" order by r.seq limit ", limit, " offset ", skip, "), seen as (select count(*) as c from page) ",
 		"select case when c < ", limit, " and (c > 0 or ", skip, " = 0) then ", skip, " + c else ", count, " end, page.* ",
 		"from seen left join page on true order by page.seq")
 }
 
-// matches is the condition of the resources r that a filter selects in a scope. Either the filter
-// is served by an index of its own, and the scope is only checked, or the scope's lane is read
-// through: whichever it is, no other index fits.
+// matches are the resources r that a filter selects in a scope, as from and where. Either indexes
+// find candidates and the scope is only checked, or the scope's lane is read through: whichever it
+// is, no other index fits.
 func (s *statement) matches(tenant string, q provisioning.ListQuery) string {
 	f := filter{statement: s, scope: q.Scope}
-	condition, indexed := f.where(q.Filter)
-	if !indexed {
-		return "r.lane = " + s.typed(laneOf(q.Scope), "bigint") + " and " + condition
+	condition, served := f.where(q.Filter)
+	if !served.found() {
+		return s.laneTable() + " where r.lane = " + s.typed(laneOf(q.Scope), "bigint") + " and " + condition
 	}
-	return condition + " and r.tenant = " + s.arg(tenant) + " and r.connection = " + s.arg(q.Scope.Connection) +
+	from := "resource r"
+	if !served.direct {
+		from = "(select distinct id from (" + served.source() + ") as ids) as found " + s.byID("found.id")
+	}
+	return from + " where " + condition + " and r.tenant = " + s.arg(tenant) + " and r.connection = " + s.arg(q.Scope.Connection) +
 		" and r.type = " + s.arg(string(q.Scope.Type)) + " and r.visible"
+}
+
+// laneTable is resource as read through along a lane. SQLite could also walk by seq, which is the
+// row's number there, and meet every other lane on its way.
+func (d dialect) laneTable() string {
+	if d.postgres {
+		return "resource r"
+	}
+	return "resource as r indexed by resource_lane"
+}
+
+// byID joins the resource r of an id to the rows on its left, one look-up each.
+func (d dialect) byID(id string) string {
+	if d.postgres {
+		return "cross join lateral (select * from resource where id = " + id + " limit 1) as r"
+	}
+	return "cross join resource as r on r.id = " + id // in SQLite a cross join keeps its order
 }

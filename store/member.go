@@ -12,21 +12,14 @@ func (x *session) Members(groups []string, fn func(provisioning.GroupMember) err
 	if len(groups) == 0 {
 		return nil
 	}
-	query := "select g.id, m.member, m.display, r.type from " + x.elements("$2", "x") + `
-		join resource as g on g.id = x.id and g.tenant = $1
-		join member as m on m.grp = g.id and m.valid_to is null
-		left join resource as r on r.id = m.member and r.tenant = $1 and r.connection in (g.connection, 0)
-		where r.id is null or r.visible
-		order by x.ord, m.valid_from, m.member`
+	// Each row is looked up by its id, however few of them the planner expects.
+	group := "join resource as g on g.id = x.id and g.tenant = $1 join member as m on m.grp = g.id and m.valid_to is null "
 	if x.postgres {
-		// Each group's rows are looked up by its id, however few members the planner expects.
-		query = `select g.id, m.member, m.display, r.type from ` + x.elements("$2", "x") + `
-		cross join lateral (select id, connection from resource where id = x.id and tenant = $1 limit 1) as g
-		cross join lateral (select member, display, valid_from from member where grp = g.id and valid_to is null offset 0) as m
-		left join resource as r on r.id = m.member and r.tenant = $1 and r.connection in (g.connection, 0)
-		where r.id is null or r.visible
-		order by x.ord, m.valid_from, m.member`
+		group = "cross join lateral (select id, tenant, connection from resource where id = x.id and tenant = $1 limit 1) as g " +
+			"cross join lateral (select member, display, valid_from from member where grp = g.id and valid_to is null offset 0) as m "
 	}
+	query := "select g.id, m.member, m.display, i.type from " + x.elements("$2", "x") + " " + group + x.issued("m.member", "g", "i") +
+		" where " + seen("i") + " order by x.ord, m.valid_from, m.member"
 	return x.query(query, []any{x.tenant, x.list(groups)}, func(rows *sql.Rows) error {
 		var m provisioning.GroupMember
 		var kind string
@@ -37,3 +30,13 @@ func (x *session) Members(groups []string, fn func(provisioning.GroupMember) err
 		return fn(m)
 	})
 }
+
+// issued joins the resource i that has a member's id, if the owner of a group ever issued it. A
+// resource without owner counts as issued and unseen: it was given up by one.
+func (d dialect) issued(id, group, i string) string {
+	return d.probe("i0.id, i0.type, i0.visible", "resource", "i0",
+		"i0.id = "+id+" and i0.tenant = "+group+".tenant and i0.connection in ("+group+".connection, 0)", i)
+}
+
+// seen is the condition that the client sees a member: a visible resource, or an id never issued.
+func seen(i string) string { return "(" + i + ".id is null or " + i + ".visible)" }

@@ -30,8 +30,7 @@ func (d dialect) columns(s selection) string {
 		text   string
 	}{
 		{s.Manager, managerDisplay},
-		{s.Groups, `(select ` + d.tuples("g.id, g.display", "g.id") + ` from member m join resource g on g.id = m.grp
-			where m.member = r.id and m.valid_to is null and g.visible and g.connection = r.connection)`},
+		{s.Groups, `(select ` + d.tuples("g.id, g.display", "g.id") + ` from ` + d.groupsOf("m", "g") + `)`},
 		{s.emails, `(select ` + d.tuples("v.value, v.type, v.display, "+d.bit("v.is_primary"), "v.ord") + `
 			from resource_value v where v.resource = r.id and v.attr = 'emails')`},
 		{s.facts != "", d.memberFacts(s.facts)},
@@ -46,6 +45,21 @@ func (d dialect) columns(s selection) string {
 		}
 	}
 	return list
+}
+
+// openMember is what the index member_of holds: the member, while the membership m is open.
+func (d dialect) openMember(m string) string {
+	open := "case when " + m + ".valid_to is null then " + m + ".member end"
+	if d.postgres {
+		return open
+	}
+	return "cast(" + open + " as text)" // SQLite compares no text with an index of unknown type
+}
+
+// groupsOf are the groups g of the user r that a client sees, with from and where.
+func (d dialect) groupsOf(m, g string) string {
+	return "member as " + m + " " + d.probe("id, display, visible", "resource", "g0", "g0.id = "+m+".grp and g0.connection = r.connection", g) +
+		" where " + d.openMember(m) + " = r.id and " + g + ".visible"
 }
 
 // memberFacts is a subselect with MemberFacts of the group r.

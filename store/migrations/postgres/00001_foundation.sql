@@ -89,7 +89,8 @@ create table member (
     to_entry   text        collate "C"
 );
 create unique index member_open on member (grp, member) where valid_to is null;
-create index member_of on member (member, grp) where valid_to is null;
+-- An expression, so that no look-up by grp can take this index for the other, nor the other way round.
+create index member_of on member ((case when valid_to is null then member end));
 
 create table entry (
     id              text        collate "C" primary key,

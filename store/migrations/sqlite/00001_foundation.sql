@@ -90,7 +90,7 @@ create table member (
     to_entry   text
 );
 create unique index member_open on member (grp, member) where valid_to is null;
-create index member_of on member (member, grp) where valid_to is null;
+create index member_of on member (cast(case when valid_to is null then member end as text));
 
 create table entry (
     id              text    not null primary key,

@@ -1,0 +1,376 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"meibo/provisioning"
+	"meibo/scim"
+)
+
+// hot is an operation whose statements must be served by indexes in every state of a database.
+type hot struct {
+	name    string
+	run     func(*planner) error
+	indexes []string // that its statements must use
+}
+
+// writes reports whether the operation changes a resource; on SQLite it ends where there is none.
+func (h hot) writes() bool {
+	for _, word := range []string{"patch", "hide", "add ", "remove ", "rename "} {
+		if strings.HasPrefix(h.name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *planner) read(fn func(provisioning.Reader) error) error {
+	return p.s.View(context.Background(), "acme", fn)
+}
+
+func (p *planner) scope(t scim.ResourceType) provisioning.Scope {
+	return provisioning.Scope{Connection: p.connection, Type: t}
+}
+
+// list reads a page; the zero filter is none.
+func list(kind scim.ResourceType, filter string, start int, refs provisioning.References) func(*planner) error {
+	return func(p *planner) error {
+		q := provisioning.ListQuery{Scope: p.scope(kind), StartIndex: start, Count: 100, References: refs}
+		if filter != "" {
+			var err error
+			if q.Filter, err = scim.ParseFilter(scim.Standard(kind), filter); err != nil {
+				return err
+			}
+		}
+		return p.read(func(r provisioning.Reader) error { _, err := r.List(q); return err })
+	}
+}
+
+func resource(kind scim.ResourceType, id string, q provisioning.ResourceQuery) func(*planner) error {
+	return func(p *planner) error {
+		q.Scope, q.ID = p.scope(kind), id
+		err := p.read(func(r provisioning.Reader) error { _, err := r.Resource(q); return err })
+		if provisioning.KindOf(err) == provisioning.NotFound {
+			return nil
+		}
+		return err
+	}
+}
+
+// write commits an update of a resource that may not be there: its statements are what counts.
+func write1(kind scim.ResourceType, id string, edit func(*provisioning.Change)) func(*planner) error {
+	return func(p *planner) error {
+		before := provisioning.Resource{ID: id, Type: kind, Connection: p.connection, Visible: true, Version: 1, Created: epoch, Modified: epoch,
+			Asserted: []byte("{}"), Index: provisioning.Index{Name: id}}
+		c := provisioning.Change{Action: provisioning.ChangeUpdate, Before: &before, After: before}
+		edit(&c)
+		err := p.s.Update(context.Background(), "acme", commitOne(c))
+		if provisioning.KindOf(err) == provisioning.Unavailable { // there was no such version
+			return nil
+		}
+		return err
+	}
+}
+
+func entries(q provisioning.EntryQuery) func(*planner) error {
+	return func(p *planner) error {
+		return p.read(func(r provisioning.Reader) error {
+			return r.Entries(q, func(provisioning.Entry) error { return nil })
+		})
+	}
+}
+
+var hots = []hot{
+	{"by id", resource(scim.User, "u7", provisioning.ResourceQuery{}), []string{"resource_pkey"}},
+	{"by id with references", resource(scim.User, "u7", provisioning.ResourceQuery{References: provisioning.References{Groups: true, Manager: true}}),
+		[]string{"resource_pkey", "member_of"}},
+	{"userName", list(scim.User, `userName eq "user7"`, 1, provisioning.References{}), []string{"resource_key"}},
+	{"userName of nobody", list(scim.User, `userName eq "nobody"`, 1, provisioning.References{}), []string{"resource_key"}},
+	{"externalId", list(scim.User, `externalId eq "ext7"`, 1, provisioning.References{}), []string{"resource_ext_key"}},
+	{"id", list(scim.User, `id eq "u7"`, 1, provisioning.References{}), []string{"resource_pkey"}},
+	{"work mail", list(scim.User, `emails[type eq "work"].value eq "user7@example.com"`, 1, provisioning.References{}), []string{"resource_value_key", "resource_pkey"}},
+	{"work mail of nobody", list(scim.User, `emails[type eq "work"].value eq "nobody"`, 1, provisioning.References{}), []string{"resource_value_key", "resource_pkey"}},
+	{"userName or externalId", list(scim.User, `userName eq "user7" or externalId eq "ext9"`, 1, provisioning.References{}),
+		[]string{"resource_key", "resource_ext_key"}},
+	{"displayName of a group", list(scim.Group, `displayName eq "group7"`, 1, provisioning.References{}), []string{"resource_key"}},
+	{"prefix of a group's name", list(scim.Group, `displayName sw "group7"`, 1, provisioning.References{}), []string{"resource_key"}},
+	{"member of a group", list(scim.Group, `id eq "g7" and members eq "u7"`, 1, provisioning.References{}), []string{"resource_pkey", "member_open"}},
+	{"first page", list(scim.User, "", 1, provisioning.References{}), []string{"resource_lane"}},
+	{"far page", list(scim.User, "", 15_000, provisioning.References{}), []string{"resource_lane", "tally_block_pkey"}},
+	{"page with references", list(scim.User, "", 1, provisioning.References{Groups: true, Manager: true}), []string{"resource_lane", "member_of", "resource_pkey"}},
+	{"candidates", func(p *planner) error {
+		return p.read(func(r provisioning.Reader) error {
+			_, err := r.Candidates(provisioning.CandidateQuery{Scope: p.scope(scim.User), Name: "user7", ExternalID: "ext7"})
+			return err
+		})
+	}, []string{"resource_key", "resource_eff_key", "resource_ext_key"}},
+	{"facts of a member", resource(scim.Group, "g1", provisioning.ResourceQuery{MemberFacts: []string{"u7"}}), []string{"resource_pkey", "member_open"}},
+	{"facts of members", func(p *planner) error {
+		return p.read(func(r provisioning.Reader) error {
+			_, err := r.MemberFacts(p.connection, "g1", []string{"u7", "u8", "u9"})
+			return err
+		})
+	}, []string{"resource_pkey", "member_open"}},
+	{"members", func(p *planner) error {
+		return p.read(func(r provisioning.Reader) error {
+			return r.Members([]string{"g7", "g8"}, func(provisioning.GroupMember) error { return nil })
+		})
+	}, []string{"resource_pkey", "member_open"}},
+	{"credential", func(p *planner) error {
+		err := p.read(func(r provisioning.Reader) error { _, _, err := r.CredentialByHash([]byte("hash")); return err })
+		if provisioning.KindOf(err) == provisioning.NotFound {
+			return nil
+		}
+		return err
+	}, []string{"credential_hash"}},
+	{"journal of a resource", entries(provisioning.EntryQuery{Resource: "u7", Limit: 50}), []string{"entry_resource"}},
+	{"newest entries", entries(provisioning.EntryQuery{Limit: 50}), []string{"entry_at"}},
+	{"entries of a request", entries(provisioning.EntryQuery{Correlation: "c7"}), []string{"entry_correlation"}},
+	{"patch", write1(scim.User, "u7", func(c *provisioning.Change) { c.After.Role = "admin" }), []string{"resource_pkey"}},
+	{"patch of mail", write1(scim.User, "u7", func(c *provisioning.Change) {
+		c.After.Index.Emails = []provisioning.Email{{Value: "new"}}
+	}), []string{"resource_pkey", "resource_value_pkey"}},
+	{"hide", write1(scim.User, "u7", func(c *provisioning.Change) { c.After.Visible = false }), []string{"resource_pkey"}},
+	{"add a member", write1(scim.Group, "g1", func(c *provisioning.Change) { c.Members.Add = []scim.Member{{Value: "u7"}} }), []string{"resource_pkey"}},
+	{"remove a member", write1(scim.Group, "g1", func(c *provisioning.Change) { c.Members.Remove = []string{"u7"} }), []string{"resource_pkey", "member_open"}},
+	{"remove members", write1(scim.Group, "g1", func(c *provisioning.Change) { c.Members.Remove = []string{"u7", "u8"} }), []string{"resource_pkey", "member_open"}},
+	{"rename a group", write1(scim.Group, "g1", func(c *provisioning.Change) { c.After.Index.Name = "other" }), []string{"resource_pkey"}},
+}
+
+// planner explains what operations send.
+type planner struct {
+	t          *testing.T
+	s          *Store
+	connection int64
+}
+
+// sent is a statement as it was sent.
+type sent struct {
+	text string
+	args []any
+}
+
+// TestPlans holds that no statement of a hot operation reads a table through: on a new database,
+// on one that has grown without statistics, and on an analysed one; and on PostgreSQL under plans
+// for these arguments as under those for any.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			t.Parallel()
+			s := openTest(t, Options{URL: database.url(t), MaxConns: 1})
+			p := &planner{t: t, s: s, connection: tenantOf(t, s).ID}
+			p.exec(planSetup(s.dialect)...)
+			p.check("empty")
+			p.exec(planRows(s.dialect, p.connection)...)
+			p.check("grown")
+			p.exec("analyze")
+			p.check("analysed")
+		})
+	}
+}
+
+func planSetup(d dialect) []string {
+	if !d.postgres {
+		return nil
+	}
+	var all []string
+	for _, table := range growing { // no statistics before their time
+		all = append(all, "alter table "+table+" set (autovacuum_enabled = off)")
+	}
+	return all
+}
+
+func (p *planner) exec(texts ...string) {
+	p.t.Helper()
+	for _, text := range texts {
+		if err := p.s.writes.Exec(text).Error; err != nil {
+			p.t.Fatalf("%s: %v", text, err)
+		}
+	}
+}
+
+// planRows fill a database: 20,000 users with a mail and an entry each, 200 groups, of which g1 has
+// 10,000 members and each other one 20.
+func planRows(d dialect, connection int64) []string {
+	at, yes, no, doc, hash := "1", "1", "0", "'{}'", "cast('hash' || n as blob)"
+	if d.postgres {
+		at, yes, no, doc, hash = "now()", "true", "false", "'{}'::json", "convert_to('hash' || n, 'UTF8')"
+	}
+	series := func(n int) string {
+		return fmt.Sprintf("with recursive s(n) as (select 1 union all select n + 1 from s where n < %d)", n)
+	}
+	resources := func(n int, letter, kind, name string, lane int64) string {
+		return fmt.Sprintf(`insert into resource (id, tenant, type, connection, visible, state, role, protected, version, created, modified, asserted,
+			rule_version, name, display, manager, external_id, key, eff_key, ext_key, lane)
+			%s select '%s' || n, 'acme', '%s', %d, %s, 'active', '', %s, 1, %s, %s, %s, 0, '%s' || n, '', '', 'ext' || n,
+			'%d:%s:%s' || n, %s, '%d:%s:ext' || n, %d from s`, series(n), letter, kind, connection, yes, no, at, at, doc, name,
+			connection, letter, name, map[string]string{"u": "'acme/user' || n", "g": "null"}[letter], connection, letter, lane)
+	}
+	members := "insert into member (grp, member, valid_from, from_entry) " + series(20_000) + " select %s, 'u' || n, " + at + ", '' from s where %s"
+	return []string{
+		resources(20_000, "u", "User", "user", connection*8),
+		resources(200, "g", "Group", "group", connection*8+1),
+		fmt.Sprintf(`insert into resource_value (resource, attr, ord, key, value, type, display, is_primary) %s
+			select 'u' || n, 'emails', 0, '%d:emails:user' || n || '@example.com', 'user' || n || '@example.com', 'work', '', %s from s`, series(20_000), connection, yes),
+		fmt.Sprintf(members, "'g1'", "n <= 10000"),
+		fmt.Sprintf(members, "'g' || (2 + n % 199)", "n <= 4000"),
+		fmt.Sprintf(`insert into entry (id, tenant, at, connection, connection_name, actor, correlation, action, outcome, resource, resource_type,
+			resource_name, version, matched_by, reason) %s select 'e' || n, 'acme', %s, %d, '', '', 'c' || n, 'update', 'success', 'u' || (n %% 500), 'User',
+			'', 1, '', %s from s`, series(20_000), at, connection, doc),
+		fmt.Sprintf(`insert into tally_block (lane, level, block, n) %s select %d + n %% 500, 10, n / 500, 1000 from s`, series(10_000), connection*8),
+		fmt.Sprintf(`insert into credential (id, tenant, connection, hash, hint, created) %s select 'k' || n, 'acme', %d, %s, '', %s from s`,
+			series(1000), connection, hash, at),
+		fmt.Sprintf(`insert into tally_block (lane, level, block, n) values (%d, 16, 0, 20000)`, connection*8),
+	}
+}
+
+// check explains what every hot operation sends.
+func (p *planner) check(state string) {
+	for _, h := range hots {
+		if state == "empty" && (h.writes() && !p.s.dialect.postgres || h.name == "remove members") {
+			continue // there is nothing to write; ten row addresses cost more than an empty table
+		}
+		p.t.Run(state+"/"+h.name, func(t *testing.T) {
+			for mode, plan := range p.plans(t, p.statements(t, h)) {
+				for _, index := range h.indexes {
+					if !strings.Contains(plan, p.s.dialect.planned(index)) {
+						t.Errorf("%s does not use %s:\n%s", mode, index, plan)
+					}
+				}
+				for _, line := range wholeTables(p.s.dialect, plan) {
+					t.Errorf("%s reads a table through: %s\n%s", mode, line, plan)
+				}
+			}
+		})
+	}
+}
+
+// planned is how a plan names an index.
+func (d dialect) planned(index string) string {
+	table, primary := strings.CutSuffix(index, "_pkey")
+	if primary && !d.postgres && table != "resource" { // whose rows are found by a number
+		return table + " USING PRIMARY KEY"
+	}
+	return index
+}
+
+// statements runs an operation and returns what it sent.
+func (p *planner) statements(t *testing.T, h hot) (all []sent) {
+	t.Helper()
+	p.s.observer = func(text string, args []any) { all = append(all, sent{text, args}) }
+	defer func() { p.s.observer = nil }()
+	must(t, h.run(p))
+	return all
+}
+
+// plans explains statements together, by mode of planning.
+func (p *planner) plans(t *testing.T, all []sent) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	modes := []string{""}
+	if p.s.dialect.postgres {
+		modes = []string{"force_custom_plan", "force_generic_plan"}
+	}
+	for _, mode := range modes {
+		for _, s := range all {
+			if strings.HasPrefix(strings.TrimSpace(s.text), "insert into entry") {
+				continue // it reads nothing
+			}
+			out[mode] += p.explain(t, mode, s) + "\n"
+		}
+	}
+	return out
+}
+
+func (p *planner) explain(t *testing.T, mode string, s sent) string {
+	t.Helper()
+	if !p.s.dialect.postgres {
+		return p.lines(t, 4, "explain query plan "+s.text, s.args...)
+	}
+	values := make([]string, len(s.args))
+	for i, a := range s.args {
+		values[i] = literal(t, a)
+	}
+	execute := "execute explained"
+	if len(values) > 0 {
+		execute += "(" + strings.Join(values, ", ") + ")"
+	}
+	p.exec("set plan_cache_mode = " + mode)
+	p.exec("prepare explained as " + s.text)
+	defer p.exec("deallocate explained")
+	return p.lines(t, 1, "explain (costs off) "+execute)
+}
+
+// lines is the last of some columns of each row.
+func (p *planner) lines(t *testing.T, columns int, text string, args ...any) string {
+	t.Helper()
+	rows, err := p.s.writes.Raw(text, args...).Rows()
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	defer rows.Close()
+	var b strings.Builder
+	for rows.Next() {
+		var line string
+		dest := make([]any, columns)
+		for i := range dest {
+			dest[i] = ignored{}
+		}
+		dest[columns-1] = &line
+		must(t, rows.Scan(dest...))
+		b.WriteString(line + "\n")
+	}
+	must(t, rows.Err())
+	return b.String()
+}
+
+// literal writes an argument into the text of an EXECUTE.
+func literal(t *testing.T, v any) string {
+	t.Helper()
+	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return quote(v)
+	case []byte:
+		return fmt.Sprintf(`'\x%x'`, v)
+	case time.Time:
+		return quote(v.Format(time.RFC3339Nano))
+	case []string:
+		parts := make([]string, len(v))
+		for i, s := range v {
+			parts[i] = quote(s)
+		}
+		return "array[" + strings.Join(parts, ", ") + "]::text[]"
+	case []int32:
+		return quote("{" + strings.Trim(strings.ReplaceAll(fmt.Sprint(v), " ", ","), "[]") + "}")
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// scans finds where a plan reads one of the growing tables, or all of an index, from end to end.
+var (
+	scanPostgres = regexp.MustCompile(`Seq Scan on (resource|resource_value|member|entry|credential|tally_block)\b`)
+	scanSQLite   = regexp.MustCompile(`^SCAN (resource|resource_value|member|entry|credential|tally_block|r|d|g|k|v\d*|m\d*|i\d*|o|om)\b`)
+)
+
+func wholeTables(d dialect, plan string) (lines []string) {
+	scan := scanSQLite
+	if d.postgres {
+		scan = scanPostgres
+	}
+	for line := range strings.Lines(plan) {
+		if scan.MatchString(line) {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
