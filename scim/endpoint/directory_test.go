@@ -40,6 +40,7 @@ type directory struct {
 	service *provisioning.Service
 	clock   *testkit.Clock
 	tenant  string
+	handler http.Handler
 	url     string // of the server
 	client  *http.Client
 	callers map[string]auth.Caller // by token, which is the connection's name
@@ -66,7 +67,8 @@ func (d *directory) serve(change ...func(*Options)) {
 	for _, c := range change {
 		c(&o)
 	}
-	server := httptest.NewServer(New(o))
+	d.handler = New(o)
+	server := httptest.NewServer(d.handler)
 	d.t.Cleanup(server.Close)
 	d.url, d.client = server.URL, server.Client()
 	d.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
