@@ -1,9 +1,9 @@
 package endpoint
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strings"
 
 	"meibo/provisioning"
@@ -119,11 +119,28 @@ func newDiscovery() discovery {
 	var d discovery
 	for _, s := range all {
 		shown := *s
-		// A password is taken and dropped; to announce it would be to promise its use.
-		shown.Attributes = slices.DeleteFunc(slices.Clone(s.Attributes), func(a *scim.Attribute) bool { return a.Name == "password" })
+		shown.Attributes = announced(s.Attributes)
 		d.schemas = append(d.schemas, &shown)
 	}
 	return d
+}
+
+// announced are attributes as clients may read them: each characteristic has one of its values, if
+// only the default of RFC 7643 §2.2, since clients refuse a schema over an empty one.
+func announced(attrs []*scim.Attribute) []*scim.Attribute {
+	out := make([]*scim.Attribute, 0, len(attrs))
+	for _, a := range attrs {
+		if a.Name == "password" {
+			continue // taken and dropped; to announce it would be to promise its use
+		}
+		shown := *a
+		shown.Uniqueness = cmp.Or(a.Uniqueness, "none")
+		if len(a.SubAttributes) > 0 {
+			shown.SubAttributes = announced(a.SubAttributes)
+		}
+		out = append(out, &shown)
+	}
+	return out
 }
 
 // schemaResource is a schema definition as RFC 7643 §7 describes it.
