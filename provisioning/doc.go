@@ -27,8 +27,11 @@
 // # Invariants
 //
 //   - An acknowledged change has exactly one entry with its request; a change of nothing has a
-//     skipped one; a refused one a failure. (TestEveryWriteHasOneEntry)
-//   - Folding a resource's entries in the order of Version gives its stored state. (TestJournalFolds)
+//     skipped one; a refused one a failure. (internal/e2e: TestAnsweredWritesMatchJournal)
+//   - Folding a resource's entries in the order of Version gives its stored state.
+//     (internal/e2e: TestJournalFolds)
+//   - A unit of work that fails leaves nothing but the entry of its failure.
+//     (internal/e2e: TestFailureLeavesOnlyItsEntry)
 //   - A closure given to Update may run twice: ids and times are drawn before it. (storetest runs all twice)
-//   - Unique constraints decide, look-ups only explain. (TestRacingCreates)
+//   - Unique constraints decide, look-ups only explain. (internal/e2e: TestRacingCreatesAndMembers)
 package provisioning

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +70,7 @@ func each(t *testing.T, run func(t *testing.T, db database)) {
 
 // options say how a server differs from a plain one; every zero value is usable.
 type options struct {
-	store     store.Options // the URL is added
+	store     store.Options // URL: "" for a fresh database
 	rateLimit float64
 	now       func() time.Time
 }
@@ -88,7 +89,9 @@ type server struct {
 // newServer starts a server that ends with the test, or with stop before.
 func newServer(t testing.TB, db database, o options) *server {
 	t.Helper()
-	o.store.URL = db.fresh(t)
+	if o.store.URL == "" {
+		o.store.URL = db.fresh(t)
+	}
 	st, err := store.Open(t.Context(), o.store)
 	if err != nil {
 		t.Fatalf("open the store: %v", err)
@@ -168,5 +171,6 @@ func (c *tenant) entries() []provisioning.Entry {
 	if err != nil {
 		c.t.Fatalf("read the journal: %v", err)
 	}
+	slices.Reverse(all)
 	return all
 }
