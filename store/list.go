@@ -10,12 +10,28 @@ import (
 // List implements provisioning.Reader: page and total come from one statement, so from one state.
 func (x *session) List(q provisioning.ListQuery) (provisioning.Page, error) {
 	q.StartIndex, q.Count = max(q.StartIndex, 1), max(q.Count, 0)
-	s := statement{dialect: x.dialect}
 	if q.Filter == nil {
+		s := statement{dialect: x.dialect}
 		s.wholeList(q)
-	} else {
-		s.filteredList(x.tenant, q)
+		return x.page(s)
 	}
+	// What indexes find is mostly one resource or none. Then the page tells the total, and the
+	// statement need not know how to count, which is most of what it costs to plan.
+	if s := (statement{dialect: x.dialect}); q.Count > 0 && s.foundList(x.tenant, q) {
+		page, err := x.page(s)
+		n := len(page.Resources)
+		page.Total = q.StartIndex - 1 + n
+		if err != nil || n < q.Count && (n > 0 || q.StartIndex == 1) {
+			return page, err
+		}
+	}
+	s := statement{dialect: x.dialect}
+	s.filteredList(x.tenant, q)
+	return x.page(s)
+}
+
+// page runs the statement of a list.
+func (x *session) page(s statement) (provisioning.Page, error) {
 	var page provisioning.Page
 	err := x.query(s.String(), s.args, func(rows *sql.Rows) error {
 		if len(page.Resources) == 0 {
@@ -100,10 +116,20 @@ func (s *statement) wholeList(q provisioning.ListQuery) {
 		" order by r.seq limit ", limit, offset, ") as p on true order by p.seq")
 }
 
-// filteredList is a page of what a filter selects. The matches are counted only where the page does
+// foundList is a page of what a filter selects, without a total, if indexes find it.
+func (s *statement) foundList(tenant string, q provisioning.ListQuery) bool {
+	matches, found := s.matches(tenant, q)
+	if found {
+		s.add("select 0, ", s.columns(selection{References: q.References}), ", r.seq from ", matches,
+			" order by r.seq limit ", s.arg(q.Count), " offset ", s.arg(q.StartIndex-1))
+	}
+	return found
+}
+
+// filteredList is a page of what a filter selects, with the total. The matches are counted only where the page does
 // not tell their number: it does when it is not full.
 func (s *statement) filteredList(tenant string, q provisioning.ListQuery) {
-	matches := s.matches(tenant, q)
+	matches, _ := s.matches(tenant, q)
 	count := "(select count(*) from " + matches + ")"
 	if q.Count == 0 {
 		s.add("select ", count)
@@ -119,18 +145,18 @@ func (s *statement) filteredList(tenant string, q provisioning.ListQuery) {
 // matches are the resources r that a filter selects in a scope, as from and where. Either indexes
 // find candidates and the scope is only checked, or the scope's lane is read through: whichever it
 // is, no other index fits.
-func (s *statement) matches(tenant string, q provisioning.ListQuery) string {
+func (s *statement) matches(tenant string, q provisioning.ListQuery) (text string, found bool) {
 	f := filter{statement: s, scope: q.Scope}
 	condition, served := f.where(q.Filter)
 	if !served.found() {
-		return s.laneTable() + " where r.lane = " + s.typed(laneOf(q.Scope), "bigint") + " and " + condition
+		return s.laneTable() + " where r.lane = " + s.typed(laneOf(q.Scope), "bigint") + " and " + condition, false
 	}
 	from := "resource r"
 	if !served.direct {
 		from = "(select distinct id from (" + served.source() + ") as ids) as found " + s.byID("found.id")
 	}
 	return from + " where " + condition + " and r.tenant = " + s.arg(tenant) + " and r.connection = " + s.arg(q.Scope.Connection) +
-		" and r.type = " + s.arg(string(q.Scope.Type)) + " and r.visible"
+		" and r.type = " + s.arg(string(q.Scope.Type)) + " and r.visible", true
 }
 
 // laneTable is resource as read through along a lane. SQLite could also walk by seq, which is the

@@ -31,7 +31,8 @@ func (s *Store) openPostgres(ctx context.Context) error {
 		conns = 16
 	}
 	s.dialect = dialect{postgres: true}
-	s.reads, err = openPool(postgres.New(postgres.Config{Conn: stdlib.OpenDB(*config)}), conns)
+	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(planOnce))
+	s.reads, err = openPool(postgres.New(postgres.Config{Conn: pool}), conns)
 	if err != nil {
 		return err
 	}
@@ -40,6 +41,14 @@ func (s *Store) openPostgres(ctx context.Context) error {
 		return firstError(err, s.Close())
 	}
 	return nil
+}
+
+// planOnce has a connection plan each statement once. Every statement here has one good plan
+// whatever its arguments are, and planning a look-up costs more than doing it. It is no startup
+// parameter because connection poolers refuse those that they do not know.
+func planOnce(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "set plan_cache_mode = force_generic_plan")
+	return err
 }
 
 // updatePostgres runs fn optimistically, and with locks once it was overtaken too often.
