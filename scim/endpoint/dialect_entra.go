@@ -19,7 +19,7 @@ const (
 	quirkSingleForArray  = "single-for-array"  // one value where an array belongs
 	quirkArrayForSingle  = "array-for-single"  // an array of one where a single value belongs
 	quirkRoleJSON        = "role-json"         // JSON text inside the value of a role
-	quirkMemberName      = "member-name"       // displayName in a member for display
+	quirkDisplayName     = "display-name"      // displayName in a member or a role for display
 	quirkForeignSchema   = "foreign-schema"    // a schema URI that no registry knows
 	quirkOpCase          = "op-case"           // "Add", "Replace", "Remove"
 	quirkFlattenedKeys   = "flattened-keys"    // paths as the keys of a path-less value: name.givenName, urn:…:User:department
@@ -153,10 +153,8 @@ func (r *repair) text(a *scim.Attribute, s string) any {
 
 // object repairs a complex value in place.
 func (r *repair) object(a *scim.Attribute, o map[string]any) any {
-	if a.Name == "members" && !hasKey(o, "display") && hasKey(o, "displayName") {
-		r.note(quirkMemberName)
-		o["display"] = valueOf(o, "displayName")
-		maps.DeleteFunc(o, func(k string, _ any) bool { return strings.EqualFold(k, "displayName") })
+	if a.Name == "members" || a.Name == "roles" {
+		r.display(o)
 	}
 	if a.Name == "roles" {
 		r.role(o)
@@ -171,6 +169,16 @@ func (r *repair) object(a *scim.Attribute, o map[string]any) any {
 		}
 	}
 	return o
+}
+
+// display gives an element's name the name that the schema has for it.
+func (r *repair) display(o map[string]any) {
+	if hasKey(o, "display") || !hasKey(o, "displayName") {
+		return
+	}
+	r.note(quirkDisplayName)
+	o["display"] = valueOf(o, "displayName")
+	maps.DeleteFunc(o, func(k string, _ any) bool { return strings.EqualFold(k, "displayName") })
 }
 
 // role unpacks the JSON text that Entra puts into the value of a role in PATCH (AppRoleAssignments):

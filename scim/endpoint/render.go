@@ -336,13 +336,18 @@ type memberReference struct {
 func (c *call) writeMembers(w *bufio.Writer, v view, group string, m *memberReader) error {
 	opened := false
 	for ; m.ok && m.err == nil && m.row.Group == group; m.advance() {
+		element := c.member(v, m.row)
+		if element == nil {
+			continue
+		}
+		b := w.AvailableBuffer()
 		if opened {
-			_ = w.WriteByte(',')
+			b = append(b, ',')
 		} else {
-			_, _ = w.WriteString(`,"members":[`)
+			b = append(b, `,"members":[`...)
 			opened = true
 		}
-		if _, err := w.Write(c.appendMember(w.AvailableBuffer(), v, m.row)); err != nil {
+		if _, err := w.Write(appendJSON(b, element)); err != nil {
 			return err
 		}
 	}
@@ -352,13 +357,14 @@ func (c *call) writeMembers(w *bufio.Writer, v view, group string, m *memberRead
 	return m.err
 }
 
-func (c *call) appendMember(b []byte, v view, row provisioning.GroupMember) []byte {
+// member is what of a member is shown; nil where nothing is left of it.
+func (c *call) member(v view, row provisioning.GroupMember) any {
 	ref := memberReference{Value: row.Value, Display: row.Display, Type: string(row.Type)}
 	if row.Type != "" {
 		ref.Ref = c.location(row.Type, row.Value)
 	}
 	if v.whole {
-		return appendJSON(b, ref)
+		return ref
 	}
 	element := map[string]any{"value": ref.Value}
 	for name, s := range map[string]string{"$ref": ref.Ref, "display": ref.Display, "type": ref.Type} {
@@ -368,7 +374,7 @@ func (c *call) appendMember(b []byte, v view, row provisioning.GroupMember) []by
 	}
 	shown, _ := v.proj.Apply(scim.Attributes{"members": []any{element}})["members"].([]any)
 	if len(shown) == 0 {
-		return append(b, "{}"...)
+		return nil
 	}
-	return appendJSON(b, shown[0])
+	return shown[0]
 }
