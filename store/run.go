@@ -15,13 +15,18 @@ func (s *Store) Run(ctx context.Context) error {
 	fold, analyse := time.NewTicker(foldEvery), time.NewTicker(analyseEvery)
 	defer fold.Stop()
 	defer analyse.Stop()
+	s.work(ctx, fold.C, analyse.C)
+	return nil
+}
+
+func (s *Store) work(ctx context.Context, fold, analyse <-chan time.Time) {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-fold.C:
+			return
+		case <-fold:
 			_ = s.Fold(ctx)
-		case <-analyse.C:
+		case <-analyse:
 			_ = s.Analyse(ctx)
 		}
 	}

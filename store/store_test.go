@@ -1,0 +1,348 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgconn"
+	"go.uber.org/goleak"
+
+	"meibo/internal/testkit"
+	"meibo/provisioning"
+	"meibo/scim"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func each(t *testing.T, run func(t *testing.T, s *Store, connection int64)) {
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			t.Parallel()
+			s := openTest(t, Options{URL: database.url(t)})
+			run(t, s, tenantOf(t, s).ID)
+		})
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ url, want string }{
+		{"", "unknown scheme"}, {"mysql://x", "unknown scheme"}, {"sqlite:", "needs the path"}, {"sqlite::memory:", "needs the path"},
+		{"postgres://u:secret@h:port/d", "not a valid postgres:// URL"},
+	} {
+		_, err := Open(context.Background(), Options{URL: test.url})
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v, want %q", test.url, err, test.want)
+		}
+	}
+}
+
+// TestOddPaths opens files whose names mean something in URLs.
+func TestOddPaths(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a b?c#d%e&f=1.db")
+	s := openTest(t, Options{URL: "sqlite:" + path})
+	tenantOf(t, s)
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnreachableIsUnavailable(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	address := l.Addr().String()
+	must(t, l.Close())
+	for _, url := range []string{"postgres://u:secret@" + address + "/d", "sqlite:" + filepath.Join(t.TempDir(), "none", "meibo.db")} {
+		_, err := Open(context.Background(), Options{URL: url})
+		if provisioning.KindOf(err) != provisioning.Unavailable {
+			t.Errorf("%v, want Unavailable", err)
+		}
+		var e *provisioning.Error
+		if errors.As(err, &e) && strings.Contains(e.Detail, "secret") {
+			t.Error("the detail tells the password")
+		}
+	}
+}
+
+// TestFullDisk fills an SQLite file up: creates are Unavailable, reads go on, and so do writes once
+// there is room.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, Options{URL: databases[0].url(t)})
+	connection := tenantOf(t, s).ID
+	var pages int
+	must(t, s.writes.Raw("pragma page_count").Row().Scan(&pages))
+	must(t, s.writes.Exec(fmt.Sprintf("pragma max_page_count = %d", pages+8)).Error)
+	names, err := []string(nil), error(nil)
+	for i := 0; err == nil && i < 1000; i++ {
+		name := fmt.Sprintf("user%03d", i)
+		if err = s.Update(context.Background(), "acme", create(connection, name)); err == nil {
+			names = append(names, name)
+		}
+	}
+	if provisioning.KindOf(err) != provisioning.Unavailable {
+		t.Fatalf("a full disk is %v", err)
+	}
+	wantNames(t, s, connection, names...)
+	must(t, s.writes.Exec("pragma max_page_count = 100000").Error)
+	must(t, s.Update(context.Background(), "acme", create(connection, "user999")))
+	wantNames(t, s, connection, append(names, "user999")...)
+}
+
+func TestMigrateIsIdempotent(t *testing.T) {
+	t.Parallel()
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			t.Parallel()
+			s, err := Open(context.Background(), Options{URL: database.url(t)})
+			must(t, err)
+			defer func() { must(t, s.Close()) }()
+			for _, want := range []bool{false, true, true} {
+				current, err := s.SchemaCurrent(context.Background())
+				must(t, err)
+				if current != want {
+					t.Errorf("the schema is current: %v, want %v", current, want)
+				}
+				must(t, s.Migrate(context.Background()))
+			}
+		})
+	}
+}
+
+// TestSchemasAreTheSame compares tables, columns with their nullability, and indexes.
+func TestSchemasAreTheSame(t *testing.T) {
+	t.Parallel()
+	lite := openTest(t, Options{URL: databases[0].url(t)})
+	full := openTest(t, Options{URL: databases[1].url(t)})
+	columns := func(s *Store, query string) (all []string) {
+		rows, err := s.reads.Raw(query).Rows()
+		must(t, err)
+		defer rows.Close()
+		for rows.Next() {
+			var table, column string
+			var required bool
+			must(t, rows.Scan(&table, &column, &required))
+			all = append(all, fmt.Sprintf("%s.%s required=%v", table, column, required))
+		}
+		must(t, rows.Err())
+		slices.Sort(all)
+		return all
+	}
+	want := columns(full, `select table_name, column_name, is_nullable = 'NO' from information_schema.columns
+		where table_schema = 'public' and table_name not like 'goose%'`)
+	got := columns(lite, `select t.name, c.name, c."notnull" from sqlite_schema t, pragma_table_info(t.name) c
+		where t.type = 'table' and t.name not like 'goose%' and t.name not like 'sqlite%'`)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("columns: PostgreSQL -, SQLite +\n%s", d)
+	}
+	indexes := func(s *Store, query string) (all []string) {
+		rows, err := s.reads.Raw(query).Rows()
+		must(t, err)
+		defer rows.Close()
+		for rows.Next() {
+			var table, columns string
+			var unique bool
+			must(t, rows.Scan(&table, &columns, &unique))
+			all = append(all, fmt.Sprintf("%s (%s) unique=%v", table, columns, unique))
+		}
+		must(t, rows.Err())
+		slices.Sort(all)
+		return all
+	}
+	want = indexes(full, `select t.relname, string_agg(coalesce(a.attname, 'expression'), ', ' order by k.ord), i.indisunique
+		from pg_index i join pg_class t on t.oid = i.indrelid cross join lateral unnest(i.indkey::int[]) with ordinality k(n, ord)
+		left join pg_attribute a on a.attrelid = t.oid and a.attnum = k.n and k.n > 0
+		where t.relnamespace = 'public'::regnamespace and t.relname not like 'goose%'
+		group by t.relname, i.indexrelid, i.indisunique`)
+	got = indexes(lite, `select t.name, group_concat(coalesce(c.name, 'expression'), ', ' order by c.seqno), i."unique"
+		from sqlite_schema t, pragma_index_list(t.name) i, pragma_index_info(i.name) c
+		where t.type = 'table' and t.name not like 'goose%' and t.name not like 'sqlite%' group by t.name, i.name`)
+	// Keys that are SQLite's row numbers have no index of their own there.
+	want = slices.DeleteFunc(want, func(s string) bool {
+		return s == "connection (id) unique=true" || s == "tally_total (lane) unique=true"
+	})
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("indexes: PostgreSQL -, SQLite +\n%s", d)
+	}
+}
+
+// TestErrorsKeepValuesBack holds that no attribute value gets into an error, its cause included.
+func TestErrorsKeepValuesBack(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *Store, connection int64) {
+		must(t, s.Update(context.Background(), "acme", create(connection, "needle")))
+		err := s.Update(context.Background(), "acme", create(connection, "needle"))
+		if err == nil || strings.Contains(fmt.Sprintf("%+v %v", err, errors.Unwrap(err)), "needle") {
+			t.Errorf("%v", err)
+		}
+	})
+	err := translate(context.Background(), &pgconn.PgError{Code: "22P02", Message: `invalid input: "needle"`, Detail: "needle"})
+	if strings.Contains(err.Error(), "needle") {
+		t.Error(err)
+	}
+}
+
+func TestTranslate(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]provisioning.Kind{
+		"53100": provisioning.Unavailable, "57P01": provisioning.Unavailable, "08006": provisioning.Unavailable,
+		"25006": provisioning.Unavailable, "55P03": provisioning.Unavailable, "42601": provisioning.Internal, "22P02": provisioning.Internal,
+	} {
+		if got := provisioning.KindOf(translate(context.Background(), &pgconn.PgError{Code: code})); got != want {
+			t.Errorf("SQLSTATE %s is of kind %d, want %d", code, got, want)
+		}
+	}
+	for _, code := range []string{"40001", "40P01"} {
+		if err := translate(context.Background(), &pgconn.PgError{Code: code}); err != errOvertaken {
+			t.Errorf("SQLSTATE %s is %v", code, err)
+		}
+	}
+}
+
+func TestSuccessor(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		prefix, next string
+		ok           bool
+	}{
+		{"a", "b", true}, {"az", "a{", true}, {"", "", false}, {"\U0010ffff", "", false}, {"a\U0010ffff", "b", true},
+		{"\ud7ff", "\ue000", true}, {"é", "ê", true}, {"\x7f", "\u0080", true},
+	} {
+		if next, ok := successor(test.prefix); next != test.next || ok != test.ok {
+			t.Errorf("successor(%q) = %q, %v, want %q, %v", test.prefix, next, ok, test.next, test.ok)
+		}
+	}
+}
+
+// TestJumps walks a list whose resources lie 3,000 seq apart, so that it has hundreds of blocks of
+// both sizes, folded and not.
+func TestJumps(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *Store, connection int64) {
+		const n = 400
+		var b provisioning.Batch
+		for i := range n {
+			b.Changes = append(b.Changes, provisioning.Change{Action: provisioning.ChangeCreate, After: testUser(connection, fmt.Sprintf("u%03d", i))})
+		}
+		must(t, s.Update(context.Background(), "acme", func(tx provisioning.Tx) error { return tx.Commit(b) }))
+		stretch := "update resource set seq = seq * 3000"
+		if s.dialect.postgres {
+			must(t, s.writes.Exec("alter table resource alter column seq drop identity").Error)
+		} else { // whose rows move as they are renumbered
+			stretch = "update resource set seq = seq * 3000 where seq < 3000"
+		}
+		must(t, s.writes.Exec(stretch).Error)
+		must(t, s.writes.Exec("delete from tally").Error)
+		must(t, s.writes.Exec("insert into tally (lane, block, delta) select lane, seq >> 10, 1 from resource").Error)
+		for _, state := range []string{"fresh", "folded"} {
+			for start := 1; start <= n+1; start += 13 {
+				must(t, s.View(context.Background(), "acme", func(r provisioning.Reader) error {
+					page, err := r.List(provisioning.ListQuery{Scope: provisioning.Scope{Connection: connection, Type: scim.User}, StartIndex: start, Count: 2})
+					var got, want []string
+					for _, r := range page.Resources {
+						got = append(got, r.Index.Name)
+					}
+					for i := start - 1; i < min(start+1, n); i++ {
+						want = append(want, fmt.Sprintf("u%03d", i))
+					}
+					if page.Total != n || !slices.Equal(got, want) {
+						t.Errorf("%s, startIndex %d: %v of %d, want %v of %d", state, start, got, page.Total, want, n)
+					}
+					return err
+				}))
+			}
+			must(t, s.Fold(context.Background()))
+		}
+	})
+}
+
+// TestRunFoldsAndEnds runs the background work until a delta is folded.
+func TestRunFoldsAndEnds(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *Store, connection int64) {
+		must(t, s.Update(context.Background(), "acme", create(connection, "ada")))
+		folded := make(chan time.Time, 1)
+		analysed := make(chan time.Time, 1)
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.work(ctx, folded, analysed)
+		}()
+		folded <- epoch
+		folded <- epoch // taken up when the first fold is done
+		analysed <- epoch
+		analysed <- epoch
+		cancel()
+		<-ended
+		var deltas, total int
+		must(t, s.reads.Raw("select (select count(*) from tally), (select sum(n) from tally_total)").Row().Scan(&deltas, &total))
+		if deltas != 0 || total != 1 {
+			t.Errorf("%d deltas are left and the total is %d", deltas, total)
+		}
+	})
+}
+
+func TestAnalyseAtMilestones(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *Store, connection int64) {
+		var b provisioning.Batch
+		for i := range 1001 {
+			b.Changes = append(b.Changes, provisioning.Change{Action: provisioning.ChangeCreate, After: testUser(connection, fmt.Sprint("u", i))})
+		}
+		must(t, s.Update(context.Background(), "acme", func(tx provisioning.Tx) error { return tx.Commit(b) }))
+		if s.dialect.postgres { // its counts of rows come late
+			must(t, s.writes.Exec("analyze").Error)
+		}
+		must(t, s.Analyse(context.Background()))
+		if s.analysed["resource"] != 1000 || s.analysed["entry"] != 0 {
+			t.Errorf("analysed at %v", s.analysed)
+		}
+	})
+}
+
+// TestLockedForm overtakes a unit of work each time it runs without locks: the last run takes them
+// and is not overtaken.
+func TestLockedForm(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	connection := tenantOf(t, s).ID
+	u := testUser(connection, "ada")
+	must(t, s.Update(context.Background(), "acme", commitOne(provisioning.Change{Action: provisioning.ChangeCreate, After: u})))
+	var runs atomic.Int32
+	blocked := make(chan error, 1)
+	err := s.Update(context.Background(), "acme", func(x provisioning.Tx) error {
+		before, err := x.Resource(provisioning.ResourceQuery{Scope: provisioning.Scope{Connection: connection, Type: scim.User}, ID: u.ID})
+		if err != nil {
+			return err
+		}
+		if runs.Add(1) <= optimisticTries {
+			if err := s.Update(context.Background(), "acme", patch(connection, u.ID)); err != nil {
+				return err
+			}
+		} else { // now the other waits, and comes after us
+			go func() { blocked <- s.Update(context.Background(), "acme", patch(connection, u.ID)) }()
+		}
+		c := provisioning.Change{Action: provisioning.ChangeUpdate, Before: &before, After: before}
+		c.After.Version++
+		c.After.Role = "ours"
+		return commitOne(c)(x)
+	})
+	must(t, err)
+	must(t, <-blocked)
+	if got := runs.Load(); got != optimisticTries+1 {
+		t.Errorf("the unit of work ran %d times, want %d", got, optimisticTries+1)
+	}
+}
