@@ -339,6 +339,15 @@ func TestLargeGroup(t *testing.T) {
 			t.Errorf("PUT: %d, %d entries", a.status, len(entries))
 		}
 		mustHaveMembers(t, "answer of PUT", a.object(t), sent[1:])
+		// A thousand operations in one request, as the flagged dialect writes them.
+		ops := make([]string, 1000)
+		for i := range ops {
+			ops[i] = fmt.Sprintf(`{"op":"remove","path":"members[value eq \"member-%04d\"]"}`, i+1)
+		}
+		if a := d.patch("/Groups/"+large, `{"Operations":[`+strings.Join(ops, ",")+`]}`); a.status != http.StatusNoContent {
+			t.Errorf("remove: %d %s", a.status, a.body)
+		}
+		mustHaveMembers(t, "after a thousand removals", d.get("/Groups/"+large).object(t), sent[1001:])
 	})
 }
 
