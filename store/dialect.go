@@ -66,12 +66,16 @@ func (d dialect) probe(columns, table, inner, condition, alias string) string {
 	return "left join " + table + " as " + alias + " on " + strings.ReplaceAll(condition, inner+".", alias+".")
 }
 
-// statement is SQL in the making with its arguments.
+// statement is SQL in the making with its arguments. It holds no strings.Builder, since statements
+// are copied: a builder's copy keeps the address of the original, even after that is gone.
 type statement struct {
 	dialect
-	strings.Builder
+	sql  []byte
 	args []any
 }
+
+// String is the text so far.
+func (s *statement) String() string { return string(s.sql) }
 
 // arg adds an argument and returns its placeholder.
 func (s *statement) arg(v any) string {
@@ -101,7 +105,7 @@ func (s *statement) json(document []byte) string {
 
 func (s *statement) add(parts ...string) {
 	for _, p := range parts {
-		s.WriteString(p)
+		s.sql = append(s.sql, p...)
 	}
 }
 

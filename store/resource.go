@@ -228,7 +228,7 @@ func (x *session) candidates(q provisioning.CandidateQuery, s selection) (provis
 	stmt := statement{dialect: x.dialect}
 	columns := x.columns(s)
 	part := func(kind, condition string) {
-		if stmt.Len() > 0 {
+		if len(stmt.sql) > 0 {
 			stmt.add(" union all ")
 		}
 		stmt.add("select * from (select '", kind, "' as kind, ", columns, " from resource r where ", condition, ") as ", kind)
@@ -243,7 +243,7 @@ func (x *session) candidates(q provisioning.CandidateQuery, s selection) (provis
 	if q.ExternalID != "" {
 		part("stable", "r.ext_key = "+stmt.arg(scopedKey(q.Scope, q.ExternalID))+" order by r.seq limit 2")
 	}
-	if stmt.Len() == 0 {
+	if len(stmt.sql) == 0 {
 		return c, nil
 	}
 	err := x.query(stmt.String(), stmt.args, func(rows *sql.Rows) error {
