@@ -24,11 +24,21 @@ type Result struct {
 	Action   Action
 }
 
+// writeTimeout bounds a unit of work.
+const writeTimeout = 30 * time.Second
+
+// refusalTimeout bounds the second one, of a refusal.
+const refusalTimeout = 5 * time.Second
+
 // Apply executes an intent: it decides and commits in one unit of work, and journals what came of
 // it. A refusal is journalled by a second unit of work, since the first was rolled back. There is
 // no second way to change a resource. Errors are those of Want, decide and Store.Update.
 func (s *Service) Apply(ctx context.Context, o Origin, in Intent) (Result, error) {
 	now, ids := s.Now(), [2]string{s.newID(), s.newID()}
+	// A client that leaves does not take its request back: half the answers to "did it happen?" would
+	// be wrong.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
 	result, err := Update(ctx, s.store, o.Tenant, func(tx Tx) (Result, error) {
 		facts, desired, err := in.Want(tx)
 		if err != nil {
@@ -70,20 +80,18 @@ func (s *Service) batch(o Origin, in Intent, changes []Change, now time.Time, id
 // authenticated callers that they could not read; Apply calls it for all others.
 func (s *Service) Refuse(ctx context.Context, o Origin, in Intent, err error) error {
 	err = normalised(err)
-	if KindOf(err) == Unavailable {
-		return err
-	}
 	e := failureEntry(o, in, err)
 	e.ID, e.At, e.Request = s.newID(), s.Now(), s.request(o, err)
 	// The client may be gone; what it tried is journalled all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refusalTimeout)
 	defer cancel()
-	if failed := s.store.Update(ctx, o.Tenant, func(tx Tx) error {
+	failed := s.store.Update(ctx, o.Tenant, func(tx Tx) error {
 		return tx.Commit(Batch{Entries: []Entry{e}})
-	}); failed != nil {
-		return errors.Join(&Error{Kind: Unavailable, Detail: "the journal cannot be written now; repeat the request later", Err: failed}, err)
+	})
+	if failed == nil || KindOf(err) == Unavailable {
+		return err
 	}
-	return err
+	return errors.Join(&Error{Kind: Unavailable, Detail: "the journal cannot be written now; repeat the request later", Err: failed}, err)
 }
 
 func (s *Service) request(o Origin, err error) *RequestInfo {
@@ -100,12 +108,19 @@ func (s *Service) request(o Origin, err error) *RequestInfo {
 	return &r
 }
 
-// normalised gives the core's error for one of package scim; any other comes back as it is.
+// normalised gives the core's error for one of package scim and for a time-out; any other comes
+// back as it is.
 func normalised(err error) error {
 	var e *scim.Error
 	var own *Error
-	if errors.As(err, &own) || !errors.As(err, &e) {
+	switch {
+	case errors.As(err, &own):
+		return err
+	case errors.As(err, &e):
+		return &Error{Kind: Invalid, Type: string(e.Type), Attribute: e.Path, Detail: e.Detail, Err: err}
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return &Error{Kind: Unavailable, Detail: "the database took too long; repeat the request later", Err: err}
+	default:
 		return err
 	}
-	return &Error{Kind: Invalid, Type: string(e.Type), Attribute: e.Path, Detail: e.Detail}
 }

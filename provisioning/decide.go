@@ -57,25 +57,25 @@ func rulesOf(c Connection) Rules {
 // equal changes. The last change is the one that was asked for; those before it make room for it.
 // Errors are Invalid or Conflict.
 func decide(f Facts, d Desired, r Rules) ([]Change, error) {
-	current, matched, err := match(&f, d)
+	current, before, matched, err := match(f, d)
 	if err != nil {
 		return nil, err
 	}
 	if d.Presence == Absent {
 		c := absent(current, d.Now, r)
-		c.Name = nameOf(d.Type, f.Asserted)
+		c.Name = nameOf(d.Type, before)
 		return []Change{c}, nil
 	}
 	delta, warning, err := memberDelta(f, d.Members, r.Settings.UnknownMembers)
 	if err != nil {
 		return nil, err
 	}
-	name, err := effectiveUserName(current, f.Asserted)
+	name, err := effectiveUserName(current, before)
 	if err != nil {
 		return nil, err
 	}
-	c := present(current, f.Asserted, name, d, r, delta)
-	if err := c.After.Index.check(d.Type); err != nil {
+	c := present(current, before, name, d, r, delta)
+	if err := checkSize(&c.After); err != nil {
 		return nil, err
 	}
 	c.MatchedBy, c.Warning = matched, warning
@@ -86,25 +86,26 @@ func decide(f Facts, d Desired, r Rules) ([]Change, error) {
 	return []Change{*room, c}, nil
 }
 
-// match finds the resource that is meant: the one addressed, or for a create the invisible account
-// with an equal stable key (semantics §2). nil means that a new one is to be made.
-func match(f *Facts, d Desired) (current *Resource, by string, err error) {
+// match finds the resource that is meant, with its asserted attributes: the one addressed, or for a
+// create the invisible account with an equal stable key (semantics §2). nil means that a new one is
+// to be made.
+func match(f Facts, d Desired) (current *Resource, asserted scim.Attributes, by string, err error) {
 	if f.Current != nil {
-		return f.Current, "id", nameIsFree(f, f.Current.ID, d)
+		return f.Current, f.Asserted, "id", nameIsFree(f, f.Current.ID, d)
 	}
 	if d.Type != scim.User || len(f.Candidates.Stable) != 1 || f.Candidates.Stable[0].Visible {
-		return nil, "", nameIsFree(f, "", d)
+		return nil, nil, "", nameIsFree(f, "", d)
 	}
 	current = &f.Candidates.Stable[0]
-	if f.Asserted, err = decoded(current.Type, current.Asserted); err != nil {
-		return nil, "", err
+	if asserted, err = decoded(current.Type, current.Asserted); err != nil {
+		return nil, nil, "", err
 	}
-	return current, "externalId", nameIsFree(f, current.ID, d)
+	return current, asserted, "externalId", nameIsFree(f, current.ID, d)
 }
 
 // nameIsFree refuses a name that somebody else holds: a visible resource of the connection, or,
 // for users, an account of the tenant that cannot make room for it.
-func nameIsFree(f *Facts, self string, d Desired) error {
+func nameIsFree(f Facts, self string, d Desired) error {
 	if v := f.Candidates.Visible; v != nil && v.ID != self {
 		return Taken(nameAttribute(d.Type))
 	}
@@ -126,35 +127,41 @@ func present(current *Resource, before scim.Attributes, effectiveName string, d 
 	after.Asserted = scim.Standard(d.Type).Encode(d.Asserted)
 	after.Index = indexOf(d.Type, d.Asserted)
 	after.Effective, after.RuleVersion = nil, 0
-	if current != nil && isTombstone(d.Asserted, current.Index.EffectiveName) {
+	if current != nil && keepsEffectiveName(current, d.Asserted, after.Index.Name) {
 		after.Effective = scim.Standard(d.Type).Encode(withAttribute(d.Asserted, "userName", effectiveName))
 		after.Index.EffectiveName = current.Index.EffectiveName
 	}
 	if after.Manager.ID != after.Index.Manager {
 		after.Manager = Reference{ID: after.Index.Manager} // the display name was another's
 	}
-	after.State = stateOf(d.Asserted, r)
+	after.State = stateOf(current, d.Asserted, r)
 
 	c := Change{Before: current, After: after, Members: delta, Name: nameOf(d.Type, d.Asserted)}
-	c.Diff = diff(before, d.Asserted)
-	c.Diff = append(c.Diff, rowDiff(current, &after)...)
-	switch {
-	case current == nil:
-		c.Action, c.Reason = ChangeCreate, Reason{Code: ReasonCreated}
-	case len(c.Diff) == 0 && delta.IsZero():
-		c.Action, c.Reason = ChangeSkip, Reason{Code: ReasonUnchanged}
+	c.Diff = append(diff(before, d.Asserted), rowDiff(current, &after)...)
+	c.Action, c.Reason = verdict(current, &c)
+	if c.Action == ChangeSkip {
 		c.After = *current
 		return c
-	case !current.Visible:
-		c.Action, c.Reason = ChangeRestore, Reason{Code: ReasonRestored}
-	case isActive(before) && !isActive(d.Asserted):
-		c.Action, c.Reason = ChangeSuspend, Reason{Code: string(after.State), Args: map[string]string{"cause": CauseDeactivated}}
-	default:
-		c.Action, c.Reason = ChangeUpdate, Reason{Code: ReasonAsserted}
 	}
 	c.After.Version++
 	c.After.Modified = d.Now
 	return c
+}
+
+// verdict names what a change to what is asserted amounts to.
+func verdict(current *Resource, c *Change) (Action, Reason) {
+	switch after := &c.After; {
+	case current == nil:
+		return ChangeCreate, Reason{Code: ReasonCreated}
+	case len(c.Diff) == 0 && c.Members.IsZero():
+		return ChangeSkip, Reason{Code: ReasonUnchanged}
+	case !current.Visible, current.State != Active && after.State == Active:
+		return ChangeRestore, Reason{Code: ReasonRestored}
+	case current.State == Active && after.State != Active:
+		return ChangeSuspend, Reason{Code: string(after.State), Args: map[string]string{"cause": CauseDeactivated}}
+	default:
+		return ChangeUpdate, Reason{Code: ReasonAsserted}
+	}
 }
 
 // isActive is what an asserted document says of the account: active unless it says false.
@@ -200,10 +207,19 @@ func yields(holder *Resource, connection int64) bool {
 // objectID is how Entra prefixes the userName of a user that it deleted softly.
 var objectID = regexp.MustCompile(`^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$`)
 
-// isTombstone reports whether an inactive user is asserted under the name that Entra gives to the
+// keepsEffectiveName reports whether an inactive user keeps the userName that the host application
+// has: Entra renamed it on the way out, or it has had a name of its own since.
+func keepsEffectiveName(current *Resource, asserted scim.Attributes, name string) bool {
+	if isActive(asserted) || !current.Visible {
+		return false
+	}
+	return isTombstone(asserted, current.Index.EffectiveName) || current.Effective != nil && name == current.Index.Name
+}
+
+// isTombstone reports whether a user is asserted under the name that Entra gives to the
 // softly deleted: object id + former userName. The host application never sees such a name.
 func isTombstone(a scim.Attributes, effective string) bool {
-	if isActive(a) || effective == "" {
+	if effective == "" {
 		return false
 	}
 	prefix, ok := strings.CutSuffix(scim.FoldFull.Apply(nameOf(scim.User, a)), effective)

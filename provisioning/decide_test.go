@@ -178,7 +178,7 @@ func TestDecide(t *testing.T) {
 			name:    "PATCH active true activates again",
 			facts:   addressed(user("u", "ann", inactive)),
 			desired: Desired{Type: scim.User, Asserted: scim.Attributes{"userName": "ann", "active": true}},
-			want: want{action: ChangeUpdate, id: "u", state: Active, visible: true, version: 4, reason: ReasonAsserted,
+			want: want{action: ChangeRestore, id: "u", state: Active, visible: true, version: 4, reason: ReasonRestored,
 				paths: []string{"active", PathState}},
 		},
 		{
@@ -226,8 +226,38 @@ func TestDecide(t *testing.T) {
 			name:    "a rename back from a tombstone",
 			facts:   addressed(user("u", tombstone, inactive, entombed)),
 			desired: Desired{Type: scim.User, Asserted: scim.Attributes{"userName": "ann", "active": true}},
-			want: want{action: ChangeUpdate, id: "u", state: Active, visible: true, version: 4, reason: ReasonAsserted,
+			want: want{action: ChangeRestore, id: "u", state: Active, visible: true, version: 4, reason: ReasonRestored,
 				paths: []string{"active", "userName", PathState, PathEffectiveUserName}},
+		},
+		{
+			name:    "to unassign active lets nobody in",
+			facts:   addressed(user("u", "ann", inactive)),
+			desired: Desired{Type: scim.User, Asserted: scim.Attributes{"userName": "ann"}},
+			want: want{action: ChangeUpdate, id: "u", state: Suspended, visible: true, version: 4, reason: ReasonAsserted,
+				paths: []string{"active"}},
+		},
+		{
+			name:    "to unassign active throws nobody out",
+			facts:   addressed(user("u", "ann", active)),
+			desired: Desired{Type: scim.User, Asserted: scim.Attributes{"userName": "ann"}},
+			want: want{action: ChangeUpdate, id: "u", state: Active, visible: true, version: 4, reason: ReasonAsserted,
+				paths: []string{"active"}},
+		},
+		{
+			name: "a tombstone that made room keeps the name it got",
+			facts: func() Facts {
+				u := user("u", tombstone, inactive)
+				u.Effective = scim.Standard(scim.User).Encode(scim.Attributes{"userName": "ann.u"})
+				u.Index.EffectiveName = "ann.u"
+				return addressed(u)
+			}(),
+			desired: Desired{Type: scim.User, Asserted: scim.Attributes{"userName": tombstone, "active": false}},
+			want:    want{action: ChangeSkip, id: "u", state: Suspended, visible: true, version: 3, reason: ReasonUnchanged},
+		},
+		{
+			name:    "a document beyond bounds",
+			desired: Desired{ID: "new", Type: scim.User, Asserted: scim.Attributes{"userName": "ann", "title": strings.Repeat("x", 300<<10)}},
+			want:    want{err: Invalid},
 		},
 		{
 			name:    "a tombstone makes room for a new hire",

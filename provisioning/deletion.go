@@ -17,12 +17,17 @@ var departure = map[DeletionPolicy]State{
 	SuspendPolicy: Suspended,
 }
 
-// stateOf is the effective state of an account whose owner asserts a.
-func stateOf(a scim.Attributes, r Rules) State {
-	if isActive(a) {
+// stateOf is the effective state of an account whose owner asserts a. To unassign active says
+// nothing about access: who was let in or kept out stays so.
+func stateOf(current *Resource, a scim.Attributes, r Rules) State {
+	switch active, assigned := a["active"]; {
+	case active == false:
+		return departure[r.OnDisable]
+	case !assigned && current != nil && current.Visible:
+		return current.State
+	default:
 		return Active
 	}
-	return departure[r.OnDisable]
 }
 
 // absent is the change that a DELETE asks for. The client finds nothing afterwards; what the host

@@ -14,8 +14,8 @@
 // with what is (Facts) under the connection's Rules and returns Changes as data. Commit executes
 // them together with their journal entries. A preview is decide without commit.
 //
-// decide runs in a fixed order: match, difference, deletion policy. Mapping will come between the
-// first two; guards run last and over every policy.
+// decide runs in a fixed order: match, difference, deletion policy. What is decided per connection
+// has its place there: a mapping between match and difference, a guard after every policy.
 //
 // # Two views
 //

@@ -53,10 +53,18 @@ func indexOf(t scim.ResourceType, a scim.Attributes) Index {
 // more than 2,704 bytes, and a character can take four and grow when it is folded.
 const maxKeyBytes = 2400
 
-// check refuses values that are too long to be found again.
-func (ix Index) check(t scim.ResourceType) error {
-	keys := map[string]string{nameAttribute(t): ix.Name, "externalId": ix.ExternalID}
-	for _, e := range ix.Emails {
+// maxDocument bounds what is stored of one resource, beside a group's members: PATCH can add to it
+// for ever, a page holds a thousand of them, and each entry repeats what changed.
+const maxDocument = 256 << 10
+
+// checkSize refuses a resource that is too large, or has values too long to be found again.
+func checkSize(r *Resource) error {
+	if len(r.Asserted) > maxDocument {
+		return &Error{Kind: Invalid, Type: string(scim.InvalidValue),
+			Detail: fmt.Sprintf("the resource would take more than %d bytes; remove values that are no longer needed", maxDocument)}
+	}
+	keys := map[string]string{nameAttribute(r.Type): r.Index.Name, "externalId": r.Index.ExternalID}
+	for _, e := range r.Index.Emails {
 		if len(e.Value) > maxKeyBytes {
 			keys["emails.value"] = e.Value
 		}

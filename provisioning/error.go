@@ -3,6 +3,8 @@ package provisioning
 import (
 	"errors"
 	"fmt"
+
+	"meibo/scim"
 )
 
 // Kind classes an error by what the caller can do about it. Each adapter translates kinds into
@@ -49,12 +51,8 @@ func KindOf(err error) Kind {
 
 // Taken is the Conflict of a unique attribute whose value is held by another resource.
 func Taken(attribute string) *Error {
-	return &Error{Kind: Conflict, Type: "uniqueness", Attribute: attribute,
+	return &Error{Kind: Conflict, Type: string(scim.Uniqueness), Attribute: attribute,
 		Detail: fmt.Sprintf("another resource already has this %s; choose another value or match the existing resource", attribute)}
-}
-
-func notFound(what, id string) *Error {
-	return &Error{Kind: NotFound, Detail: fmt.Sprintf("%s %q does not exist", what, id)}
 }
 
 var kindNames = map[Kind]string{Internal: "internal", Invalid: "invalid", NotFound: "notFound", Conflict: "conflict",

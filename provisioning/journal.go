@@ -53,7 +53,7 @@ type Entry struct {
 	ResourceType   scim.ResourceType
 	ResourceName   string // userName or displayName, for people
 	Version        int64  // of the resource afterwards; 0 where nothing changed
-	MatchedBy      string // id, userName, displayName or externalId
+	MatchedBy      string // id or externalId; "" where nothing was matched
 	Diff           []AttributeChange
 	Members        MemberDelta
 	Reason         Reason

@@ -37,7 +37,7 @@ func memberDelta(f Facts, want scim.MemberChange, unknown UnknownMembers) (Membe
 	}
 	delta.Remove = leaving(f, want, open)
 	if len(gone) > 0 {
-		return delta, Reason{Code: ReasonMemberGone, Args: map[string]string{"members": strings.Join(gone, " ")}}, nil
+		return delta, Reason{Code: ReasonMemberGone, Args: map[string]string{"members": few(gone)}}, nil
 	}
 	return delta, Reason{}, nil
 }
@@ -81,24 +81,22 @@ func leaving(f Facts, want scim.MemberChange, open map[string]bool) []string {
 	return out
 }
 
-// unknownMembersError names the first few ids: enough to find the fault, short enough for a log.
 func unknownMembersError(ids []string) *Error {
-	shown := ids[:min(len(ids), 5)]
-	more := ""
-	if n := len(ids) - len(shown); n > 0 {
-		more = fmt.Sprintf(" and %d more", n)
-	}
 	return &Error{Kind: Invalid, Type: string(scim.InvalidValue), Attribute: "members",
-		Detail: fmt.Sprintf("members: no resource was ever issued with id %s%s; create the member first and use the id from its answer",
-			quotedList(shown), more)}
+		Detail: "members: no resource was ever issued with id " + few(ids) + "; create the member first and use the id from its answer"}
 }
 
-func quotedList(ids []string) string {
-	quoted := make([]string, len(ids))
-	for i, id := range ids {
-		quoted[i] = fmt.Sprintf("%.64q", id)
+// few names the first few ids: enough to find the fault, short enough for a log.
+func few(ids []string) string {
+	shown := make([]string, min(len(ids), 5))
+	for i := range shown {
+		shown[i] = fmt.Sprintf("%.64q", ids[i])
 	}
-	return strings.Join(quoted, ", ")
+	text := strings.Join(shown, ", ")
+	if n := len(ids) - len(shown); n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
 }
 
 // namedMembers are the ids that a change names, each once: those whose facts decide needs.

@@ -3,7 +3,9 @@ package provisioning
 import (
 	"context"
 	"errors"
+	"maps"
 	"regexp"
+	"strings"
 
 	"meibo/scim"
 )
@@ -68,7 +70,7 @@ func (s *Service) Replace(ctx context.Context, o Origin, t scim.ResourceType, id
 func (s *Service) Patch(ctx context.Context, o Origin, t scim.ResourceType, id string, ops []scim.Operation, po scim.PatchOptions, c Condition, refs References) (Result, error) {
 	def := scim.Standard(t)
 	named := membersOf(def, ops, po)
-	in := Intent{Action: ActionUpdate, Type: t, ID: id}
+	in := Intent{Action: asked(ops), Type: t, ID: id}
 	in.Want = func(r Reader) (Facts, Desired, error) {
 		q := ResourceQuery{Scope: o.scope(t), ID: id, References: refs, MemberFacts: namedMembers(named), AllMembers: named.Replace}
 		f, err := s.stored(r, o, c, q)
@@ -191,10 +193,23 @@ func membersOf(def *scim.Definition, ops []scim.Operation, po scim.PatchOptions)
 }
 
 func withAttribute(a scim.Attributes, name string, v any) scim.Attributes {
-	out := make(scim.Attributes, len(a)+1)
-	for k, old := range a {
-		out[k] = old
-	}
+	out := maps.Clone(a)
 	out[name] = v
 	return out
+}
+
+// asked is the journal's word for what the operations of a PATCH ask for, should nothing come of it.
+func asked(ops []scim.Operation) JournalAction {
+	for _, op := range ops {
+		value := op.Value
+		if o, ok := value.(map[string]any); ok && op.Path == "" {
+			value = o["active"]
+		} else if !strings.EqualFold(op.Path, "active") {
+			continue
+		}
+		if value == false {
+			return ActionDisable
+		}
+	}
+	return ActionUpdate
 }
