@@ -12,7 +12,7 @@ func (x *session) List(q provisioning.ListQuery) (provisioning.Page, error) {
 	q.StartIndex, q.Count = max(q.StartIndex, 1), max(q.Count, 0)
 	if q.Filter == nil {
 		s := statement{dialect: x.dialect}
-		s.wholeList(q)
+		s.wholeList(x.tenant, q)
 		return x.page(s)
 	}
 	// What indexes find is mostly one resource or none. Then the page tells the total, and the
@@ -76,30 +76,31 @@ func scanTotal(rows *sql.Rows, total *int) (only bool, err error) {
 	return !id.Valid, err
 }
 
-// laneTotal is the number of resources in the lane $1.
-const laneTotal = `(select cast(coalesce((select n from tally_total where lane = $1), 0) +
-	coalesce((select sum(delta) from tally where lane = $1), 0) as bigint))`
+// laneTotal is the number of resources in the lane $1 of the connection $2, if that is the tenant $3's.
+const laneTotal = `(select case when exists (select 1 from connection where id = $2 and tenant = $3) then
+	cast(coalesce((select n from tally_total where lane = $1), 0) +
+	coalesce((select sum(delta) from tally where lane = $1), 0) as bigint) else 0 end)`
 
-// jump finds the block that holds resource number $3 (from 0) of lane $1, in two strides: blocks of
+// jump finds the block that holds resource number $skip (from 0) of lane $1, in two strides: blocks of
 // 65,536 seq, then those of 1,024 inside the one found. Each CTE pair sums what lies before a block
-// and takes the last block with no more than $3 before it.
+// and takes the last block with no more than $skip before it.
 const jump = `with fresh as materialized (select block, sum(delta) as n from tally where lane = $1 group by block),
 big as (select block, sum(n) as n from (
 	select block, n from tally_block where lane = $1 and level = 16 union all select block >> 6, n from fresh) as bigs group by block),
 stride as (select block, before from (select block, sum(n) over (order by block) - n as before from big) as sums
-	where before <= $3 order by block desc limit 1),
+	where before <= $skip order by block desc limit 1),
 small as (select block, sum(n) as n from (
 	select block, n from tally_block where lane = $1 and level = 10
 		and block >= (select block from stride) << 6 and block < ((select block from stride) + 1) << 6
 	union all select block, n from fresh where block >> 6 = (select block from stride)) as smalls group by block),
 stop as (select block, before from (
 	select block, (select before from stride) + sum(n) over (order by block) - n as before from small) as sums
-	where before <= $3 order by block desc limit 1)
+	where before <= $skip order by block desc limit 1)
 `
 
 // wholeList is a page of a whole lane. No row before the page's block is touched, however far it is.
-func (s *statement) wholeList(q provisioning.ListQuery) {
-	lane := s.arg(laneOf(q.Scope))
+func (s *statement) wholeList(tenant string, q provisioning.ListQuery) {
+	lane, _, owner := s.arg(laneOf(q.Scope)), s.arg(q.Scope.Connection), s.arg(tenant)
 	if q.Count == 0 {
 		s.add("select ", laneTotal)
 		return
@@ -107,12 +108,12 @@ func (s *statement) wholeList(q provisioning.ListQuery) {
 	limit, from, offset := s.arg(q.Count), "", ""
 	if q.StartIndex > 1 {
 		skip := s.typed(q.StartIndex-1, "bigint")
-		s.add(strings.ReplaceAll(jump, "$3", skip))
+		s.add(strings.ReplaceAll(jump, "$skip", skip))
 		from = " and r.seq >= (select block from stop) << 10"
 		offset = " offset coalesce(" + skip + " - (select cast(before as bigint) from stop), 0)"
 	}
 	s.add("select t.n, p.* from (select ", laneTotal, " as n) as t left join (select ",
-		s.columns(selection{References: q.References}), ", r.seq from ", s.laneTable(), " where r.lane = ", lane, from,
+		s.columns(selection{References: q.References}), ", r.seq from ", s.laneTable(), " where r.lane = ", lane, " and r.tenant = ", owner, from,
 		" order by r.seq limit ", limit, offset, ") as p on true order by p.seq")
 }
 
@@ -149,7 +150,7 @@ func (s *statement) matches(tenant string, q provisioning.ListQuery) (text strin
 	f := filter{statement: s, scope: q.Scope}
 	condition, served := f.where(q.Filter)
 	if !served.found() {
-		return s.laneTable() + " where r.lane = " + s.typed(laneOf(q.Scope), "bigint") + " and " + condition, false
+		return s.laneTable() + " where r.lane = " + s.typed(laneOf(q.Scope), "bigint") + " and r.tenant = " + s.arg(tenant) + " and " + condition, false
 	}
 	from := "resource r"
 	if !served.direct {

@@ -235,13 +235,13 @@ func (x *session) candidates(q provisioning.CandidateQuery, s selection) (provis
 	}
 	if q.Name != "" {
 		// The name again, since a key with a suffix could read like a longer name.
-		part("visible", "r.key = "+stmt.arg(scopedKey(q.Scope, q.Name))+" and r.name = "+stmt.arg(q.Name))
+		part("visible", "r.key = "+stmt.arg(scopedKey(q.Scope, q.Name))+" and r.name = "+stmt.arg(q.Name)+" and r.tenant = "+stmt.arg(x.tenant))
 		if q.Scope.Type == scim.User {
 			part("effective", "r.eff_key = "+stmt.arg(effectiveKey(x.tenant, q.Name)))
 		}
 	}
 	if q.ExternalID != "" {
-		part("stable", "r.ext_key = "+stmt.arg(scopedKey(q.Scope, q.ExternalID))+" order by r.seq limit 2")
+		part("stable", "r.ext_key = "+stmt.arg(scopedKey(q.Scope, q.ExternalID))+" and r.tenant = "+stmt.arg(x.tenant)+" order by r.seq limit 2")
 	}
 	if len(stmt.sql) == 0 {
 		return c, nil
