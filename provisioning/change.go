@@ -31,6 +31,9 @@ type Change struct {
 
 // AttributeChange is the difference of one attribute. Path is a top-level attribute, an extension
 // attribute with its URN, or one of the Path constants of the journal; a nil side is unassigned.
+//
+// A path that ends in a colon is the URN of an unregistered extension as a whole, where before or
+// after it is no object whose names are attribute names: a path could not tell them apart.
 type AttributeChange struct {
 	Path string `json:"path"`
 	Old  any    `json:"old,omitempty"`

@@ -105,23 +105,40 @@ func emailsOf(a scim.Attributes) []Email {
 	return out
 }
 
-// diff lists the attributes in which two documents differ, extension attributes one by one, in the
-// order of their paths.
+// diff lists the attributes in which two documents differ, extension attributes one by one where
+// they can be told apart by a path, in the order of the document's keys.
 func diff(before, after scim.Attributes) []AttributeChange {
 	var out []AttributeChange
 	for _, name := range unionKeys(before, after) {
 		old, new := before[name], after[name]
-		if isURN(name) {
-			oldExt, _ := old.(map[string]any)
-			newExt, _ := new.(map[string]any)
-			for _, sub := range unionKeys(oldExt, newExt) {
-				out = appendChange(out, name+":"+sub, oldExt[sub], newExt[sub])
-			}
+		if !isURN(name) {
+			out = appendChange(out, name, old, new)
 			continue
 		}
-		out = appendChange(out, name, old, new)
+		oldExt, plain := extensionOf(old)
+		newExt, stillPlain := extensionOf(new)
+		if !plain || !stillPlain {
+			out = appendChange(out, name+":", old, new)
+			continue
+		}
+		for _, sub := range unionKeys(oldExt, newExt) {
+			out = appendChange(out, name+":"+sub, oldExt[sub], newExt[sub])
+		}
 	}
 	return out
+}
+
+// extensionOf is the value of an extension's URN as an object, nil for none. It is false for what
+// clients may send under a URN that no schema describes and a path cannot take apart: a value that
+// is no object, and an object with a name that is empty or has a colon.
+func extensionOf(v any) (map[string]any, bool) {
+	object, ok := v.(map[string]any)
+	for name := range object {
+		if name == "" || isURN(name) {
+			return nil, false
+		}
+	}
+	return object, ok || v == nil
 }
 
 func appendChange(out []AttributeChange, path string, old, new any) []AttributeChange {
