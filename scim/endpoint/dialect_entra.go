@@ -51,9 +51,13 @@ func (r *repair) resource(def *scim.Definition, raw map[string]any) {
 // of Entra's groups. They do no harm: what a resource holds says which schemas it has.
 func (r *repair) schemas(def *scim.Definition, raw map[string]any) {
 	list, _ := valueOf(raw, "schemas").([]any)
+	keys := make(map[string]bool, len(raw))
+	for key := range raw {
+		keys[strings.ToLower(key)] = true
+	}
 	for _, v := range list {
 		urn, ok := v.(string)
-		if ok && !def.IsCore(urn) && def.Extension(urn) == nil && !hasKey(raw, urn) {
+		if ok && !def.IsCore(urn) && def.Extension(urn) == nil && !keys[strings.ToLower(urn)] {
 			r.note(quirkForeignSchema)
 		}
 	}
@@ -67,12 +71,20 @@ func (r *repair) attributes(def *scim.Definition, raw map[string]any) {
 			continue
 		}
 		inner, ok := v.(map[string]any)
-		if s := def.Extension(key); s != nil && ok {
-			for name, v := range inner {
-				if a := def.ExtensionAttribute(s.ID, name); a != nil {
-					inner[name] = r.value(a, v)
-				}
-			}
+		switch s := def.Extension(key); {
+		case ok && def.IsCore(key):
+			r.attributes(def, inner)
+		case ok && s != nil:
+			r.extension(def, s.ID, inner)
+		}
+	}
+}
+
+// extension repairs the attributes of a registered extension in place.
+func (r *repair) extension(def *scim.Definition, urn string, raw map[string]any) {
+	for name, v := range raw {
+		if a := def.ExtensionAttribute(urn, name); a != nil {
+			raw[name] = r.value(a, v)
 		}
 	}
 }

@@ -170,7 +170,7 @@ func (c *call) discovered(what string, all []item) error {
 	if err := c.unfiltered(); err != nil {
 		return err
 	}
-	id := c.echo.Param("id")
+	id := c.id()
 	if id == "" {
 		return c.json(listOf(all))
 	}

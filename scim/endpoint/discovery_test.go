@@ -195,7 +195,7 @@ func TestConfigTellsTheTruth(t *testing.T) {
 	t.Parallel()
 	d := newDirectory(t, storetest.Open(t))
 	id := d.create("/Users", user)
-	mustBeError(t, "bulk", d.post("/Bulk", `{}`), http.StatusNotFound, "")
+	mustBeError(t, "bulk", d.post("/Bulk", `{}`), http.StatusNotImplemented, "")
 	if a := d.patch("/Users/"+id, `{"Operations":[{"op":"replace","path":"title","value":"x"}]}`); a.status != http.StatusOK {
 		t.Errorf("patch: %d", a.status)
 	}

@@ -54,7 +54,15 @@ type endpoint struct {
 	Options
 	limits  *limiter
 	schemas discovery
+	// Places for what is costly: bodies of more than a user's size in memory, and answers that keep
+	// a database connection until a client has read them.
+	largeBodies, streams chan struct{}
 }
+
+const (
+	maxLargeBodies = 2
+	maxStreams     = 3 // fewer than the database connections of any store
+)
 
 // New returns the handler of all SCIM addresses.
 func New(o Options) http.Handler {
@@ -64,7 +72,8 @@ func New(o Options) http.Handler {
 	if o.Observe == nil {
 		o.Observe = func(Observation) {}
 	}
-	e := &endpoint{Options: o, limits: newLimiter(o.RateLimit, o.Now), schemas: newDiscovery()}
+	e := &endpoint{Options: o, limits: newLimiter(o.RateLimit, o.Now), schemas: newDiscovery(),
+		largeBodies: make(chan struct{}, maxLargeBodies), streams: make(chan struct{}, maxStreams)}
 	router := echo.New()
 	router.HTTPErrorHandler = func(err error, c echo.Context) { callOf(c).fail(err) }
 	router.Use(e.frame)
@@ -77,7 +86,8 @@ func (e *endpoint) routes(g *echo.Group) {
 	read := func(path string, h func(*call) error) {
 		g.Match([]string{http.MethodGet, http.MethodHead}, path, e.authenticated(h))
 	}
-	for name, t := range map[string]scim.ResourceType{"/Users": scim.User, "/Groups": scim.Group} {
+	// In lower case as well, as Microsoft's test collection writes some of them.
+	for name, t := range map[string]scim.ResourceType{"/Users": scim.User, "/users": scim.User, "/Groups": scim.Group, "/groups": scim.Group} {
 		of := func(h func(*call, *scim.Definition) error) echo.HandlerFunc {
 			return e.authenticated(func(c *call) error { return h(c, scim.Standard(t)) })
 		}
@@ -90,12 +100,22 @@ func (e *endpoint) routes(g *echo.Group) {
 		g.PATCH(name+"/:id", of((*call).patch))
 		g.DELETE(name+"/:id", of((*call).delete))
 	}
+	g.Any("/Me", e.authenticated((*call).unsupported))
+	for _, path := range []string{"/Bulk", "/.search", "/Users/.search", "/Groups/.search"} {
+		g.POST(path, e.authenticated((*call).unsupported))
+	}
 	read("/ServiceProviderConfig", (*call).serviceProviderConfig)
 	read("/serviceConfiguration", (*call).serviceProviderConfig) // the name in Microsoft's test collection
 	read("/ResourceTypes", (*call).resourceTypes)
 	read("/ResourceTypes/:id", (*call).resourceTypes)
 	read("/Schemas", (*call).schemaList)
 	read("/Schemas/:id", (*call).schemaList)
+}
+
+// unsupported answers for the parts of RFC 7644 that a provider may leave out: /Me (§3.11), queries
+// by POST (§3.4.3) and bulk requests (§3.7).
+func (c *call) unsupported() error {
+	return echo.NewHTTPError(http.StatusNotImplemented, "this server does not support that; ServiceProviderConfig says what it does")
 }
 
 // call is one request on its way through the endpoint.
@@ -108,6 +128,7 @@ type call struct {
 	repair      repair
 	success     int // the status answered if all goes well
 	throttled   bool
+	release     []chan struct{} // places held
 }
 
 const callKey = "call"
@@ -116,21 +137,36 @@ func callOf(c echo.Context) *call { return c.Get(callKey).(*call) }
 
 // frame surrounds every request, matched or not: correlation id, panics, observation.
 func (e *endpoint) frame(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(ec echo.Context) (err error) {
+	return func(ec echo.Context) error {
 		c := &call{endpoint: e, echo: ec, correlation: uuid.Must(uuid.NewV7()).String(), started: e.Now()}
 		ec.Set(callKey, c)
 		ec.Response().Header().Set(CorrelationHeader, c.correlation)
+		// Before anything is read, so that a slow body holds nothing for ever, whoever sends it. A server
+		// without deadlines (a test's recorder) is no fault of the request.
+		_ = http.NewResponseController(ec.Response()).SetReadDeadline(time.Now().Add(bodyTimeout))
 		defer c.observe()
+		defer c.letGo()
 		defer func() {
 			if p := recover(); p != nil {
 				c.recovered(p)
 			}
 		}()
+		if ec.Request().Method == http.MethodOptions {
+			next = notAllowed // where the router would answer by itself, to anybody
+		}
 		if err := next(ec); err != nil {
 			c.fail(err)
 		}
 		return nil
 	}
+}
+
+// notAllowed answers 405 with the methods that the router knows for the address.
+func notAllowed(ec echo.Context) error {
+	if allow, ok := ec.Get(echo.ContextKeyHeaderAllow).(string); ok {
+		ec.Response().Header().Set("Allow", allow)
+	}
+	return echo.ErrMethodNotAllowed
 }
 
 // recovered answers a panic, unless it is the way to break off an answer that had begun.

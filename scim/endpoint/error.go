@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -42,26 +43,58 @@ var kindStatus = map[provisioning.Kind]int{
 	provisioning.Unavailable:  http.StatusServiceUnavailable,
 }
 
-// statusOf is the one translation of an error into a status code.
-func statusOf(err error) int {
+// fault is an error in the words of the protocol.
+type fault struct {
+	status   int
+	scimType string
+	detail   string
+}
+
+// translate is the one translation of an error.
+func translate(err error) fault {
 	var h *echo.HTTPError
 	var s *scim.Error
 	var p *provisioning.Error
 	var t *throttled
 	switch {
 	case errors.As(err, &p):
-		return kindStatus[p.Kind]
+		a := fault{kindStatus[p.Kind], p.Type, p.Detail}
+		if p.Kind == provisioning.Invalid && errors.As(p.Err, &h) {
+			a.status = h.Code
+		}
+		return a
 	case errors.As(err, &s):
-		return http.StatusBadRequest
-	case errors.As(err, &h):
-		return h.Code
+		return fault{http.StatusBadRequest, string(s.Type), s.Detail}
 	case errors.As(err, &t):
-		return http.StatusTooManyRequests
+		return fault{http.StatusTooManyRequests, "", t.Error()}
+	case errors.As(err, &h):
+		return fault{h.Code, "", routeDetail(h)}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return http.StatusServiceUnavailable
+		return fault{http.StatusServiceUnavailable, "", "the request took too long; repeat it later"}
 	default:
-		return http.StatusInternalServerError
+		return fault{status: http.StatusInternalServerError}
 	}
+}
+
+// routeDetail explains what the router, or one of our own HTTP errors, found wrong.
+func routeDetail(h *echo.HTTPError) string {
+	switch text, ok := h.Message.(string); {
+	case h.Code == http.StatusNotFound:
+		return "there is no such address; the SCIM base is /t/{tenant}/scim/v2"
+	case h.Code == http.StatusMethodNotAllowed:
+		return "this address does not know the method; the Allow header lists those it knows"
+	case ok:
+		return text
+	default:
+		return http.StatusText(h.Code)
+	}
+}
+
+func statusOf(err error) int { return translate(err).status }
+
+// unacceptable is the fault of a request whose body is not even read.
+func unacceptable(status int, detail string) error {
+	return &provisioning.Error{Kind: provisioning.Invalid, Detail: detail, Err: echo.NewHTTPError(status, detail)}
 }
 
 // scimError is the message of RFC 7644 §3.12. Status is a string there.
@@ -77,46 +110,32 @@ func (c *call) fail(err error) {
 	w := c.echo.Response()
 	if w.Committed {
 		// Half an answer must not look like a whole one.
-		c.Log.Error("answer broken off", zap.String("correlationId", c.correlation), zap.Error(err))
+		c.logBroken(err)
 		panic(http.ErrAbortHandler)
 	}
-	status := statusOf(err)
-	body := scimError{Schemas: []string{scim.ErrorSchema}, Status: strconv.Itoa(status)}
-	body.ScimType, body.Detail = describe(err, status)
-	if status == http.StatusInternalServerError {
+	a := translate(err)
+	switch {
+	case a.status == http.StatusInternalServerError:
 		c.Log.Error("internal error", zap.String("correlationId", c.correlation), zap.Error(err))
-		body.Detail = "internal error; the server's log has it under the correlation id " + c.correlation
+		a.detail = "internal error; the server's log has it under the correlation id " + c.correlation
+	case a.status > http.StatusInternalServerError:
+		c.Log.Warn("request not served", zap.String("correlationId", c.correlation), zap.Int("status", a.status), zap.Error(err))
 	}
-	c.errorHeaders(w.Header(), err, status)
-	w.WriteHeader(status)
+	c.errorHeaders(w.Header(), err, a.status)
+	w.WriteHeader(a.status)
+	body := scimError{Schemas: []string{scim.ErrorSchema}, Status: strconv.Itoa(a.status), ScimType: a.scimType, Detail: a.detail}
 	if data, err := json.Marshal(body); err == nil {
 		_, _ = w.Write(data) // a client that is gone needs no answer
 	}
 }
 
-// describe is what of an error the client may read.
-func describe(err error, status int) (scimType, detail string) {
-	var h *echo.HTTPError
-	var s *scim.Error
-	var p *provisioning.Error
-	var t *throttled
-	switch {
-	case errors.As(err, &p):
-		return p.Type, p.Detail
-	case errors.As(err, &s):
-		return string(s.Type), s.Detail
-	case errors.As(err, &t):
-		return "", t.Error()
-	case status == http.StatusNotFound:
-		return "", "there is no such address; the SCIM base is /t/{tenant}/scim/v2"
-	case status == http.StatusMethodNotAllowed:
-		return "", "this address does not know the method; the Allow header lists those it knows"
-	case errors.As(err, &h):
-		if text, ok := h.Message.(string); ok {
-			return "", text
-		}
+// logBroken logs an answer that ended early: a fault of ours, unless the client went away.
+func (c *call) logBroken(err error) {
+	log := c.Log.Error
+	if c.context().Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		log = c.Log.Info
 	}
-	return "", http.StatusText(status)
+	log("answer broken off", zap.String("correlationId", c.correlation), zap.Error(err))
 }
 
 func (c *call) errorHeaders(h http.Header, err error, status int) {

@@ -90,6 +90,32 @@ func TestDatabaseUnavailable(t *testing.T) {
 	}
 }
 
+// TestStatusOf is the one translation of errors, wrapped ones included.
+func TestStatusOf(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{
+		{&provisioning.Error{Kind: provisioning.Invalid}, 400},
+		{&provisioning.Error{Kind: provisioning.NotFound}, 404},
+		{&provisioning.Error{Kind: provisioning.Conflict}, 409},
+		{&provisioning.Error{Kind: provisioning.Precondition}, 412},
+		{&provisioning.Error{Kind: provisioning.Forbidden}, 403},
+		{&provisioning.Error{Kind: provisioning.Unavailable}, 503},
+		{&provisioning.Error{Kind: provisioning.Internal}, 500},
+		{fmt.Errorf("while: %w", &scim.Error{Type: scim.InvalidFilter}), 400},
+		{fmt.Errorf("while: %w", &throttled{time.Second}), 429},
+		{fmt.Errorf("while: %w", context.Canceled), 503},
+		{fmt.Errorf("while: %w", context.DeadlineExceeded), 503},
+		{errors.New("anything"), 500},
+	} {
+		if got := statusOf(tt.err); got != tt.want {
+			t.Errorf("%v: %d, want %d", tt.err, got, tt.want)
+		}
+	}
+}
+
 // TestCredentialCannotBeChecked: a 401 would make the client give up; the database will be back.
 func TestCredentialCannotBeChecked(t *testing.T) {
 	t.Parallel()

@@ -2,8 +2,6 @@ package endpoint
 
 import (
 	"math"
-	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -42,13 +40,4 @@ func (l *limiter) take(connection int64) (wait time.Duration, ok bool) {
 	}
 	r.CancelAt(now)
 	return wait, false
-}
-
-// bearer is the token of the Authorization header (RFC 6750 §2.1); "" without one.
-func bearer(h http.Header) string {
-	scheme, token, _ := strings.Cut(h.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
 }

@@ -271,6 +271,9 @@ func (p *player) entryProblems(what string, want entryLine, e provisioning.Entry
 	return problems
 }
 
+// unquoted makes the list of quoted ids in a reason one that a file can write.
+var unquoted = strings.NewReplacer(`"`, "", ", ", ",")
+
 // entryFacts are the fields of an entry that a file can name, lists joined by commas.
 func entryFacts(e provisioning.Entry) map[string]string {
 	var diff, added []string
@@ -281,7 +284,7 @@ func entryFacts(e provisioning.Entry) map[string]string {
 		added = append(added, m.Value)
 	}
 	facts := map[string]string{
-		"reason": e.Reason.Code, "cause": e.Reason.Args["cause"], "members": e.Reason.Args["members"],
+		"reason": e.Reason.Code, "cause": e.Reason.Args["cause"], "members": unquoted.Replace(e.Reason.Args["members"]),
 		"matched": e.MatchedBy, "name": e.ResourceName, "version": strconv.FormatInt(e.Version, 10), "id": e.ResourceID,
 		"diff": strings.Join(diff, ","), "added": strings.Join(added, ","), "removed": strings.Join(e.Members.Remove, ","),
 		"error": "", "dialect": "", "quirks": "",

@@ -51,6 +51,11 @@ func (v view) references() provisioning.References {
 // answerStored answers with a resource as it is stored now.
 func (c *call) answerStored(v view, id string) error {
 	q := provisioning.ResourceQuery{Scope: c.scope(v.def.Type), ID: id, References: v.references()}
+	if v.members {
+		if err := c.hold(c.streams); err != nil {
+			return err
+		}
+	}
 	return c.Service.Get(c.context(), c.caller.Tenant, q, v.members, func(r provisioning.Resource, rows provisioning.MemberRows) error {
 		if c.notModified(r) {
 			return c.status(http.StatusNotModified, r.Version)
@@ -71,9 +76,15 @@ func (c *call) answerStored(v view, id string) error {
 // answerWritten answers with a resource as a write left it. What a write does not learn is read
 // again: the members of a group, and who a new manager is.
 func (c *call) answerWritten(v view, r provisioning.Resource) error {
-	if v.members || v.manager && r.Manager.ID != "" && r.Manager.Display == "" {
-		return c.answerStored(v, r.ID)
+	if !v.members && (!v.manager || r.Manager.ID == "" || r.Manager.Display != "") {
+		return c.answer(v, r)
 	}
+	err := c.answerStored(v, r.ID)
+	if err == nil || c.echo.Response().Committed {
+		return err
+	}
+	// The write is done, whatever became of the resource since.
+	v.members = false
 	return c.answer(v, r)
 }
 
@@ -125,7 +136,7 @@ func (c *call) stream(write func(*bufio.Writer) error, version int64) error {
 	if version > 0 {
 		h.Set("ETag", etag(version))
 	}
-	w := bufio.NewWriterSize(&lateWriter{c}, 32<<10)
+	w := bufio.NewWriterSize(&lateWriter{c: c}, 32<<10)
 	if err := write(w); err != nil {
 		return err
 	}
@@ -134,13 +145,36 @@ func (c *call) stream(write func(*bufio.Writer) error, version int64) error {
 
 // lateWriter sends the status with the first full buffer, so that what fails before is still
 // answered as an error.
-type lateWriter struct{ c *call }
+type lateWriter struct {
+	c    *call
+	last time.Time // when the whole answer must have been read
+}
 
 func (w *lateWriter) Write(p []byte) (int, error) {
 	if r := w.c.echo.Response(); !r.Committed {
 		r.WriteHeader(w.c.success)
 	}
+	w.extend()
 	return w.c.echo.Response().Write(p)
+}
+
+// A client that reads slower than this gives up its answer: it holds a snapshot of the database.
+const (
+	pieceTimeout  = 20 * time.Second // for 32 KiB
+	answerTimeout = 5 * time.Minute
+)
+
+// extend gives the client time for the next piece.
+func (w *lateWriter) extend() {
+	now := time.Now()
+	deadline := now.Add(pieceTimeout)
+	if w.last.IsZero() {
+		w.last = now.Add(answerTimeout)
+	}
+	if deadline.After(w.last) {
+		deadline = w.last
+	}
+	_ = http.NewResponseController(w.c.echo.Response()).SetWriteDeadline(deadline) // as for reading
 }
 
 // writePage writes a ListResponse (RFC 7644 §3.4.2).
@@ -256,7 +290,8 @@ func (c *call) groupsOf(r provisioning.Resource) []groupReference {
 // withManager adds what is derived of a manager to the document: where it is and what it is
 // called (RFC 7643 §4.3). A client that sent a $ref reads its own.
 func (c *call) withManager(doc []byte, m provisioning.Reference) []byte {
-	extension := bytes.LastIndex(doc, []byte(`"`+scim.EnterpriseUserSchema+`":{`))
+	// The first such key is the extension: no core attribute holds it, what nobody registered follows.
+	extension := bytes.Index(doc, []byte(`"`+scim.EnterpriseUserSchema+`":{`))
 	if extension < 0 {
 		return doc
 	}

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
 	"meibo/provisioning"
 	"meibo/scim"
 )
@@ -30,6 +28,42 @@ const (
 	defaultCount = 100
 	maxCount     = 1000
 )
+
+// hold takes one of the few places for what is costly, until the request ends.
+func (c *call) hold(places chan struct{}) error {
+	select {
+	case places <- struct{}{}:
+		c.release = append(c.release, places)
+		return nil
+	case <-c.context().Done():
+		return c.context().Err()
+	}
+}
+
+// letGo gives the places back.
+func (c *call) letGo() {
+	for _, places := range c.release {
+		<-places
+	}
+}
+
+// id is the resource that the address names.
+func (c *call) id() string {
+	id, err := url.PathUnescape(c.echo.Param("id"))
+	if err != nil {
+		return c.echo.Param("id") // which no resource has
+	}
+	return id
+}
+
+// bearer is the token of the Authorization header (RFC 6750 §2.1); "" without one.
+func bearer(h http.Header) string {
+	scheme, token, _ := strings.Cut(h.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
 
 // object reads the body as one JSON object.
 func (c *call) object(t scim.ResourceType) (map[string]any, error) {
@@ -57,13 +91,16 @@ func (c *call) body(t scim.ResourceType) ([]byte, error) {
 	if t == scim.Group {
 		limit = maxGroupBody
 	}
-	// A server without deadlines (a test's recorder) is no fault of the request.
-	_ = http.NewResponseController(c.echo.Response()).SetReadDeadline(time.Now().Add(bodyTimeout))
+	if r.ContentLength < 0 || r.ContentLength > maxUserBody {
+		if err := c.hold(c.largeBodies); err != nil {
+			return nil, err
+		}
+	}
 	data, err := io.ReadAll(http.MaxBytesReader(c.echo.Response(), r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, echo.NewHTTPError(http.StatusRequestEntityTooLarge,
+		return nil, unacceptable(http.StatusRequestEntityTooLarge,
 			"the body is larger than "+strconv.FormatInt(limit, 10)+" bytes; send the members of a group in several PATCH requests")
 	case err != nil:
 		return nil, &scim.Error{Type: scim.InvalidSyntax, Detail: "the body could not be read to its end"}
@@ -74,7 +111,7 @@ func (c *call) body(t scim.ResourceType) ([]byte, error) {
 // checkMedia takes the media types that clients send for SCIM: its own, plain JSON, or none.
 func checkMedia(h http.Header) error {
 	if enc := h.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return echo.NewHTTPError(http.StatusUnsupportedMediaType, "encoded bodies are not understood; send the body without Content-Encoding")
+		return unacceptable(http.StatusUnsupportedMediaType, "encoded bodies are not understood; send the body without Content-Encoding")
 	}
 	ct := h.Get("Content-Type")
 	if ct == "" {
@@ -82,7 +119,7 @@ func checkMedia(h http.Header) error {
 	}
 	media, _, err := mime.ParseMediaType(ct)
 	if err != nil || media != contentType && media != "application/json" {
-		return echo.NewHTTPError(http.StatusUnsupportedMediaType, "the body must be application/scim+json or application/json")
+		return unacceptable(http.StatusUnsupportedMediaType, "the body must be application/scim+json or application/json")
 	}
 	return nil
 }
@@ -96,7 +133,11 @@ func (c *call) parameters() (map[string]string, error) {
 	}
 	out := make(map[string]string, len(q))
 	for name, values := range q {
-		out[strings.ToLower(name)] = values[0]
+		lower := strings.ToLower(name)
+		if _, twice := out[lower]; twice {
+			return nil, &scim.Error{Type: scim.InvalidSyntax, Detail: "the parameter " + lower + " is given in two spellings; send it once"}
+		}
+		out[lower] = values[0]
 	}
 	return out, nil
 }

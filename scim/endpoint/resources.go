@@ -34,7 +34,7 @@ func (c *call) create(def *scim.Definition) error {
 // replace is PUT (RFC 7644 §3.5.1).
 func (c *call) replace(def *scim.Definition) error {
 	c.success = http.StatusOK
-	id := c.echo.Param("id")
+	id := c.id()
 	v, err := c.view(def)
 	if err != nil {
 		return c.refuse(provisioning.ActionUpdate, def.Type, id, err)
@@ -53,7 +53,7 @@ func (c *call) replace(def *scim.Definition) error {
 // patch is PATCH (RFC 7644 §3.5.2).
 func (c *call) patch(def *scim.Definition) error {
 	c.success = c.patchStatus(def.Type)
-	id := c.echo.Param("id")
+	id := c.id()
 	v, err := c.view(def)
 	if err != nil {
 		return c.refuse(provisioning.ActionUpdate, def.Type, id, err)
@@ -95,7 +95,7 @@ func (c *call) patchStatus(t scim.ResourceType) int {
 // delete is DELETE (RFC 7644 §3.6).
 func (c *call) delete(def *scim.Definition) error {
 	c.success = http.StatusNoContent
-	err := c.Service.Delete(c.context(), c.origin(), def.Type, c.echo.Param("id"), condition(c.echo.Request().Header))
+	err := c.Service.Delete(c.context(), c.origin(), def.Type, c.id(), condition(c.echo.Request().Header))
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (c *call) get(def *scim.Definition) error {
 		return err
 	}
 	c.success = http.StatusOK
-	return c.answerStored(v, c.echo.Param("id"))
+	return c.answerStored(v, c.id())
 }
 
 // list is GET /Users and GET /Groups, with or without a filter (RFC 7644 §3.4.2).
@@ -132,6 +132,11 @@ func (c *call) list(def *scim.Definition) error {
 		}
 	}
 	members := v.members && q.Count > 0
+	if members {
+		if err := c.hold(c.streams); err != nil {
+			return err
+		}
+	}
 	return c.Service.List(c.context(), c.caller.Tenant, q, members, func(p provisioning.Page, rows provisioning.MemberRows) error {
 		if !members {
 			rows = nil
