@@ -32,7 +32,7 @@ func fold(entries []provisioning.Entry) (states map[string]state, problems []str
 	}
 	states = map[string]state{}
 	for id, own := range byResource {
-		f := folding{values: map[string]any{}, open: map[string]membership{}}
+		f := folding{document: map[string]any{}, row: map[string]any{}, open: map[string]membership{}}
 		slices.SortStableFunc(own, func(a, b provisioning.Entry) int { return cmp.Compare(a.Version, b.Version) })
 		for i := range own {
 			f.apply(&own[i])
@@ -49,7 +49,8 @@ func fold(entries []provisioning.Entry) (states map[string]state, problems []str
 // folding is one resource on its way through its entries.
 type folding struct {
 	version  int64
-	values   map[string]any // by path
+	document map[string]any
+	row      map[string]any // by path, what is no part of the document
 	open     map[string]membership
 	ended    []membership
 	problems []string
@@ -89,14 +90,54 @@ func (f *folding) assign(e *provisioning.Entry, c provisioning.AttributeChange) 
 	if reflect.DeepEqual(c.Old, c.New) {
 		f.problem(e, "%s is no difference: %v", c.Path, c.New)
 	}
-	if was := f.values[c.Path]; !reflect.DeepEqual(was, c.Old) {
-		f.problem(e, "%s was %v, but the entry says %v", c.Path, was, c.Old)
+	object, name := f.place(c.Path)
+	if !reflect.DeepEqual(object[name], c.Old) {
+		f.problem(e, "%s was %v, but the entry says %v", c.Path, object[name], c.Old)
 	}
+	object[name] = c.New
 	if c.New == nil {
-		delete(f.values, c.Path)
-		return
+		delete(object, name)
 	}
-	f.values[c.Path] = c.New
+	f.keep(c.Path, object)
+}
+
+// place finds what a path assigns to. A path with a colon is that of an extension's attribute, one
+// that ends in a colon that of an extension as a whole.
+func (f *folding) place(path string) (object map[string]any, name string) {
+	urn, name, isExtension := cutLast(path, ":")
+	switch {
+	case strings.HasPrefix(path, "meibo."):
+		return f.row, path
+	case !isExtension:
+		return f.document, path
+	case name == "":
+		return f.document, urn
+	}
+	object, _ = f.document[urn].(map[string]any)
+	if object == nil {
+		return map[string]any{}, name
+	}
+	return maps.Clone(object), name // it may be that of an entry
+}
+
+// keep puts an extension back that an attribute was assigned in.
+func (f *folding) keep(path string, object map[string]any) {
+	urn, name, isExtension := cutLast(path, ":")
+	switch {
+	case !isExtension || name == "":
+	case len(object) == 0:
+		delete(f.document, urn)
+	default:
+		f.document[urn] = object
+	}
+}
+
+func cutLast(s, separator string) (before, after string, found bool) {
+	i := strings.LastIndex(s, separator)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(separator):], true
 }
 
 func (f *folding) leave(e *provisioning.Entry) {
@@ -125,20 +166,11 @@ func (f *folding) join(e *provisioning.Entry) {
 // state is what the resource has come to between its first and its last entry.
 func (f *folding) state(first, last *provisioning.Entry) state {
 	s := state{Type: string(first.ResourceType), Connection: first.Connection, Version: f.version,
-		Created: first.At.UnixMicro(), Modified: last.At.UnixMicro(), Document: map[string]any{}}
-	for path, v := range f.values {
-		switch path {
-		case provisioning.PathVisible:
-			s.Visible = v == true
-		case provisioning.PathState:
-			s.State = fmt.Sprint(v)
-		case provisioning.PathEffectiveUserName: // comes with the document
-		default:
-			put(s.Document, path, v)
-		}
-	}
+		Created: first.At.UnixMicro(), Modified: last.At.UnixMicro(), Document: f.document}
+	s.Visible, _ = f.row[provisioning.PathVisible].(bool)
+	s.State, _ = f.row[provisioning.PathState].(string)
 	s.Document["schemas"] = schemasOf(s.Type, s.Document)
-	s.Names, s.Effective = f.names(first.ResourceType), f.effective(s.Document)
+	s.Names, s.Effective = f.names(first.ResourceType), f.effective()
 	s.Members = f.ended
 	for _, m := range f.open {
 		s.Members = append(s.Members, m)
@@ -152,37 +184,24 @@ func (f *folding) state(first, last *provisioning.Entry) state {
 // names are the folded names that a resource is looked up by.
 func (f *folding) names(t scim.ResourceType) [2]string {
 	if t == scim.Group {
-		return [2]string{scim.FoldFull.Apply(fmt.Sprint(f.values["displayName"])), ""}
+		return [2]string{scim.FoldFull.Apply(fmt.Sprint(f.document["displayName"])), ""}
 	}
-	asserted := scim.FoldFull.Apply(fmt.Sprint(f.values["userName"]))
-	if own, ok := f.values[provisioning.PathEffectiveUserName].(string); ok {
+	asserted := scim.FoldFull.Apply(fmt.Sprint(f.document["userName"]))
+	if own, ok := f.row[provisioning.PathEffectiveUserName].(string); ok {
 		return [2]string{asserted, own}
 	}
 	return [2]string{asserted, asserted}
 }
 
 // effective is the document that the host application sees where its userName is not the asserted one.
-func (f *folding) effective(document map[string]any) map[string]any {
-	name, ok := f.values[provisioning.PathEffectiveUserName]
+func (f *folding) effective() map[string]any {
+	name, ok := f.row[provisioning.PathEffectiveUserName]
 	if !ok {
 		return nil
 	}
-	effective := maps.Clone(document)
+	effective := maps.Clone(f.document)
 	effective["userName"] = name
 	return effective
-}
-
-// put assigns a value in a document. A path with a colon is that of an extension's attribute.
-func put(document map[string]any, path string, v any) {
-	if i := strings.LastIndexByte(path, ':'); i >= 0 {
-		extension, _ := document[path[:i]].(map[string]any)
-		if extension == nil {
-			extension = map[string]any{}
-			document[path[:i]] = extension
-		}
-		document, path = extension, path[i+1:]
-	}
-	document[path] = v
 }
 
 // schemasOf is the attribute schemas of a document: its type's, then those of its extensions, the

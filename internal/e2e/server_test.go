@@ -133,31 +133,48 @@ func newServer(t testing.TB, db database, o options) *server {
 	return s
 }
 
-// tenant is a tenant of a server, with a token of its connection.
+// tenant is a tenant of a server, with a token of one of its connections.
 type tenant struct {
 	*server
-	name       string
-	connection provisioning.Connection
-	base       string // SCIM base URL
-	token      string
+	name  string
+	base  string // SCIM base URL
+	token string
 }
 
+// newTenant makes a tenant and speaks as its first connection.
 func (s *server) newTenant(name string) *tenant {
 	s.t.Helper()
-	ctx, origin := s.t.Context(), provisioning.Origin{Tenant: name, Actor: "test"}
-	if _, err := s.service.CreateTenant(ctx, origin); err != nil {
+	if _, err := s.service.CreateTenant(s.t.Context(), provisioning.Origin{Tenant: name, Actor: "test"}); err != nil {
 		s.t.Fatalf("create the tenant: %v", err)
 	}
-	connection, err := s.service.Connection(ctx, name, "")
-	if err != nil {
-		s.t.Fatal(err)
+	c := &tenant{server: s, name: name, base: fmt.Sprintf("%s/t/%s/scim/v2", s.http.URL, name)}
+	return c.speakAs(provisioning.DefaultConnection)
+}
+
+// connect makes another connection of the tenant and speaks as that one.
+func (c *tenant) connect(name string, set func(*provisioning.ConnectionSettings)) *tenant {
+	c.t.Helper()
+	ctx, origin := c.t.Context(), provisioning.Origin{Tenant: c.name, Actor: "test"}
+	if _, err := c.service.CreateConnection(ctx, origin, name); err != nil {
+		c.t.Fatalf("create the connection: %v", err)
 	}
+	if _, err := c.service.SetConnection(ctx, origin, name, set); err != nil {
+		c.t.Fatalf("set the connection: %v", err)
+	}
+	return c.speakAs(name)
+}
+
+// speakAs is the same tenant with a new token of a connection.
+func (c tenant) speakAs(connection string) *tenant {
+	c.t.Helper()
 	token, hash, hint := auth.NewToken()
-	if _, err := s.service.CreateCredential(ctx, origin, "", provisioning.NewCredential{Hash: hash, Hint: hint}); err != nil {
-		s.t.Fatalf("create the token: %v", err)
+	_, err := c.service.CreateCredential(c.t.Context(), provisioning.Origin{Tenant: c.name, Actor: "test"}, connection,
+		provisioning.NewCredential{Hash: hash, Hint: hint})
+	if err != nil {
+		c.t.Fatalf("create the token: %v", err)
 	}
-	return &tenant{server: s, name: name, connection: connection, token: token,
-		base: fmt.Sprintf("%s/t/%s/scim/v2", s.http.URL, name)}
+	c.token = token
+	return &c
 }
 
 // entries reads the tenant's whole journal, oldest first.
