@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -40,11 +41,8 @@ func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error
 
 // close writes what waits, as far as ctx allows, and lets go of the database.
 func (p *parts) close(ctx context.Context) error {
-	late := p.auth.Close(ctx)
-	if err := p.store.Close(); err != nil {
-		return err
-	}
-	return late
+	late := p.auth.Close(ctx) // first: it writes to the store
+	return errors.Join(late, p.store.Close())
 }
 
 // scim is the handler of everything below /t/.
