@@ -103,6 +103,15 @@ func (s *statement) json(document []byte) string {
 	return s.arg(v)
 }
 
+// number adds a number of rows to take or to skip. SQLite plans by its value, and compiles a
+// statement a second time once it learns the value of an argument; so it gets to see the digits.
+func (s *statement) number(n int) string {
+	if s.postgres {
+		return s.arg(n) + "::bigint"
+	}
+	return strconv.Itoa(n)
+}
+
 func (s *statement) add(parts ...string) {
 	for _, p := range parts {
 		s.sql = append(s.sql, p...)

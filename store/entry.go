@@ -129,7 +129,7 @@ func (s *statement) entryQuery(tenant string, q provisioning.EntryQuery) {
 		s.add(" order by at desc, id desc")
 	}
 	if q.Limit > 0 {
-		s.add(" limit ", s.arg(q.Limit))
+		s.add(" limit ", s.number(q.Limit))
 	}
 }
 

@@ -105,9 +105,9 @@ func (s *statement) wholeList(tenant string, q provisioning.ListQuery) {
 		s.add("select ", laneTotal)
 		return
 	}
-	limit, from, offset := s.arg(q.Count), "", ""
+	limit, from, offset := s.number(q.Count), "", ""
 	if q.StartIndex > 1 {
-		skip := s.typed(q.StartIndex-1, "bigint")
+		skip := s.number(q.StartIndex - 1)
 		s.add(strings.ReplaceAll(jump, "$skip", skip))
 		from = " and r.seq >= (select block from stop) << 10"
 		offset = " offset coalesce(" + skip + " - (select cast(before as bigint) from stop), 0)"
@@ -122,7 +122,7 @@ func (s *statement) foundList(tenant string, q provisioning.ListQuery) bool {
 	matches, found := s.matches(tenant, q)
 	if found {
 		s.add("select 0, ", s.columns(selection{References: q.References}), ", r.seq from ", matches,
-			" order by r.seq limit ", s.arg(q.Count), " offset ", s.arg(q.StartIndex-1))
+			" order by r.seq limit ", s.number(q.Count), " offset ", s.number(q.StartIndex-1))
 	}
 	return found
 }
@@ -136,7 +136,7 @@ func (s *statement) filteredList(tenant string, q provisioning.ListQuery) {
 		s.add("select ", count)
 		return
 	}
-	limit, skip := s.typed(q.Count, "bigint"), s.typed(q.StartIndex-1, "bigint")
+	limit, skip := s.number(q.Count), s.number(q.StartIndex-1)
 	s.add("with page as materialized (select ", s.columns(selection{References: q.References}), ", r.seq from ", matches,
 		" order by r.seq limit ", limit, " offset ", skip, "), seen as (select count(*) as c from page) ",
 		"select case when c < ", limit, " and (c > 0 or ", skip, " = 0) then ", skip, " + c else ", count, " end, page.* ",
