@@ -75,17 +75,6 @@ type patcher struct {
 	work    int
 }
 
-// maxWork bounds the elements that the operations of one request compare: each operation on a
-// list walks it, so that many operations on a long list would cost their product.
-const maxWork = 2_000_000
-
-func (p *patcher) spend(work int) error {
-	if p.work += work; p.work > maxWork {
-		return &Error{Type: InvalidValue, Detail: "the operations walk long lists too often; send fewer of them at once"}
-	}
-	return nil
-}
-
 func (p *patcher) apply(op Operation) error {
 	if err := checkOp(op.Op); err != nil {
 		return err

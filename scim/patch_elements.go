@@ -11,10 +11,10 @@ import (
 // selects, or on a sub-attribute of all of them.
 func (p *patcher) operateElements(op Operation, path Path, old any) (any, error) {
 	list, _ := old.([]any)
-	if err := p.spend(len(list)); err != nil {
+	if err := p.spend(weigh(list) * (1 + termsOf(path.Filter))); err != nil {
 		return nil, err
 	}
-	edit := elementEdit{p: p, op: op, path: path, out: make([]any, 0, len(list)+1)}
+	edit := elementEdit{p: p, op: op, path: path, cost: weigh(op.Value), out: make([]any, 0, len(list)+1)}
 	for _, element := range list {
 		if !edit.selects(element) {
 			edit.out = append(edit.out, element)
@@ -41,6 +41,8 @@ type elementEdit struct {
 	p       *patcher
 	op      Operation
 	path    Path
+	cost    int // of reading the operation's value once
+	terms   map[string]any
 	out     []any
 	written []int // the elements of out that the operation wrote
 	matched int
@@ -54,17 +56,23 @@ func (e *elementEdit) selects(element any) bool {
 	return ok && match(e.path.Filter, object)
 }
 
-// write applies the operation to one selected element.
+// write applies the operation to one selected element. A replaced one becomes what the first one
+// became, and is not kept twice.
 func (e *elementEdit) write(element any) error {
+	if len(e.written) > 0 && e.op.Op == opReplace && e.path.Sub == nil {
+		return nil
+	}
+	if err := e.p.spend(e.cost); err != nil {
+		return err
+	}
 	object, _ := element.(map[string]any)
 	v, err := e.next(object)
 	if err != nil {
 		return err
 	}
-	if v == nil || e.op.Op == opReplace && e.path.Sub == nil && e.isWritten(v) {
-		return nil
+	if v != nil {
+		e.keep(v)
 	}
-	e.keep(v)
 	return nil
 }
 
@@ -136,10 +144,6 @@ func isBare(element any) bool {
 	return true
 }
 
-func (e *elementEdit) isWritten(v any) bool {
-	return slices.ContainsFunc(e.written, func(i int) bool { return Equal(e.out[i], v) })
-}
-
 func (e *elementEdit) keep(v any) {
 	e.written = append(e.written, len(e.out))
 	e.out = append(e.out, v)
@@ -169,8 +173,7 @@ func (e *elementEdit) create() error {
 }
 
 func (e *elementEdit) created() (any, error) {
-	element := map[string]any{}
-	e.addTerms(element, e.path.Filter)
+	element := e.fixed()
 	if e.path.Sub != nil {
 		return e.p.operateSub(e.op, e.path.Sub, element)
 	}
@@ -193,10 +196,18 @@ func (e *elementEdit) noTarget() *Error {
 // withTerms adds to an element what the filter asks to be equal, where the element has no value.
 func (e *elementEdit) withTerms(element any) any {
 	object, _ := element.(map[string]any)
-	terms := map[string]any{}
-	e.addTerms(terms, e.path.Filter)
-	maps.Copy(terms, object)
-	return terms
+	out := maps.Clone(e.fixed())
+	maps.Copy(out, object)
+	return out
+}
+
+// fixed is what the filter asks to be equal, read once for all elements.
+func (e *elementEdit) fixed() map[string]any {
+	if e.terms == nil {
+		e.terms = map[string]any{}
+		e.addTerms(e.terms, e.path.Filter)
+	}
+	return e.terms
 }
 
 // addTerms sets the sub-attributes that a filter fixes: its comparisons with eq, joined by and.
@@ -259,13 +270,18 @@ func spelling(path string, f Folding, folded string) string {
 	}
 }
 
-// onePrimary makes the elements that were not written not primary if a written one is.
+// onePrimary makes the elements that were not written not primary if a written one is. written
+// holds places in the list, ascending.
 func onePrimary(list []any, written []int) []any {
 	if !slices.ContainsFunc(written, func(i int) bool { return isPrimary(list[i]) }) {
 		return list
 	}
 	for i, element := range list {
-		if isPrimary(element) && !slices.Contains(written, i) {
+		if len(written) > 0 && written[0] == i {
+			written = written[1:]
+			continue
+		}
+		if isPrimary(element) {
 			object := maps.Clone(element.(map[string]any))
 			object["primary"] = false
 			list[i] = object
@@ -276,7 +292,7 @@ func onePrimary(list []any, written []int) []any {
 
 // appendElements adds the elements that a list does not hold yet.
 func (p *patcher) appendElements(list, more []any) (any, error) {
-	if err := p.spend(len(list) + len(more)); err != nil {
+	if err := p.spend(weigh(list) + weigh(more)); err != nil {
 		return nil, err
 	}
 	out := slices.Clip(list)
@@ -327,7 +343,7 @@ func (p *patcher) removeElements(a *Attribute, list []any, value any) (any, erro
 	if !ok {
 		named = []any{value}
 	}
-	index := elementIndex{attr: a, kinds: make(map[string][]string, len(named))}
+	index := elementIndex{attr: a, kinds: make(map[string]map[string]bool, len(named))}
 	for i, v := range named {
 		v, err := a.coerceNamed(v)
 		if err != nil {
@@ -335,7 +351,7 @@ func (p *patcher) removeElements(a *Attribute, list []any, value any) (any, erro
 		}
 		index.put(v)
 	}
-	if err := p.spend(len(list) * (1 + len(index.loose))); err != nil {
+	if err := p.spend(weigh(list) * (1 + index.looseWork)); err != nil {
 		return nil, err
 	}
 	out := slices.DeleteFunc(slices.Clone(list), index.names)
@@ -352,9 +368,10 @@ func (p *patcher) removeElements(a *Attribute, list []any, value any) (any, erro
 // elementIndex holds the elements that a remove names by their folded value, so that many names
 // and a long list do not cost their product.
 type elementIndex struct {
-	attr  *Attribute
-	kinds map[string][]string // folded value to folded types; "" is any type
-	loose []map[string]any    // the elements without value
+	attr      *Attribute
+	kinds     map[string]map[string]bool // folded value to folded types; "" is any type
+	loose     []map[string]any           // the elements without value
+	looseWork int
 }
 
 func (x *elementIndex) put(v any) {
@@ -363,11 +380,13 @@ func (x *elementIndex) put(v any) {
 	case v == nil:
 	case isObject && object["value"] == nil:
 		x.loose = append(x.loose, object)
+		x.looseWork += weigh(object) - 1
 	default:
-		key, kind := x.key(v), kindOfElement(object)
-		if !slices.Contains(x.kinds[key], kind) {
-			x.kinds[key] = append(x.kinds[key], kind)
+		key := x.key(v)
+		if x.kinds[key] == nil {
+			x.kinds[key] = make(map[string]bool, 1)
 		}
+		x.kinds[key][kindOfElement(object)] = true
 	}
 }
 
@@ -396,8 +415,7 @@ func kindOfElement(object map[string]any) string {
 func (x *elementIndex) names(element any) bool {
 	object, _ := element.(map[string]any)
 	if kinds := x.kinds[x.key(element)]; len(kinds) > 0 {
-		kind := kindOfElement(object)
-		if kind == "" || slices.Contains(kinds, "") || slices.Contains(kinds, kind) {
+		if kind := kindOfElement(object); kind == "" || kinds[""] || kinds[kind] {
 			return true
 		}
 	}

@@ -217,10 +217,10 @@ func (p *patcher) selected(f Filter) ([]Member, error) {
 	if !p.o.MembersKnown && !p.members.replaced {
 		return nil, ErrMembersNeeded
 	}
-	list := p.members.applyTo(p.o.Members)
-	if err := p.spend(len(list)); err != nil {
+	if err := p.spend(p.members.weigh(p.o.Members) * termsOf(f)); err != nil {
 		return nil, err
 	}
+	list := p.members.applyTo(p.o.Members)
 	return slices.DeleteFunc(list, func(m Member) bool {
 		element := map[string]any{"value": m.Value}
 		if m.Display != "" {
@@ -272,6 +272,11 @@ func (e *memberEdit) remove(id string) {
 	}
 	e.goneAt[id] = len(e.gone)
 	e.gone = append(e.gone, id)
+}
+
+// weigh is the work of applyTo, and of holding its list against one term of a filter.
+func (e *memberEdit) weigh(stored []Member) int {
+	return weighMembers(stored) + weighMembers(e.added) + len(e.gone)
 }
 
 // applyTo returns a new list: stored after the change so far.

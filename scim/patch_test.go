@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -176,32 +177,100 @@ func TestPatchManyMembers(t *testing.T) {
 	}
 }
 
-// TestPatchBoundsItsWork sends what would take the product of two long lists.
+// TestPatchBoundsItsWork sends what would take the product of two long lists, or of a list and an
+// object, a filter or a text.
 func TestPatchBoundsItsWork(t *testing.T) {
 	t.Parallel()
-	elements := make([]any, 5000)
+	const n, urn = 5000, "urn:x:2.0:User"
+	elements, members, names := make([]any, n), make([]Member, n), make(map[string]any, n)
 	for i := range elements {
 		elements[i] = map[string]any{"value": fmt.Sprint(i)}
+		members[i] = Member{Value: fmt.Sprint(i)}
+		names[fmt.Sprint("n", i)] = "v"
 	}
-	current := Attributes{"userName": "a", "roles": elements}
-	patch := func(op Operation, times int) error {
-		ops := make([]Operation, times)
-		for i := range ops {
-			ops[i] = op
-		}
-		_, err := Standard(User).Patch(current, ops, PatchOptions{})
-		return err
+	text := strings.Repeat("x", 64*n)
+	current := Attributes{
+		"userName": "a", "displayName": "a", "roles": elements, "photos": []any{map[string]any{"value": text}},
+		urn: names, "urn:y:2.0:User": map[string]any{"a": names, "list": []any{names}},
 	}
-	for _, op := range []Operation{
-		{"add", "roles", []any{map[string]any{"value": "4999"}}},
-		{"remove", `roles[value eq "x"]`, nil},
-		{"remove", "roles", []any{map[string]any{"type": "x"}}},
+	first := Operation{"replace", "externalId", "1"}
+	user, group := Standard(User), Standard(Group)
+	for _, c := range []struct {
+		name  string
+		d     *Definition
+		first Operation
+		op    Operation
+	}{
+		{"one more element", user, first, Operation{"add", "roles", []any{map[string]any{"value": "4999"}}}},
+		{"a filter", user, first, Operation{"remove", `roles[value eq "x"]`, nil}},
+		{"elements by what they hold", user, first, Operation{"remove", "roles", []any{map[string]any{"type": "x"}}}},
+		{"a sub-attribute of all", user, first, Operation{"replace", "roles.type", "x"}},
+		{"long text", user, first, Operation{"remove", `photos[value co "y"]`, nil}},
+		{"members that were removed", group, Operation{"remove", "members", nil}, Operation{"remove", `members[display eq "x"]`, nil}},
+		{"stored members", group, first, Operation{"remove", `members[display eq "x"]`, nil}},
+		{"a name in a large extension", user, first, Operation{"replace", urn + ":other", "x"}},
+		{"a large extension", user, first, Operation{"replace", urn, map[string]any{"other": "x"}}},
+		{"a name in a large object", user, first, Operation{"replace", "urn:y:2.0:User:a.other", "x"}},
+		{"a name in a large element", user, first, Operation{"replace", "urn:y:2.0:User:list.other", "x"}},
 	} {
-		if err := patch(op, 100); err != nil {
-			t.Errorf("%s %s, 100 times: %v", op.Op, op.Path, err)
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			patch := func(times int) error {
+				ops := append([]Operation{c.first}, slices.Repeat([]Operation{c.op}, times)...)
+				_, err := c.d.Patch(current, ops, PatchOptions{Members: members, MembersKnown: true})
+				return err
+			}
+			if err := patch(100); err != nil {
+				t.Errorf("100 times: %v", err)
+			}
+			checkFault(t, patch(1000), InvalidValue, "", "send fewer of them at once")
+		})
+	}
+}
+
+// TestPatchBoundsTheWorkOfOneOperation sends single operations that cost a product.
+func TestPatchBoundsTheWorkOfOneOperation(t *testing.T) {
+	t.Parallel()
+	const n = 5000
+	elements, value := make([]any, n), make(map[string]any, n)
+	for i := range elements {
+		elements[i] = map[string]any{"value": fmt.Sprint(i)}
+		value[fmt.Sprint("unknown", i)] = "x"
+	}
+	value["type"] = "x"
+	current := Attributes{"userName": "a", "roles": elements}
+	for _, op := range []Operation{
+		{"add", "roles[value pr]", value},
+		{"remove", "roles", slices.Repeat([]any{map[string]any{"type": "x"}}, n)},
+	} {
+		t.Run(op.Op, func(t *testing.T) {
+			t.Parallel()
+			_, err := Standard(User).Patch(current, []Operation{op}, PatchOptions{CreateElements: true})
+			checkFault(t, err, InvalidValue, "", "send fewer of them at once")
+		})
+	}
+}
+
+// TestPatchLongLists has operations that any walk inside a walk would keep from coming to an end.
+func TestPatchLongLists(t *testing.T) {
+	t.Parallel()
+	const n = 50_000
+	emails, kinds := make([]any, n), make([]any, n)
+	for i := range n {
+		emails[i] = map[string]any{"value": "v", "type": fmt.Sprint(i)}
+		kinds[i] = map[string]any{"value": "v", "type": fmt.Sprint(n + i)}
+	}
+	current := Attributes{"userName": "a", "emails": emails}
+	unchecked := patcher{d: Standard(User), out: current, work: -10 * maxWork}
+	for _, op := range []Operation{
+		{"remove", "emails", kinds}, {"add", "emails", kinds}, {"replace", "emails.primary", true},
+	} {
+		if err := unchecked.apply(op); err != nil {
+			t.Errorf("%s %s: %v", op.Op, op.Path, err)
 		}
-		err := patch(op, 1000)
-		checkFault(t, err, InvalidValue, "", "send fewer of them at once")
+	}
+	if left, _ := unchecked.out["emails"].([]any); len(left) != 2*n {
+		t.Errorf("%d elements are left, want %d", len(left), 2*n)
 	}
 }
 

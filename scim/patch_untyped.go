@@ -10,14 +10,17 @@ func (p *patcher) applyUntyped(op Operation, path Path) error {
 	if urn := path.URN + ":" + path.Attr.Name; path.Sub == nil && path.Filter == nil && p.isWholeExtension(op, path, urn) {
 		return p.applyUnregistered(op, urn)
 	}
-	if err := p.spend(len(p.out)); err != nil {
-		return err
-	}
 	urn := spelledKey(p.out, path.URN)
 	object, _ := p.out[urn].(map[string]any)
+	if err := p.spend(len(p.out) + len(object)); err != nil {
+		return err
+	}
 	attr := spelledKey(object, path.Attr.Name)
 	old := object[attr]
 	if inner, ok := old.(map[string]any); ok && path.Sub != nil {
+		if err := p.spend(len(inner)); err != nil {
+			return err
+		}
 		path.Sub = untyped(urn, spelledKey(inner, path.Sub.Name), path.Attr)
 	}
 	path.Attr = p.untypedLike(path, old)
@@ -75,10 +78,10 @@ func (p *patcher) operateUntyped(op Operation, old any) (any, error) {
 		}
 		return nil, nil
 	}
-	v := withoutNulls(op.Value)
 	if object, ok := op.Value.(map[string]any); ok {
 		return p.mergeUntyped(op, old, object)
 	}
+	v := withoutNulls(op.Value)
 	if isUnassigned(v) {
 		return nil, nil
 	}
@@ -92,12 +95,12 @@ var untypedElement = untyped("", "", nil)
 
 func (p *patcher) mergeUntyped(op Operation, old any, object map[string]any) (any, error) {
 	stored, _ := old.(map[string]any)
+	if err := p.spend(weighNames(stored)); err != nil {
+		return nil, err
+	}
 	out := maps.Clone(stored)
 	if out == nil {
 		out = make(map[string]any, len(object))
-	}
-	if err := p.spend(len(out)); err != nil {
-		return nil, err
 	}
 	spelled := make(map[string]string, len(out))
 	for key := range out {
