@@ -6,7 +6,6 @@ type ErrorType string
 // The scimTypes that this package reports.
 const (
 	InvalidFilter ErrorType = "invalidFilter"
-	TooMany       ErrorType = "tooMany"
 	Uniqueness    ErrorType = "uniqueness"
 	Mutable       ErrorType = "mutability"
 	InvalidSyntax ErrorType = "invalidSyntax"

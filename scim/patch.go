@@ -186,21 +186,13 @@ func (p *patcher) merge(op Operation, a *Attribute, old any, object map[string]a
 	if out == nil {
 		out = make(map[string]any, len(object))
 	}
-	var seen []*Attribute
-	for _, key := range sortedKeys(object) {
-		sub := a.Sub(key)
-		if sub == nil || discarded(sub) {
-			continue
-		}
-		if slices.Contains(seen, sub) {
-			return nil, twice(a.String() + "." + key)
-		}
-		seen = append(seen, sub)
-		v, err := p.operateWhole(Operation{Op: op.Op, Value: object[key]}, sub, out[sub.Name])
-		if err != nil {
-			return nil, err
-		}
-		put(out, sub.Name, v)
+	err := eachAttribute(object, a.sub, a, func(sub *Attribute, v any) error {
+		next, err := p.operateWhole(Operation{Op: op.Op, Value: v}, sub, out[sub.Name])
+		put(out, sub.Name, next)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return orNil(out), nil
 }
@@ -321,21 +313,9 @@ func (p *patcher) applyExtension(op Operation, urn string) error {
 	if err != nil {
 		return err
 	}
-	var seen []*Attribute
-	for _, key := range sortedKeys(object) {
-		a := p.d.ExtensionAttribute(s.ID, key)
-		if a == nil || discarded(a) {
-			continue
-		}
-		if slices.Contains(seen, a) {
-			return twice(key)
-		}
-		seen = append(seen, a)
-		if err := p.applyPath(Operation{Op: op.Op, Value: object[key]}, Path{URN: s.ID, Attr: a}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return eachAttribute(object, p.d.ext[foldName(s.ID)].attrs, nil, func(a *Attribute, v any) error {
+		return p.applyPath(Operation{Op: op.Op, Value: v}, Path{URN: s.ID, Attr: a})
+	})
 }
 
 // check holds the outcome to the rules of the whole resource.

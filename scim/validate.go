@@ -103,17 +103,28 @@ func readExtension(out Attributes, s *Schema, v any, attrs map[string]*Attribute
 	if err != nil {
 		return err
 	}
+	return eachAttribute(object, attrs, nil, func(a *Attribute, v any) error {
+		return readAttribute(out, name{urn: s.ID, attr: a}, v)
+	})
+}
+
+// eachAttribute calls do with the attributes that an object of a client names, and their values;
+// those that are unknown or discarded are passed over. The names are looked up in attrs, which are
+// the sub-attributes of parent or, where that is nil, an extension's.
+func eachAttribute(object map[string]any, attrs map[string]*Attribute, parent *Attribute, do func(*Attribute, any) error) error {
 	var seen []*Attribute
 	for _, key := range sortedKeys(object) {
-		attr := attrs[foldName(key)]
-		if attr == nil || discarded(attr) {
+		a := attrs[foldName(key)]
+		switch {
+		case a == nil || discarded(a):
 			continue
-		}
-		if slices.Contains(seen, attr) {
+		case slices.Contains(seen, a) && parent != nil:
+			return twice(parent.String() + "." + key)
+		case slices.Contains(seen, a):
 			return twice(key)
 		}
-		seen = append(seen, attr)
-		if err := readAttribute(out, name{urn: s.ID, attr: attr}, object[key]); err != nil {
+		seen = append(seen, a)
+		if err := do(a, object[key]); err != nil {
 			return err
 		}
 	}
@@ -288,28 +299,15 @@ func (a *Attribute) coerceOne(v any) (any, error) {
 
 func (a *Attribute) coerceObject(object map[string]any) (any, error) {
 	out := make(map[string]any, len(object))
-	var seen []*Attribute
-	for _, key := range sortedKeys(object) {
-		sub := a.Sub(key)
-		if sub == nil || discarded(sub) {
-			continue
-		}
-		if slices.Contains(seen, sub) {
-			return nil, twice(a.String() + "." + key)
-		}
-		seen = append(seen, sub)
-		v, err := sub.coerce(object[key])
-		if err != nil {
-			return nil, err
-		}
-		if v != nil {
-			out[sub.Name] = v
-		}
+	err := eachAttribute(object, a.sub, a, func(sub *Attribute, v any) error {
+		value, err := sub.coerce(v)
+		put(out, sub.Name, value)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	if len(out) == 0 {
-		return nil, nil
-	}
-	return out, nil
+	return orNil(out), nil
 }
 
 func (a *Attribute) isNumber(v any) (ok bool, expected string) {
