@@ -1,7 +1,6 @@
 package store
 
 import (
-	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -167,14 +166,6 @@ func (t text) Scan(v any) error {
 		return fmt.Errorf("a text came as %T", v)
 	}
 	return nil
-}
-
-// nullable is s as an argument; "" is null.
-func nullable(s string) driver.Value {
-	if s == "" {
-		return nil
-	}
-	return s
 }
 
 // cast gives a placeholder the type that PostgreSQL infers nowhere else.

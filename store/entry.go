@@ -81,6 +81,9 @@ func (s *statement) entryValues(tenant string, e *provisioning.Entry) error {
 // Entries implements provisioning.Reader. The entries of one resource come by id, all others by
 // time and id.
 func (x *session) Entries(q provisioning.EntryQuery, fn func(provisioning.Entry) error) error {
+	if !storable(q.Resource + q.Name + q.Correlation + q.Before + string(q.Action) + string(q.Outcome)) {
+		return nil
+	}
 	stmt := statement{dialect: x.dialect}
 	stmt.entryQuery(x.tenant, q)
 	return x.query(stmt.String(), stmt.args, func(rows *sql.Rows) error {

@@ -33,17 +33,17 @@ type service struct {
 func (s service) found() bool { return s.source != nil }
 
 // where is t as a condition, and how indexes serve it.
-func (f *filter) where(t scim.Filter) (condition string, served service) {
-	return f.condition(t, root{f})
+func (x *filter) where(t scim.Filter) (condition string, served service) {
+	return x.condition(t, root{x})
 }
 
 // condition writes t about the attributes of a resource or of one element.
-func (f *filter) condition(t scim.Filter, in holder) (string, service) {
+func (x *filter) condition(t scim.Filter, in holder) (string, service) {
 	switch t := t.(type) {
 	case *scim.Logical:
-		return f.logical(t, in)
+		return x.logical(t, in)
 	case *scim.Not:
-		text, _ := f.condition(t.Term, in)
+		text, _ := x.condition(t.Term, in)
 		return "not (" + text + ")", service{}
 	case *scim.Present:
 		return in.holds(t.Path, test{present: true})
@@ -58,10 +58,10 @@ func (f *filter) condition(t scim.Filter, in holder) (string, service) {
 	}
 }
 
-func (f *filter) logical(t *scim.Logical, in holder) (string, service) {
+func (x *filter) logical(t *scim.Logical, in holder) (string, service) {
 	terms, served := make([]string, len(t.Terms)), make([]service, len(t.Terms))
 	for i, term := range t.Terms {
-		terms[i], served[i] = f.condition(term, in)
+		terms[i], served[i] = x.condition(term, in)
 	}
 	if t.Or {
 		return "(" + strings.Join(terms, " or ") + ")", either(served)
@@ -118,9 +118,9 @@ type holder interface {
 }
 
 // alias is a new name for a row.
-func (f *filter) alias(prefix string) string {
-	f.aliases++
-	return prefix + strconv.Itoa(f.aliases)
+func (x *filter) alias(prefix string) string {
+	x.aliases++
+	return prefix + strconv.Itoa(x.aliases)
 }
 
 // root is the resource r.

@@ -120,12 +120,12 @@ func (x *filter) json(expression string) node { return node{f: x, from: expressi
 func (x *filter) document(path ...string) node { return node{f: x, from: "r.asserted", path: path} }
 
 func (n node) field(name string) node {
+	from := n.from
 	if n.element != "" {
 		// Of an element that is no object there is no JSON to look into.
-		n.from = "case when " + n.element + ".type = 'object' then " + n.element + ".value end"
-		n.element = ""
+		from = "case when " + n.element + ".type = 'object' then " + n.element + ".value end"
 	}
-	return node{f: n.f, from: n.from, path: append(n.path[:len(n.path):len(n.path)], name)}
+	return node{f: n.f, from: from, path: append(n.path[:len(n.path):len(n.path)], name)}
 }
 
 // elementAt is the element of a list at an index that an expression gives.

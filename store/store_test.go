@@ -313,6 +313,23 @@ func TestAnalyseAtMilestones(t *testing.T) {
 	})
 }
 
+// TestPatchStaysHot holds what lets PostgreSQL update a row without touching an index: no index, its
+// predicate included, holds a column that any update writes.
+func TestPatchStaysHot(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	var definitions string
+	must(t, s.reads.Raw("select string_agg(pg_get_indexdef(indexrelid), ' ') from pg_index where indrelid = 'resource'::regclass").Row().Scan(&definitions))
+	_, definitions, _ = strings.Cut(strings.ReplaceAll(definitions, "resource", ""), "(")
+	words := strings.FieldsFunc(definitions, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') })
+	w := write{dialect: s.dialect, tenant: "acme", change: &provisioning.Change{}}
+	for _, c := range w.ordinary() {
+		if slices.Contains(words, c.name) {
+			t.Errorf("an index holds %s: %s", c.name, definitions)
+		}
+	}
+}
+
 // TestLockedForm overtakes a unit of work each time it runs without locks: the last run takes them
 // and is not overtaken.
 func TestLockedForm(t *testing.T) {
