@@ -229,7 +229,7 @@ func (c *call) origin() provisioning.Origin {
 	return provisioning.Origin{
 		Tenant: c.caller.Tenant, Connection: c.caller.Connection, Actor: "token …" + c.caller.Hint,
 		Correlation: c.correlation, Started: c.started,
-		Request: provisioning.RequestInfo{Method: r.Method, Path: r.URL.Path, Dialect: c.repair.dialect(), Quirks: c.repair.used},
+		Request: provisioning.RequestInfo{Method: r.Method, Path: cut(r.URL.EscapedPath(), maxPath), Dialect: c.repair.dialect(), Quirks: c.repair.used},
 		Status: func(err error) int {
 			if err == nil {
 				return c.success

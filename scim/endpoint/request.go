@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"meibo/provisioning"
 	"meibo/scim"
@@ -21,6 +22,8 @@ const (
 	maxUserBody  = 1 << 20
 	maxGroupBody = 16 << 20 // a group may list its members
 	bodyTimeout  = 60 * time.Second
+	maxID        = 256  // far longer than any id of ours
+	maxPath      = 1024 // of what the journal keeps of an address
 )
 
 // Pages (semantics §1).
@@ -47,14 +50,24 @@ func (c *call) letGo() {
 	}
 }
 
-// id is the resource that the address names.
+// id is the resource that the address names. Routing keeps it escaped only where the path needs
+// its escapes; a second unescaping would make another id of it. One that no database keeps, or no
+// index, is escaped and cut: no resource has it, and the journal can say what was asked for.
 func (c *call) id() string {
-	id, err := url.PathUnescape(c.echo.Param("id"))
-	if err != nil {
-		return c.echo.Param("id") // which no resource has
+	id := c.echo.Param("id")
+	if c.echo.Request().URL.RawPath != "" {
+		if plain, err := url.PathUnescape(id); err == nil {
+			id = plain
+		}
+	}
+	if len(id) > maxID || !utf8.ValidString(id) || strings.Contains(id, "\x00") {
+		return cut(url.PathEscape(id), maxID)
 	}
 	return id
 }
+
+// cut bounds ASCII text.
+func cut(s string, length int) string { return s[:min(len(s), length)] }
 
 // bearer is the token of the Authorization header (RFC 6750 §2.1); "" without one.
 func bearer(h http.Header) string {
