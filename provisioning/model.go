@@ -104,7 +104,7 @@ type Index struct {
 	ExternalID    string // as sent
 	Display       string // displayName as sent
 	Manager       string // id of the asserted manager
-	Emails        []Email
+	Emails        []Email // read inside Update only, since only a write compares them
 }
 
 // Email is one asserted e-mail address. The folded forms follow the attributes' Folding.
