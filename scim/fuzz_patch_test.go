@@ -1,10 +1,15 @@
 package scim
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -93,6 +98,9 @@ func checkPatch(t fataler, d *Definition, resource string, ops []Operation, o Pa
 	if err != nil {
 		t.Fatalf("the outcome is not valid: %v\n%s", err, d.Encode(patched.Attributes))
 	}
+	if stored, err := d.Decode(d.Encode(patched.Attributes)); err != nil || !Equal(patched.Attributes, stored) {
+		t.Fatalf("the outcome is not read back (%v):\n%s", err, d.Encode(patched.Attributes))
+	}
 	if !Equal(patched.Attributes, valid) {
 		t.Fatalf("the outcome is not as Validate would have it:\n%s\n%s", d.Encode(patched.Attributes), d.Encode(valid))
 	}
@@ -113,6 +121,49 @@ func checkMembers(t fataler, c MemberChange) {
 		}
 		seen[id] = true
 	}
+}
+
+// FuzzParseJSON holds for any body: what is accepted is what encoding/json reads, and what only
+// ParseJSON refuses is what it says.
+func FuzzParseJSON(f *testing.F) {
+	for _, body := range []string{
+		fuzzUser, ` [1,-0.5e+1,1E999,"\ud83d\ude00\/\b",true,false,null,{}] `, `{"a":1,"\u0061":2}`, `"\u0000"`, `"\ud800\u12G4"`, `[01]`, `{} x`, "\"\xff", `[[[[`, `{"a":nul`,
+	} {
+		f.Add([]byte(body))
+	}
+	stricter := regexp.MustCompile(`not valid UTF-8|given twice|half of a surrogate|nested more|NUL character|a number is`)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, err := ParseJSON(body)
+		want, wantErr := decodeLoosely(body)
+		if err == nil {
+			if wantErr != nil || !Equal(got, want) {
+				t.Fatalf("read as %v; encoding/json: %v, %v", got, want, wantErr)
+			}
+			return
+		}
+		checkIsError(t, err)
+		if wantErr == nil && !stricter.MatchString(err.Error()) {
+			t.Fatalf("%v; encoding/json reads %v", err, want)
+		}
+		if syntax, ok := errors.AsType[*json.SyntaxError](wantErr); ok && strings.Contains(err.Error(), "not valid JSON") {
+			if at := fmt.Sprintf("byte %d:", syntax.Offset); !strings.Contains(err.Error(), at) {
+				t.Fatalf("%v; encoding/json: %v at %s", err, wantErr, at)
+			}
+		}
+	})
+}
+
+// decodeLoosely is encoding/json's reading of one value and nothing else.
+func decodeLoosely(body []byte) (v any, err error) {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("text after the value")
+	}
+	return v, nil
 }
 
 // FuzzResource holds for any body: what is refused is an *Error, and what is accepted is stored and

@@ -1,200 +1,14 @@
 package scim
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
-
-// maxDepth bounds the nesting of a request body. A resource needs four levels.
-const maxDepth = 32
-
-// maxNumber is the length of a number in a request body, in bytes.
-const maxNumber = 64
-
-// ParseJSON reads one JSON value from a request body. Objects become map[string]any, arrays
-// []any and numbers json.Number. It is stricter than encoding/json where that would change or
-// guess at text, or where a database could not keep it. What it refuses is an *Error that names
-// the byte, counted from 1: InvalidSyntax for anything that is not JSON in valid UTF-8, for a
-// surrogate escape without its other half, for nesting beyond 32 levels and for text after the
-// value; InvalidValue for a NUL character and for a number that no double can hold.
-func ParseJSON(data []byte) (any, error) {
-	if err := scanJSON(data); err != nil {
-		return nil, err
-	}
-	v, rest, err := decodeJSON(data)
-	if err != nil {
-		return nil, syntaxError(err, len(data))
-	}
-	if len(bytes.TrimLeft(rest, " \t\r\n")) > 0 {
-		return nil, faultAt(InvalidSyntax, len(data)-len(rest), "there is text after the JSON value")
-	}
-	return v, nil
-}
-
-func decodeJSON(data []byte) (v any, rest []byte, err error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if err := dec.Decode(&v); err != nil {
-		return nil, nil, err
-	}
-	return v, data[dec.InputOffset():], nil
-}
-
-func syntaxError(err error, length int) *Error {
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return faultAt(InvalidSyntax, int(syntax.Offset)-1, "this is not valid JSON: "+syntax.Error())
-	}
-	if errors.Is(err, io.EOF) {
-		return &Error{Type: InvalidSyntax, Detail: "the body is empty; send a JSON object"}
-	}
-	return faultAt(InvalidSyntax, length, "the JSON value ends too early")
-}
-
-// faultAt reports a fault at a byte offset counted from 0.
-func faultAt(t ErrorType, offset int, detail string) *Error {
-	return &Error{Type: t, Detail: fmt.Sprintf("byte %d: %s", offset+1, detail)}
-}
-
-// scanJSON refuses what encoding/json lets pass. It follows strings, brackets and numbers only
-// and leaves the grammar to encoding/json.
-func scanJSON(data []byte) error {
-	if i := firstInvalidUTF8(data); i >= 0 {
-		return faultAt(InvalidSyntax, i, "the text is not valid UTF-8")
-	}
-	depth := 0
-	for i := 0; i < len(data); {
-		switch c := data[i]; {
-		case c == '"':
-			end, err := scanString(data, i+1)
-			if err != nil {
-				return err
-			}
-			i = end
-		case c == '-' || '0' <= c && c <= '9':
-			end, err := scanNumber(data, i)
-			if err != nil {
-				return err
-			}
-			i = end
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return faultAt(InvalidSyntax, i, fmt.Sprintf("the value is nested more than %d levels deep", maxDepth))
-			}
-			i++
-		case c == '}' || c == ']':
-			depth--
-			i++
-		default:
-			i++
-		}
-	}
-	return nil
-}
-
-func firstInvalidUTF8(data []byte) int {
-	if utf8.Valid(data) {
-		return -1
-	}
-	for i := 0; ; {
-		r, size := utf8.DecodeRune(data[i:])
-		if r == utf8.RuneError && size <= 1 {
-			return i
-		}
-		i += size
-	}
-}
-
-// scanString checks the escapes of a string whose text begins at i and returns the offset after
-// its closing quote, or the end of data where that is missing.
-func scanString(data []byte, i int) (int, error) {
-	for i < len(data) {
-		switch data[i] {
-		case '"':
-			return i + 1, nil
-		case '\\':
-			end, err := scanEscape(data, i)
-			if err != nil {
-				return 0, err
-			}
-			i = end
-		default:
-			i++
-		}
-	}
-	return len(data), nil
-}
-
-func scanEscape(data []byte, i int) (int, error) {
-	r, ok := unicodeEscape(data[i:])
-	switch {
-	case !ok:
-		return i + 2, nil
-	case r == 0:
-		return 0, faultAt(InvalidValue, i, "a string holds the NUL character; remove it")
-	case r < 0xD800 || r > 0xDFFF:
-		return i + 6, nil
-	}
-	low, ok := unicodeEscape(data[i+6:])
-	if r > 0xDBFF || !ok || low < 0xDC00 || low > 0xDFFF {
-		return 0, faultAt(InvalidSyntax, i, "a \\u escape is half of a surrogate pair; send both halves")
-	}
-	return i + 12, nil
-}
-
-// unicodeEscape reads \uXXXX at the start of data.
-func unicodeEscape(data []byte) (rune, bool) {
-	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
-		return 0, false
-	}
-	var r rune
-	for _, c := range data[2:6] {
-		switch {
-		case '0' <= c && c <= '9':
-			r = r<<4 | rune(c-'0')
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			r = r<<4 | rune(c|0x20-'a'+10)
-		default:
-			return 0, false
-		}
-	}
-	return r, true
-}
-
-// scanNumber keeps numbers within what Go, SQLite and PostgreSQL all compare.
-func scanNumber(data []byte, i int) (int, error) {
-	end := i
-	for end < len(data) && strings.IndexByte("+-.eE0123456789", data[end]) >= 0 {
-		end++
-	}
-	if end-i <= 15 && !bytes.ContainsAny(data[i:end], "eE") {
-		return end, nil // within range whatever it is
-	}
-	if end-i > maxNumber {
-		return 0, faultAt(InvalidValue, i, fmt.Sprintf("a number is longer than %d characters", maxNumber))
-	}
-	text := string(data[i:end])
-	f, err := strconv.ParseFloat(text, 64)
-	if errors.Is(err, strconv.ErrRange) || err == nil && f == 0 && hasDigit(text) || math.IsInf(f, 0) {
-		return 0, faultAt(InvalidValue, i, "a number is too large or too small")
-	}
-	return end, nil
-}
-
-// hasDigit reports whether the mantissa of a number is other than zero.
-func hasDigit(number string) bool {
-	if i := strings.IndexAny(number, "eE"); i >= 0 {
-		number = number[:i]
-	}
-	return strings.ContainsAny(number, "123456789")
-}
 
 // Encode writes the stored document of a resource: a JSON object that begins with "schemas" (the
 // core schema, then the extensions that are present) and goes on with the attributes in the order
@@ -373,15 +187,19 @@ func appendEscape(b []byte, c byte) []byte {
 	}
 }
 
+// maxStoredDepth is more than a PATCH can build from values of maxDepth. It keeps a damaged
+// document from exhausting the stack.
+const maxStoredDepth = 1000
+
 // Decode reads a document that Encode wrote. The error of a damaged one is not an *Error: no
-// request is to blame.
+// request is to blame. Strings of the result may share one copy of doc.
 func (d *Definition) Decode(doc []byte) (Attributes, error) {
-	v, rest, err := decodeJSON(doc)
+	v, err := readJSON(string(doc), maxStoredDepth, math.MaxInt)
 	if err != nil {
-		return nil, fmt.Errorf("stored document: %w", err)
+		return nil, fmt.Errorf("stored document: %v", err) // not %w: see above
 	}
 	object, ok := v.(map[string]any)
-	if !ok || len(bytes.TrimSpace(rest)) > 0 {
+	if !ok {
 		return nil, errors.New("stored document: not one JSON object")
 	}
 	delete(object, "schemas")

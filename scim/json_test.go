@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -37,6 +38,40 @@ func TestParseJSON(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestParseJSONManyMembers reads the longest lists of members that a body of 16 MiB holds.
+func TestParseJSONManyMembers(t *testing.T) {
+	t.Parallel()
+	const n = 250_000
+	v, err := ParseJSON(membersBody(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, _ := v.([]any); len(list) != n || !Equal(list[0], list[n-1]) {
+		t.Errorf("%d members, want %d that are equal", len(list), n)
+	}
+}
+
+// membersBody is a list of members as Entra ID sends them.
+func membersBody(n int) []byte {
+	member := []byte(`{"$ref":null,"value":"7f3c1f5e-0b7a-4c39-9d53-0f1e2d3c4b5a"},`)
+	body := append([]byte{'['}, bytes.Repeat(member, n)...)
+	body[len(body)-1] = ']'
+	return body
+}
+
+// BenchmarkParseJSON tells what a member takes.
+func BenchmarkParseJSON(b *testing.B) {
+	const n = 1000
+	body := membersBody(n)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseJSON(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/member")
 }
 
 func nested(levels int) any {
@@ -77,7 +112,14 @@ func TestParseJSONRefuses(t *testing.T) {
 		{"large number", `[1e999]`, InvalidValue, "byte 2: a number is too large"},
 		{"small number", `[1e-999]`, InvalidValue, "byte 2: a number is too large or too small"},
 		{"long number", `[` + strings.Repeat("1", 65) + `]`, InvalidValue, "byte 2: a number is longer than 64"},
-		{"no number", `[1-2]`, InvalidSyntax, "not valid JSON"},
+		{"no number", `[1-2]`, InvalidSyntax, "byte 3: this is not valid JSON: expected \",\" or \"]\", found '-'"},
+		{"a leading zero", `[01]`, InvalidSyntax, "byte 3: this is not valid JSON"},
+		{"a name without quotes", `{a:1}`, InvalidSyntax, "byte 2: this is not valid JSON: expected a name"},
+		{"a comma at the end", `{"a":1,}`, InvalidSyntax, "byte 8: this is not valid JSON"},
+		{"a word cut short", `[tru]`, InvalidSyntax, "byte 5: this is not valid JSON: expected true"},
+		{"a name twice", `{"a":[{"b":1,"c":2,"\u0062":3}]}`, InvalidSyntax, "byte 20: the name is given twice in one object"},
+		{"too many values", "[" + strings.Repeat("0,", maxValues) + "0]", InvalidValue, "byte 2000000: the body holds too many values"},
+		{"too many objects", "[" + strings.Repeat(`{"":0},`, maxValues/2) + "0]", InvalidValue, "in several requests"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -252,21 +252,20 @@ func jsonNumber(f float64) json.Number {
 
 // spelling finds the literal in the text of a path that folds to the given text.
 func spelling(path string, f Folding, folded string) string {
-	for rest := path; ; {
-		start := strings.IndexByte(rest, '"')
+	r := jsonReader{text: path}
+	for {
+		start := strings.IndexByte(path[r.pos:], '"')
 		if start < 0 {
 			return folded
 		}
-		rest = rest[start:]
-		end, err := scanString([]byte(rest), 1)
+		r.pos += start
+		literal, err := r.str()
 		if err != nil {
 			return folded
 		}
-		literal, _, err := decodeJSON([]byte(rest[:end]))
-		if s, ok := literal.(string); err == nil && ok && f.Apply(s) == folded {
-			return s
+		if f.Apply(literal) == folded {
+			return literal
 		}
-		rest = rest[end:]
 	}
 }
 
