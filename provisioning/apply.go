@@ -117,7 +117,7 @@ func normalised(err error) error {
 	case errors.As(err, &own):
 		return err
 	case errors.As(err, &e):
-		return &Error{Kind: Invalid, Type: string(e.Type), Attribute: e.Path, Detail: e.Detail, Err: err}
+		return &Error{Kind: Invalid, Type: string(e.Type), Attribute: e.Path, Detail: e.Message(), Err: err}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return &Error{Kind: Unavailable, Detail: "the database took too long; repeat the request later", Err: err}
 	default:

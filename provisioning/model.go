@@ -99,11 +99,11 @@ type Resource struct {
 // Index are the values of a resource that it is found by, next to its documents. They follow from
 // the documents; the core derives them, the store only keeps them.
 type Index struct {
-	Name          string // folded asserted userName, or displayName of a group
-	EffectiveName string // folded effective userName; "" for groups
-	ExternalID    string // as sent
-	Display       string // displayName as sent
-	Manager       string // id of the asserted manager
+	Name          string  // folded asserted userName, or displayName of a group
+	EffectiveName string  // folded effective userName; "" for groups
+	ExternalID    string  // as sent
+	Display       string  // displayName as sent
+	Manager       string  // id of the asserted manager
 	Emails        []Email // read inside Update only, since only a write compares them
 }
 

@@ -1,5 +1,7 @@
 package scim
 
+import "strings"
+
 // ErrorType is a scimType of RFC 7644 §3.12, table 9.
 type ErrorType string
 
@@ -21,6 +23,15 @@ type Error struct {
 	Type   ErrorType
 	Path   string // the attribute or path at fault; "" where none is
 	Detail string
+}
+
+// Message is the detail with the attribute or path that it speaks of, for a person who reads
+// nothing else.
+func (e *Error) Message() string {
+	if e.Path == "" || strings.Contains(e.Detail, e.Path) {
+		return e.Detail
+	}
+	return e.Path + ": " + e.Detail
 }
 
 func (e *Error) Error() string {

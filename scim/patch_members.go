@@ -211,9 +211,12 @@ func idsOf(ids []string, f Filter) ([]string, bool) {
 	}
 }
 
-// selected returns the members that fit a filter, as they are after the operations so far. Of a
-// member only value and display are known.
+// selected returns the members that fit a filter, as they are after the operations so far. Where a
+// member is only its reader knows.
 func (p *patcher) selected(f Filter) ([]Member, error) {
+	if asksFor(f, "$ref") {
+		return nil, &Error{Type: InvalidPath, Path: "members.$ref", Detail: "members are chosen by value, display or type; name the id"}
+	}
 	if !p.o.MembersKnown && !p.members.replaced {
 		return nil, ErrMembersNeeded
 	}
@@ -226,8 +229,27 @@ func (p *patcher) selected(f Filter) ([]Member, error) {
 		if m.Display != "" {
 			element["display"] = m.Display
 		}
+		if m.Type != "" {
+			element["type"] = string(m.Type)
+		}
 		return !match(f, element)
 	}), nil
+}
+
+// asksFor reports whether a filter over the elements of an attribute looks at a sub-attribute.
+func asksFor(f Filter, sub string) bool {
+	switch f := f.(type) {
+	case *Logical:
+		return slices.ContainsFunc(f.Terms, func(t Filter) bool { return asksFor(t, sub) })
+	case *Not:
+		return asksFor(f.Term, sub)
+	case *Compare:
+		return f.Path.Attr.Name == sub
+	case *Present:
+		return f.Path.Attr.Name == sub
+	default:
+		return false
+	}
 }
 
 // memberEdit is a MemberChange under way. Its lists keep the order of the request; an empty string

@@ -14,6 +14,8 @@ type Attributes map[string]any
 type Member struct {
 	Value   string // id of the member
 	Display string // as the client sent it; "" if it sent none
+	// Type is what the id is of, where a stored list tells; "" for an id never issued, and in changes.
+	Type ResourceType `json:"-"`
 }
 
 // MemberChange is a change of a group's members as sets. With Replace, the group's members become

@@ -44,7 +44,7 @@ func documentsOf(e *provisioning.Entry) (d entryDocuments, err error) {
 func membersOf(d provisioning.MemberDelta) entryMembers {
 	out := entryMembers{Remove: d.Remove}
 	for _, m := range d.Add {
-		out.Add = append(out.Add, entryMember(m))
+		out.Add = append(out.Add, entryMember{Value: m.Value, Display: m.Display})
 	}
 	return out
 }
@@ -157,7 +157,7 @@ func scanEntry(rows *sql.Rows) (provisioning.Entry, error) {
 	}
 	e.Members.Remove = delta.Remove
 	for _, m := range delta.Add {
-		e.Members.Add = append(e.Members.Add, scim.Member(m))
+		e.Members.Add = append(e.Members.Add, scim.Member{Value: m.Value, Display: m.Display})
 	}
 	return e, err
 }

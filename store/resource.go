@@ -34,8 +34,8 @@ func (d dialect) columns(s selection) string {
 		{s.emails, `(select ` + d.tuples("v.value, v.type, v.display, "+d.bit("v.is_primary"), "v.ord") + `
 			from resource_value v where v.resource = r.id and v.attr = 'emails')`},
 		{s.facts != "", d.memberFacts(s.facts)},
-		{s.allMembers, `(select ` + d.tuples("m.member, m.display", "m.valid_from, m.member") + ` from member m
-			where m.grp = r.id and m.valid_to is null)`},
+		{s.allMembers, `(select ` + d.tuples("m.member, m.display, (select i.type from resource i where i.id = m.member and i.tenant = r.tenant)",
+			"m.valid_from, m.member") + ` from member m where m.grp = r.id and m.valid_to is null)`},
 	} {
 		list += ", "
 		if part.wanted {
@@ -115,7 +115,7 @@ func (r *resourceRow) resource() (provisioning.Resource, error) {
 		decodeTuples(r.facts, func(f *provisioning.MemberFact) []any {
 			return []any{&f.ID, (*bit)(&f.Issued), (*bit)(&f.Visible), (*bit)(&f.Member), &f.Display}
 		}, &r.MemberFacts),
-		decodeTuples(r.members, func(m *scim.Member) []any { return []any{&m.Value, &m.Display} }, &r.OpenMembers))
+		decodeTuples(r.members, func(m *scim.Member) []any { return []any{&m.Value, &m.Display, &m.Type} }, &r.OpenMembers))
 	return r.Resource, err
 }
 

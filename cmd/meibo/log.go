@@ -186,7 +186,7 @@ func entryView(tenant string, e provisioning.Entry) entryJSON {
 		view.Resource = &entryResource{e.ResourceID, e.ResourceType, e.ResourceName, e.Version}
 	}
 	for _, m := range e.Members.Add {
-		view.Members.Added = append(view.Members.Added, entryMember(m))
+		view.Members.Added = append(view.Members.Added, entryMember{Value: m.Value, Display: m.Display})
 	}
 	if view.Differences == nil {
 		view.Differences = []provisioning.AttributeChange{}

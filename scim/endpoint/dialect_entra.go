@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -25,6 +26,7 @@ const (
 	quirkFlattenedKeys   = "flattened-keys"    // paths as the keys of a path-less value: name.givenName, urn:…:User:department
 	quirkRemoveWithValue = "remove-with-value" // the members to remove in value instead of in the path
 	quirkNoOperations    = "no-operations"     // an empty list of operations
+	quirkOpenPath        = "open-path"         // members.value eq "…" for members[value eq "…"]
 	quirkUnknownPath     = "unknown-path"      // a path to an attribute that no schema has
 )
 
@@ -255,8 +257,14 @@ func (r *repair) operation(def *scim.Definition, op map[string]any, out []any) [
 		return r.flattened(def, op, out)
 	}
 	target, err := scim.ParsePath(def, path)
+	if bracketed, ok := bracketed(path); err != nil && ok {
+		if target, err = scim.ParsePath(def, bracketed); err == nil {
+			r.note(quirkOpenPath)
+			setKey(op, "path", bracketed)
+		}
+	}
 	switch {
-	case unknown(err):
+	case unknown(err) && (lower == "add" || lower == "remove" || lower == "replace"):
 		r.note(quirkUnknownPath)
 		return out
 	case err == nil && target.Attr == nil:
@@ -265,6 +273,17 @@ func (r *repair) operation(def *scim.Definition, op map[string]any, out []any) [
 		r.operand(lower, target, op)
 	}
 	return append(out, op)
+}
+
+var openPath = regexp.MustCompile(`^\s*([A-Za-z]\w*)\.(\w+ +eq +.+)$`)
+
+// bracketed is the value path that an open path means.
+func bracketed(path string) (string, bool) {
+	m := openPath.FindStringSubmatch(path)
+	if m == nil {
+		return "", false
+	}
+	return m[1] + "[" + m[2] + "]", true
 }
 
 // operand repairs the value of an operation with a path.

@@ -64,7 +64,7 @@ func translate(err error) fault {
 		}
 		return a
 	case errors.As(err, &s):
-		return fault{http.StatusBadRequest, string(s.Type), s.Detail}
+		return fault{http.StatusBadRequest, string(s.Type), s.Message()}
 	case errors.As(err, &t):
 		return fault{http.StatusTooManyRequests, "", t.Error()}
 	case errors.As(err, &h):

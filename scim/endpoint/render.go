@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"meibo/provisioning"
@@ -79,6 +80,11 @@ func (c *call) answerWritten(v view, r provisioning.Resource) error {
 	if !v.members && (!v.manager || r.Manager.ID == "" || r.Manager.Display != "") {
 		return c.answer(v, r)
 	}
+	return c.answerAgain(v, r)
+}
+
+// answerAgain answers with what is stored by now of a resource that was written.
+func (c *call) answerAgain(v view, r provisioning.Resource) error {
 	err := c.answerStored(v, r.ID)
 	if err == nil || c.echo.Response().Committed {
 		return err
@@ -91,7 +97,7 @@ func (c *call) answerWritten(v view, r provisioning.Resource) error {
 // notModified reports whether the client of a GET has this version already.
 func (c *call) notModified(r provisioning.Resource) bool {
 	req := c.echo.Request()
-	tags := req.Header.Get("If-None-Match")
+	tags := strings.Join(req.Header.Values("If-None-Match"), ",")
 	return tags != "" && (req.Method == http.MethodGet || req.Method == http.MethodHead) && matches(tags, r.Version)
 }
 

@@ -130,7 +130,10 @@ func checkMedia(h http.Header) error {
 	if ct == "" {
 		return nil
 	}
-	media, _, err := mime.ParseMediaType(ct)
+	media, params, err := mime.ParseMediaType(ct)
+	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return unacceptable(http.StatusUnsupportedMediaType, "the body must be UTF-8, as all JSON is")
+	}
 	if err != nil || media != contentType && media != "application/json" {
 		return unacceptable(http.StatusUnsupportedMediaType, "the body must be application/scim+json or application/json")
 	}
@@ -175,7 +178,7 @@ func paging(params map[string]string) (start, count int, err error) {
 
 // condition reads If-Match and If-None-Match of a write; nil where neither is there.
 func condition(h http.Header) provisioning.Condition {
-	match, none := h.Get("If-Match"), h.Get("If-None-Match")
+	match, none := strings.Join(h.Values("If-Match"), ","), strings.Join(h.Values("If-None-Match"), ",")
 	if match == "" && none == "" {
 		return nil
 	}

@@ -25,7 +25,7 @@ func (c *call) create(def *scim.Definition) error {
 	}
 	c.echo.Response().Header().Set("Location", c.location(def.Type, res.Resource.ID))
 	if res.Action == provisioning.ChangeRestore || len(body.Members) > 0 {
-		return c.answerStored(v, res.Resource.ID) // there is more to it than what was sent
+		return c.answerAgain(v, res.Resource) // there is more to it than what was sent
 	}
 	v.members = false // a new group has none
 	return c.answerWritten(v, res.Resource)
@@ -163,8 +163,10 @@ func (c *call) resource(def *scim.Definition) (provisioning.Body, error) {
 	c.repair.resource(def, raw)
 	var body provisioning.Body
 	if def.Type == scim.Group {
-		body.Members, body.HasMembers, err = scim.ReadMembers(valueOf(raw, "members"))
-		if err != nil {
+		if err = onlyOnce(raw, "members"); err != nil {
+			return body, err
+		}
+		if body.Members, body.HasMembers, err = scim.ReadMembers(valueOf(raw, "members")); err != nil {
 			return body, err
 		}
 	}
@@ -180,6 +182,20 @@ func (c *call) operations(def *scim.Definition) ([]scim.Operation, error) {
 	}
 	c.repair.patch(def, raw)
 	return scim.DecodePatch(raw)
+}
+
+// onlyOnce refuses a name that is there in several spellings: which of them counts?
+func onlyOnce(raw map[string]any, name string) error {
+	n := 0
+	for key := range raw {
+		if strings.EqualFold(key, name) {
+			n++
+		}
+	}
+	if n > 1 {
+		return &scim.Error{Type: scim.InvalidSyntax, Path: name, Detail: "the name is given twice; send it once"}
+	}
+	return nil
 }
 
 // valueOf finds a value whatever the case of its name.
