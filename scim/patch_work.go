@@ -17,7 +17,7 @@ func (p *patcher) spend(work int) error {
 func weigh(v any) int {
 	switch v := v.(type) {
 	case string:
-		return weighText(v)
+		return 1 + len(v)/textPerWork
 	case []any:
 		work := 1
 		for _, element := range v {
@@ -47,13 +47,11 @@ func weighNames(object map[string]any) int {
 // textPerWork is how many bytes of text are folded in the time of one step.
 const textPerWork = 64
 
-func weighText(s string) int { return 1 + len(s)/textPerWork }
-
 // weighMembers is the work of holding members against a filter.
 func weighMembers(list []Member) int {
 	work := 0
 	for _, m := range list {
-		work += weighText(m.Value) + weighText(m.Display)
+		work += 1 + (len(m.Value)+len(m.Display))/textPerWork
 	}
 	return work
 }
