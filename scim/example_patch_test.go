@@ -73,9 +73,10 @@ func ExamplePatched() {
 		{Op: "add", Path: "members", Value: []any{map[string]any{"value": "1"}, map[string]any{"value": "2"}}},
 		{Op: "remove", Path: `members[value eq "2"]`},
 	}, scim.PatchOptions{})
-	fmt.Printf("%+v %v\n", patched.Members, err)
+	change := patched.Members
+	fmt.Println(change.Replace, change.Add[0].Value, change.Remove, err)
 	// Output:
-	// {Replace:false Add:[{Value:1 Display:}] Remove:[2]} <nil>
+	// false 1 [2] <nil>
 }
 
 func ExampleProjection_Apply() {
