@@ -14,13 +14,23 @@ var migrations embed.FS
 
 // Migrate brings the schema up to date. Several processes may do so at once: one works, the others wait.
 func (s *Store) Migrate(ctx context.Context) error {
-	p, err := s.migrator()
-	if err != nil {
-		return err
+	var err error
+	for range migrateTries {
+		var p *goose.Provider
+		if p, err = s.migrator(); err != nil {
+			return err
+		}
+		if _, err = p.Up(ctx); err == nil || s.dialect.postgres || ctx.Err() != nil {
+			break
+		}
+		// SQLite has no lock to wait for: another process may have worked on the same migration, and
+		// this one found it done.
 	}
-	_, err = p.Up(ctx)
 	return translate(ctx, err)
 }
+
+// migrateTries is how often a migration of an SQLite file that fails is looked at again.
+const migrateTries = 5
 
 // SchemaCurrent reports whether Migrate has nothing to do.
 func (s *Store) SchemaCurrent(ctx context.Context) (bool, error) {

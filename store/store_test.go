@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"meibo/internal/testkit"
 	"meibo/provisioning"
@@ -122,6 +123,26 @@ func TestMigrateIsIdempotent(t *testing.T) {
 }
 
 // TestSchemasAreTheSame compares tables, columns with their nullability, and indexes.
+// TestMigrateAtOnce brings one new file up to date from many connections, as replicas do that start
+// together.
+func TestMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	url := "sqlite:" + filepath.Join(t.TempDir(), "meibo.db")
+	var group errgroup.Group
+	for range 8 {
+		group.Go(func() error {
+			s, err := Open(t.Context(), Options{URL: url})
+			if err != nil {
+				return err
+			}
+			return errors.Join(s.Migrate(t.Context()), s.Close())
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestSchemasAreTheSame(t *testing.T) {
 	t.Parallel()
 	lite := openTest(t, Options{URL: databases[0].url(t)})

@@ -71,6 +71,9 @@ func (p *program) drill(cmd *cobra.Command, o drillOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := o.options().CheckSizes(); err != nil {
+		return misuse("%w", err)
+	}
 	var writes io.Writer
 	if o.writes != "" {
 		file, err := os.Create(o.writes)
@@ -88,6 +91,12 @@ func (p *program) drill(cmd *cobra.Command, o drillOptions) (err error) {
 		return err
 	}
 	return p.judge(cmd.Context(), o, []target{{o.url, token, dialects[0]}}, writes)
+}
+
+// options are what the flags say of every run.
+func (o drillOptions) options() drill.Options {
+	return drill.Options{Foreign: o.foreign, Users: o.users, Groups: o.groups, Members: o.members,
+		Seed: o.seed, Cycles: o.cycles, Workers: o.workers}
 }
 
 func (o drillOptions) dialects() ([]drill.Dialect, error) {
@@ -175,11 +184,10 @@ func (p *program) freshTargets(ctx context.Context, s *server, tenant string, di
 func (p *program) judge(ctx context.Context, o drillOptions, targets []target, writes io.Writer) error {
 	satisfied := true
 	for _, t := range targets {
-		report, err := drill.Run(ctx, drill.Options{
-			BaseURL: t.url, Token: t.token, Dialect: t.dialect, Foreign: o.foreign,
-			Users: o.users, Groups: o.groups, Members: o.members, Seed: o.seed, Cycles: o.cycles, Workers: o.workers,
-			Progress: p.stderr, WritesTo: writes,
-		})
+		run := o.options()
+		run.BaseURL, run.Token, run.Dialect = t.url, t.token, t.dialect
+		run.Progress, run.WritesTo = p.stderr, writes
+		report, err := drill.Run(ctx, run)
 		if err != nil {
 			return err
 		}

@@ -18,9 +18,13 @@ type front struct {
 	scim    http.Handler                // nil where only operators are served
 	metrics http.Handler                // nil where an address of its own serves them
 	ready   func(context.Context) error // why the server takes no requests; nil when it does
+	leaving func() bool                 // whether clients should look for another connection; nil: never
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f.leaving != nil && f.leaving() {
+		w.Header().Set("Connection", "close") // so that none is in use when the server closes it
+	}
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/t/") && f.scim != nil:
 		f.scim.ServeHTTP(w, r)

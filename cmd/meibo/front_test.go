@@ -10,6 +10,19 @@ import (
 	"time"
 )
 
+// TestLeavingClosesConnections: a client that keeps its connection would find it closed under a request.
+func TestLeavingClosesConnections(t *testing.T) {
+	t.Parallel()
+	for _, leaving := range []bool{false, true} {
+		f := &front{leaving: func() bool { return leaving }}
+		w := httptest.NewRecorder()
+		f.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
+		if got := w.Header().Get("Connection") == "close"; got != leaving {
+			t.Errorf("leaving %v: Connection %q", leaving, w.Header().Get("Connection"))
+		}
+	}
+}
+
 func TestReadiness(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -73,12 +73,12 @@ func (s *server) open(ctx context.Context, o serverOptions) error {
 		return err
 	}
 	m := newMetrics()
-	f := &front{ready: s.ready, metrics: m.handler()}
+	f := &front{ready: s.ready, leaving: s.leaving.Load, metrics: m.handler()}
 	if err := s.listen(ctx, "listen", s.config.Listen, f); err != nil {
 		return err
 	}
 	if s.config.MetricsListen != "" {
-		if err := s.listen(ctx, "metrics_listen", s.config.MetricsListen, &front{ready: s.ready, metrics: f.metrics}); err != nil {
+		if err := s.listen(ctx, "metrics_listen", s.config.MetricsListen, &front{ready: s.ready, leaving: s.leaving.Load, metrics: f.metrics}); err != nil {
 			return err
 		}
 		f.metrics = nil

@@ -69,7 +69,7 @@ func Run(ctx context.Context, opt Options) (*Report, error) {
 
 // complete fills the defaults and names every option that makes no sense.
 func (o *Options) complete() (*url.URL, error) {
-	o.Users = orElse(o.Users, 100)
+	o.Users = orElse(o.Users, defaultUsers)
 	o.Dialect = orElse(o.Dialect, Default)
 	o.Cycles = orElse(o.Cycles, 1)
 	o.Workers = orElse(o.Workers, 8)
@@ -91,14 +91,21 @@ func (o *Options) complete() (*url.URL, error) {
 	if o.Dialect != Default && o.Dialect != Flag {
 		errs = append(errs, fmt.Errorf("dialect %q: use %q or %q", o.Dialect, Default, Flag))
 	}
-	if min(o.Users, o.Cycles, o.Workers) < 1 || min(o.Groups, o.Members) < 0 {
-		errs = append(errs, errors.New("users, groups, members, cycles and workers must not be negative"))
-	}
-	if o.Members > o.Users*o.Groups {
-		errs = append(errs, fmt.Errorf("%d memberships do not fit into %d groups of at most %d users: lower members or raise groups", o.Members, o.Groups, o.Users))
-	}
-	return base, errors.Join(errs...)
+	return base, errors.Join(append(errs, o.CheckSizes())...)
 }
+
+// CheckSizes says what of the numbers makes no sense; zero stands for the default.
+func (o Options) CheckSizes() error {
+	if min(o.Users, o.Cycles, o.Workers, o.Groups, o.Members) < 0 {
+		return errors.New("users, groups, members, cycles and workers must not be negative")
+	}
+	if users := orElse(o.Users, defaultUsers); o.Members > users*o.Groups {
+		return fmt.Errorf("%d memberships do not fit into %d groups of at most %d users: lower members or raise groups", o.Members, o.Groups, users)
+	}
+	return nil
+}
+
+const defaultUsers = 100
 
 func orElse[T comparable](v, fallback T) T {
 	var zero T
