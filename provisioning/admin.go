@@ -103,7 +103,7 @@ func (s *Service) SetConnection(ctx context.Context, o Origin, name string, edit
 		}
 		set := step{reason: ReasonConnectionSet, connection: after, diff: before.Settings.diff(after.Settings)}
 		if len(set.diff) > 0 {
-			set.change.SetConnection = &after
+			set.change.SetConnection, set.change.SettingsBefore = &after, &before.Settings
 		}
 		return []step{set}, nil
 	})
@@ -193,7 +193,7 @@ func connectionStep(c Connection) step {
 
 // administer commits what plan decides, each step with its entry. plan may run several times.
 func (s *Service) administer(ctx context.Context, o Origin, plan func(Tx) ([]step, error)) error {
-	now, ids := s.Now(), [2]string{s.newID(), s.newID()} // no plan has more steps
+	stamps := s.stamps()
 	return s.store.Update(ctx, o.Tenant, func(tx Tx) error {
 		steps, err := plan(tx)
 		if err != nil {
@@ -202,7 +202,7 @@ func (s *Service) administer(ctx context.Context, o Origin, plan func(Tx) ([]ste
 		var b Batch
 		for i, st := range steps {
 			e := st.entry(o)
-			e.ID, e.At = ids[i], now
+			stamps.put(&e, i)
 			b.Entries = append(b.Entries, e)
 			if st.change != (AdminChange{}) {
 				b.Admin = append(b.Admin, st.change)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sync/errgroup"
 
 	"meibo/internal/testkit"
 	"meibo/provisioning"
@@ -55,6 +56,45 @@ func wantKind(t *testing.T, err error, kind provisioning.Kind, says string) {
 }
 
 var ignoreID = cmpopts.IgnoreFields(provisioning.Entry{}, "ID")
+
+// TestSettingsOfTwoEditors: each changes one setting, over and over; neither takes back the other's.
+func TestSettingsOfTwoEditors(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s provisioning.Store) {
+		ctx, o := t.Context(), provisioning.Origin{Tenant: "acme", Actor: "command line"}
+		service := provisioning.New(provisioning.Options{Store: s})
+		if _, err := service.CreateTenant(ctx, o); err != nil {
+			t.Fatal(err)
+		}
+		var editors errgroup.Group
+		edit := func(change func(*provisioning.ConnectionSettings, int)) {
+			editors.Go(func() error {
+				for i := range 21 {
+					_, err := service.SetConnection(ctx, o, provisioning.DefaultConnection, func(c *provisioning.ConnectionSettings) { change(c, i) })
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		edit(func(c *provisioning.ConnectionSettings, i int) {
+			c.PatchResponse = []provisioning.PatchResponse{provisioning.PatchNone, provisioning.PatchResource}[i%2]
+		})
+		edit(func(c *provisioning.ConnectionSettings, i int) {
+			c.UnknownMembers = []provisioning.UnknownMembers{provisioning.KeepUnknownMembers, provisioning.RefuseUnknownMembers}[i%2]
+		})
+		if err := editors.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		want := provisioning.DefaultConnectionSettings()
+		want.PatchResponse, want.UnknownMembers = provisioning.PatchNone, provisioning.KeepUnknownMembers
+		c, err := service.Connection(ctx, o.Tenant, provisioning.DefaultConnection)
+		if err != nil || c.Settings != want {
+			t.Errorf("settings %+v (%v), want %+v", c.Settings, err, want)
+		}
+	})
+}
 
 func TestCreateTenant(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,7 @@ const refusalTimeout = 5 * time.Second
 // it. A refusal is journalled by a second unit of work, since the first was rolled back. There is
 // no second way to change a resource. Errors are those of Want, decide and Store.Update.
 func (s *Service) Apply(ctx context.Context, o Origin, in Intent) (Result, error) {
-	now, ids := s.Now(), [2]string{s.newID(), s.newID()}
+	stamps := s.stamps()
 	// A client that leaves does not take its request back: half the answers to "did it happen?" would
 	// be wrong.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
@@ -44,13 +44,13 @@ func (s *Service) Apply(ctx context.Context, o Origin, in Intent) (Result, error
 		if err != nil {
 			return Result{}, err
 		}
-		desired.Type, desired.Connection, desired.Now = in.Type, o.Connection.ID, now
+		desired.Type, desired.Connection, desired.Now = in.Type, o.Connection.ID, stamps.now
 		changes, err := decide(facts, desired, rulesOf(o.Connection))
 		if err != nil {
 			return Result{}, err
 		}
 		asked := changes[len(changes)-1]
-		return Result{Resource: asked.After, Action: asked.Action}, tx.Commit(s.batch(o, in, changes, now, ids))
+		return Result{Resource: asked.After, Action: asked.Action}, tx.Commit(s.batch(o, in, changes, stamps))
 	})
 	if err != nil {
 		return Result{}, s.Refuse(ctx, o, in, err)
@@ -59,11 +59,11 @@ func (s *Service) Apply(ctx context.Context, o Origin, in Intent) (Result, error
 }
 
 // batch is the unit of work of some changes: each with its entry, the last one's with the request.
-func (s *Service) batch(o Origin, in Intent, changes []Change, now time.Time, ids [2]string) Batch {
+func (s *Service) batch(o Origin, in Intent, changes []Change, stamps *stamps) Batch {
 	var b Batch
 	for i, c := range changes {
 		e := changeEntry(o, in, c)
-		e.ID, e.At = ids[i], now
+		stamps.put(&e, i)
 		if i == len(changes)-1 {
 			e.Request = s.request(o, nil)
 		}

@@ -78,6 +78,9 @@ func decide(f Facts, d Desired, r Rules) ([]Change, error) {
 	if err := checkSize(&c.After); err != nil {
 		return nil, err
 	}
+	if err := effectiveNameIsFree(f, &c.After); err != nil {
+		return nil, err
+	}
 	c.MatchedBy, c.Warning = matched, warning
 	room, err := makeRoom(f, c, d.Now)
 	if err != nil || room == nil {
@@ -103,16 +106,30 @@ func match(f Facts, d Desired) (current *Resource, asserted scim.Attributes, by 
 	return current, asserted, "externalId", nameIsFree(f, current.ID, d)
 }
 
-// nameIsFree refuses a name that somebody else holds: a visible resource of the connection, or,
-// for users, an account of the tenant that cannot make room for it.
+// nameIsFree refuses a name that a visible resource of the connection has.
 func nameIsFree(f Facts, self string, d Desired) error {
 	if v := f.Candidates.Visible; v != nil && v.ID != self {
 		return Taken(nameAttribute(d.Type))
 	}
-	if e := f.Candidates.Effective; e != nil && e.ID != self && !yields(e, d.Connection) {
-		return Taken(nameAttribute(d.Type))
+	return nil
+}
+
+// effectiveNameIsFree refuses an effective userName that is held by an account of the tenant which
+// cannot make room for it.
+func effectiveNameIsFree(f Facts, after *Resource) error {
+	if e := inTheWay(f, after); e != nil && !yields(e, after.Connection) {
+		return Taken(nameAttribute(after.Type))
 	}
 	return nil
+}
+
+// inTheWay is the account that holds the effective userName which another one is to have; nil for none.
+func inTheWay(f Facts, after *Resource) *Resource {
+	e := f.Candidates.Effective
+	if e == nil || e.ID == after.ID || e.Index.EffectiveName != after.Index.EffectiveName {
+		return nil
+	}
+	return e
 }
 
 // present is the change that makes a resource what is asserted.
@@ -171,8 +188,8 @@ func isActive(a scim.Attributes) bool { return a["active"] != false }
 // connection: userNames are recycled, and a new hire must not inherit a leaver. The old account
 // keeps its data under its name with its id appended.
 func makeRoom(f Facts, c Change, now time.Time) (*Change, error) {
-	holder := f.Candidates.Effective
-	if holder == nil || holder.ID == c.After.ID || c.Action == ChangeSkip {
+	holder := inTheWay(f, &c.After)
+	if holder == nil || c.Action == ChangeSkip {
 		return nil, nil
 	}
 	doc := holder.Effective

@@ -255,6 +255,20 @@ func TestDecide(t *testing.T) {
 			want:    want{action: ChangeSkip, id: "u", state: Suspended, visible: true, version: 3, reason: ReasonUnchanged},
 		},
 		{
+			name: "who keeps another effective name displaces nobody",
+			facts: func() Facts {
+				u := user("u", tombstone, inactive)
+				u.Effective = scim.Standard(scim.User).Encode(scim.Attributes{"userName": "ann.u"})
+				u.Index.EffectiveName = "ann.u"
+				f := addressed(u)
+				f.Candidates.Effective = user("other", tombstone, gone)
+				return f
+			}(),
+			desired: Desired{Type: scim.User, Asserted: scim.Attributes{"userName": tombstone, "active": false, "title": "x"}},
+			want: want{action: ChangeUpdate, id: "u", state: Suspended, visible: true, version: 4, reason: ReasonAsserted,
+				paths: []string{"title"}},
+		},
+		{
 			name:    "a document beyond bounds",
 			desired: Desired{ID: "new", Type: scim.User, Asserted: scim.Attributes{"userName": "ann", "title": strings.Repeat("x", 300<<10)}},
 			want:    want{err: Invalid},

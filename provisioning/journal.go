@@ -77,13 +77,14 @@ type EntryError struct {
 	RecommendedAction string `json:"recommendedAction"`
 }
 
-// AdminChange is one administrative write; exactly one field is set.
+// AdminChange is one administrative write; one field is set, but for SettingsBefore.
 type AdminChange struct {
 	CreateTenant     *Tenant
 	CreateConnection *Connection // its ID is assigned by the store; NotFound/Conflict "name" as for any write
 	// SetConnection stores new settings. Switching unique group names on is Conflict "displayName" while
 	// two visible groups share a name.
 	SetConnection    *Connection
+	SettingsBefore   *ConnectionSettings // with SetConnection: those it was made from, which guard it
 	CreateCredential *Credential
 	RevokeCredential *Credential // ID and Revoked
 	TouchCredential  *Credential // ID and LastUsed

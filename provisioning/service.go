@@ -52,3 +52,21 @@ type Origin struct {
 
 // scope is what the connection sees of one type.
 func (o Origin) scope(t scim.ResourceType) Scope { return Scope{Connection: o.Connection.ID, Type: t} }
+
+// stamps are the time and the ids of the entries of one unit of work. They are the same however
+// often it runs.
+type stamps struct {
+	now   time.Time
+	newID func() string
+	ids   []string
+}
+
+func (s *Service) stamps() *stamps { return &stamps{now: s.Now(), newID: s.newID} }
+
+// put stamps the i-th entry, from 0.
+func (st *stamps) put(e *Entry, i int) {
+	for len(st.ids) <= i {
+		st.ids = append(st.ids, st.newID())
+	}
+	e.ID, e.At = st.ids[i], st.now
+}

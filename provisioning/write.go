@@ -128,11 +128,12 @@ func (s *Service) stored(r Reader, o Origin, c Condition, q ResourceQuery) (Fact
 	return Facts{Current: &current, Asserted: asserted, Members: current.MemberFacts, Open: current.OpenMembers}, err
 }
 
-// renamed adds the facts that a change of name needs.
+// renamed adds the facts that a change of name needs: of the asserted one, or of an effective one
+// that was kept apart and may follow it again.
 func (s *Service) renamed(r Reader, o Origin, f Facts, d Desired) (Facts, Desired, error) {
 	t := f.Current.Type
 	name := scim.FoldFull.Apply(nameOf(t, d.Asserted))
-	if name == f.Current.Index.Name {
+	if name == f.Current.Index.Name && f.Current.Effective == nil {
 		return f, d, nil
 	}
 	var err error

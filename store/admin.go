@@ -94,7 +94,7 @@ func (x *session) administer(a provisioning.AdminChange) error {
 	case a.CreateConnection != nil:
 		return x.createConnection(a.CreateConnection)
 	case a.SetConnection != nil:
-		return x.setConnection(a.SetConnection)
+		return x.setConnection(a.SetConnection, a.SettingsBefore)
 	case a.CreateCredential != nil:
 		return x.createCredential(a.CreateCredential)
 	case a.RevokeCredential != nil:
@@ -121,22 +121,28 @@ func (x *session) createConnection(c *provisioning.Connection) error {
 
 // setConnection rewrites the keys of a connection's groups when their names become unique or cease
 // to be. Writers of group keys share a lock on the connection's row, which this takes alone.
-func (x *session) setConnection(c *provisioning.Connection) error {
+//
+// Settings that are no longer those that the new ones were made from have been overtaken.
+func (x *session) setConnection(c *provisioning.Connection, before *provisioning.ConnectionSettings) error {
 	lock := ""
 	if x.postgres {
 		lock = " for update"
 	}
-	var unique bool
-	found, err := x.row("select unique_group_names from connection where id = $1 and tenant = $2"+lock, []any{c.ID, x.tenant}, &unique)
-	if err != nil {
+	var now provisioning.ConnectionSettings
+	found, err := x.row("select patch_response, unknown_members, unique_group_names from connection where id = $1 and tenant = $2"+lock,
+		[]any{c.ID, x.tenant}, &now.PatchResponse, &now.UnknownMembers, &now.UniqueGroupNames)
+	switch {
+	case err != nil:
 		return err
-	}
-	if !found {
+	case !found:
 		return notFound("the connection")
+	case before != nil && now != *before:
+		x.overtaken = true
+		return errOvertaken
 	}
 	_, err = x.exec("connection", "update connection set patch_response = $2, unknown_members = $3, unique_group_names = $4 where id = $1",
 		c.ID, string(c.Settings.PatchResponse), string(c.Settings.UnknownMembers), c.Settings.UniqueGroupNames)
-	if err != nil || unique == c.Settings.UniqueGroupNames {
+	if err != nil || now.UniqueGroupNames == c.Settings.UniqueGroupNames {
 		return err
 	}
 	groups := provisioning.Scope{Connection: c.ID, Type: "Group"}

@@ -154,7 +154,7 @@ func (x *session) Resource(q provisioning.ResourceQuery) (provisioning.Resource,
 // Resource implements provisioning.Reader for a unit of work.
 func (x tx) Resource(q provisioning.ResourceQuery) (provisioning.Resource, error) {
 	if storable(q.ID) {
-		if err := x.lock("id = $1", q.ID); err != nil {
+		if err := x.lock("id = $2", q.ID); err != nil {
 			return provisioning.Resource{}, err
 		}
 	}
@@ -197,14 +197,14 @@ func (x *session) MemberFacts(connection int64, group string, ids []string) ([]p
 	return facts, err
 }
 
-// lock takes row locks on the resources that condition finds, in the order of their ids so that
+// lock takes row locks on the tenant's resources that condition finds, whose arguments begin with $2, in the order of their ids so that
 // two units of work do not wait for each other. It comes as a statement of its own: the one that
 // reads after it sees what it waited for.
 func (x *session) lock(condition string, args ...any) error {
 	if !x.locking {
 		return nil
 	}
-	return x.query("select id from resource where "+condition+" order by id for update", args,
+	return x.query("select id from resource where tenant = $1 and "+condition+" order by id for update", append([]any{x.tenant}, args...),
 		func(*sql.Rows) error { return nil })
 }
 
@@ -215,7 +215,7 @@ func (x *session) Candidates(q provisioning.CandidateQuery) (provisioning.Candid
 
 // Candidates implements provisioning.Reader for a unit of work.
 func (x tx) Candidates(q provisioning.CandidateQuery) (provisioning.Candidates, error) {
-	err := x.lock("key = $1 or eff_key = $2 or ext_key = $3", scopedKey(q.Scope, q.Name),
+	err := x.lock("(key = $2 or eff_key = $3 or ext_key = $4)", scopedKey(q.Scope, q.Name),
 		effectiveKey(x.tenant, q.Name), scopedKey(q.Scope, q.ExternalID))
 	if err != nil {
 		return provisioning.Candidates{}, err

@@ -9,14 +9,13 @@ import (
 const analyseEvery = 5 * time.Second
 
 // Run does the store's background work until ctx ends: it folds the tallies and, while a database
-// is young, has it gather statistics. An error stops nothing; the work is tried again at its next
-// turn, and who asks for readiness hears of a database that is gone.
-func (s *Store) Run(ctx context.Context) error {
+// is young, has it gather statistics. An error stops nothing: it is reported, and the work is tried
+// again at its next turn.
+func (s *Store) Run(ctx context.Context) {
 	fold, analyse := time.NewTicker(foldEvery), time.NewTicker(analyseEvery)
 	defer fold.Stop()
 	defer analyse.Stop()
 	s.work(ctx, fold.C, analyse.C)
-	return nil
 }
 
 func (s *Store) work(ctx context.Context, fold, analyse <-chan time.Time) {
@@ -25,10 +24,17 @@ func (s *Store) work(ctx context.Context, fold, analyse <-chan time.Time) {
 		case <-ctx.Done():
 			return
 		case <-fold:
-			_ = s.Fold(ctx)
+			s.report(ctx, s.Fold(ctx))
 		case <-analyse:
-			_ = s.Analyse(ctx)
+			s.report(ctx, s.Analyse(ctx))
 		}
+	}
+}
+
+// report tells of an error of the background work, unless that is about to end.
+func (s *Store) report(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil && s.options.Report != nil {
+		s.options.Report(err)
 	}
 }
 

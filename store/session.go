@@ -62,8 +62,8 @@ func (x *session) fail(err error) error {
 	return err
 }
 
-// Snapshot implements provisioning.Reader. A unit of work on SQLite, or one with locks, sees one
-// state anyway.
+// Snapshot implements provisioning.Reader. In a unit of work it changes nothing: on SQLite that sees
+// one state anyway, and with locks what it read does not move.
 func (x *session) Snapshot() error {
 	if x.transaction || x.snapshot != nil {
 		return nil

@@ -26,8 +26,9 @@ var _ provisioning.Store = (*Store)(nil)
 
 // Options configure a Store.
 type Options struct {
-	URL      string // sqlite:PATH or postgres://…
-	MaxConns int    // connections, on SQLite those that read; 0 for 16 and 4
+	URL      string      // sqlite:PATH or postgres://…
+	MaxConns int         // connections, on SQLite those that read; 0 for 16 and 4
+	Report   func(error) // hears of errors of the background work; nil for nobody
 
 	// Rehearse runs each unit of work, takes it back and runs it again. For tests: it finds
 	// closures that touch what is outside their transaction.

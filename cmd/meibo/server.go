@@ -61,7 +61,7 @@ func start(ctx context.Context, c config.Config, log *zap.Logger, o serverOption
 		return nil, err
 	}
 	s := &server{parts: p, config: c, log: log, stopWork: func() {},
-		failed: make(chan error, 3)} // background work and two sites
+		failed: make(chan error, 2)} // one for each site
 	if err := s.open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.shutdown(ctx))
 	}
@@ -118,11 +118,7 @@ func (s *server) listen(ctx context.Context, setting, address string, h http.Han
 func (s *server) serve() {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stopWork = stop
-	s.work.Go(func() {
-		if err := s.store.Run(ctx); err != nil && ctx.Err() == nil {
-			s.failed <- fmt.Errorf("background work: %w", err)
-		}
-	})
+	s.work.Go(func() { s.store.Run(ctx) })
 	for _, one := range s.sites {
 		s.work.Go(func() {
 			if err := one.http.Serve(one.listener); !errors.Is(err, http.ErrServerClosed) {

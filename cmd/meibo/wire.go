@@ -26,7 +26,9 @@ type parts struct {
 
 // build opens the database and puts the parts together. The schema is the caller's affair.
 func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error) {
-	st, err := store.Open(ctx, store.Options{URL: c.DatabaseURL})
+	st, err := store.Open(ctx, store.Options{URL: c.DatabaseURL, Report: func(err error) {
+		log.Warn("background work in the database failed and is tried again", zap.Error(err))
+	}})
 	if err != nil {
 		return nil, err
 	}

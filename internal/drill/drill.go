@@ -175,6 +175,7 @@ func (d *drill) play(ctx context.Context) {
 		d.incrementalCycle(ctx, cycle)
 		d.steadyCycle(ctx)
 		d.checkMembers(ctx)
+		d.walks(ctx) // again, now that there are leavers
 	}
 }
 

@@ -42,7 +42,7 @@ type plant struct {
 	match   func(attr, want, got string) (hit, decided bool)
 
 	emptyOnRemove, dropOnDisable, dropOnEnable, wipeOnReplace, replaceAdds bool
-	allowTwins, keepDeleted, hideDisabled, showDeletedMembers              bool
+	allowTwins, keepDeleted, listDeleted, hideDisabled, showDeletedMembers bool
 	ignoreFilter, ignorePatch, ignoreExclude, anyToken                     bool
 	nameStaysTaken, freshIDOnRestore, inheritID                            bool
 	keepManager, oldNames                                                  bool
@@ -268,7 +268,7 @@ func (s *fakeServer) visible(ids []string) []any {
 func (s *fakeServer) list(q *call) *reply {
 	var hits []*record
 	for _, rec := range *s.table(q.kind) {
-		if rec.gone && !s.plant.keepDeleted {
+		if rec.gone && !s.plant.keepDeleted && (!s.plant.listDeleted || q.query.Has("filter")) {
 			continue
 		}
 		if rec.attrs["active"] == false && s.plant.hideDisabled {

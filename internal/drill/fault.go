@@ -86,6 +86,7 @@ const (
 	deleteStatus      fault = "delete.status"
 	deleteReadable    fault = "delete.still-readable"
 	deleteFound       fault = "delete.still-found"
+	deleteListed      fault = "delete.still-listed"
 	deleteRepeated    fault = "delete.repeated-accepted"
 	deleteNameTaken   fault = "delete.name-taken"
 	deleteStillMember fault = "delete.still-member"
@@ -187,6 +188,7 @@ var meaning = map[fault]string{
 	deleteStatus:      "a DELETE must be answered 204",
 	deleteReadable:    "a deleted object must answer 404",
 	deleteFound:       "a deleted object must not be found",
+	deleteListed:      "a deleted object must not be listed",
 	deleteRepeated:    "a second DELETE must be answered 404",
 	deleteNameTaken:   "after a DELETE the name must be free again",
 	deleteStillMember: "a deleted user must not be listed as a member",

@@ -306,7 +306,8 @@ var plantedFaults = []planted{
 	{what: "DELETE answered 200", want: deleteStatus,
 		plant: onAnswer("DELETE", "", 204, func(_ *call, r *reply) { r.status = http.StatusOK })},
 	{what: "DELETE answered 204, still readable", want: deleteReadable, plant: plant{keepDeleted: true},
-		also: []fault{deleteFound, listTotal, listDuplicate}},
+		also: []fault{deleteFound, deleteListed, listTotal, listDuplicate}},
+	{what: "DELETE answered 204, still in lists", want: deleteListed, plant: plant{listDeleted: true}},
 	{what: "DELETE answered 204, still found", want: deleteFound,
 		plant: plant{list: nil, after: func(s *fakeServer, q *call, r *reply) {
 			if !q.query.Has("filter") || r.status != http.StatusOK {

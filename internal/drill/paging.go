@@ -44,27 +44,28 @@ func (d *drill) list(ctx context.Context, e endpoint, startIndex, count int) (pa
 
 // walks pages through both endpoints as account discovery does, twice each in pages of different sizes.
 func (d *drill) walks(ctx context.Context) {
-	var people, teams []string
-	for _, p := range d.company.people {
-		if p.state == linked {
-			people = append(people, p.id)
+	listed, left := map[endpoint][]string{}, map[endpoint][]string{}
+	note := func(e endpoint, id string, state presence) {
+		switch state {
+		case linked:
+			listed[e] = append(listed[e], id)
+		case deleted:
+			left[e] = append(left[e], id)
 		}
+	}
+	for _, p := range d.everybody() {
+		note(users, p.id, p.state)
 	}
 	for _, t := range d.company.teams {
-		if t.state == linked {
-			teams = append(teams, t.id)
-		}
+		note(groups, t.id, t.state)
 	}
 	each(ctx, d, "paging", []endpoint{users, groups}, func(ctx context.Context, e endpoint) {
-		if e == users {
-			d.walkTwice(ctx, e, people)
-		} else {
-			d.walkTwice(ctx, e, teams)
-		}
+		d.walkTwice(ctx, e, listed[e], left[e])
 	})
 }
 
-func (d *drill) walkTwice(ctx context.Context, e endpoint, known []string) {
+// walkTwice expects every known object in a walk and none that left.
+func (d *drill) walkTwice(ctx context.Context, e endpoint, known, left []string) {
 	size := min(max(len(known)/10, 3), 100)
 	first, ok := d.walk(ctx, e, size)
 	if !ok {
@@ -77,6 +78,11 @@ func (d *drill) walkTwice(ctx context.Context, e endpoint, known []string) {
 	for _, id := range known {
 		if !walked[id] {
 			d.report(nil, listGap, fmt.Sprintf("%s %s in a walk by %d", e, id, size), "missed")
+		}
+	}
+	for _, id := range left {
+		if walked[id] && !slices.Contains(known, id) {
+			d.report(nil, deleteListed, "nothing that was deleted", id)
 		}
 	}
 	second, ok := d.walk(ctx, e, max(size*2/3, 2))

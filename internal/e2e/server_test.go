@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,8 +115,8 @@ func newServer(t testing.TB, db database, o options) *server {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64} // one for each of many clients
 	s.client = &http.Client{Transport: transport, Timeout: patience}
 	background, end := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- st.Run(background) }()
+	var work sync.WaitGroup
+	work.Go(func() { st.Run(background) })
 	stopped := false
 	s.stop = func() {
 		if stopped {
@@ -125,7 +126,8 @@ func newServer(t testing.TB, db database, o options) *server {
 		transport.CloseIdleConnections()
 		s.http.Close()
 		end()
-		if err := cmp.Or(<-ended, authenticator.Close(context.Background()), rows.Close(), st.Close()); err != nil {
+		work.Wait()
+		if err := cmp.Or(authenticator.Close(context.Background()), rows.Close(), st.Close()); err != nil {
 			t.Errorf("stop the server: %v", err)
 		}
 	}

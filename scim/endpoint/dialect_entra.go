@@ -257,10 +257,13 @@ func (r *repair) operation(def *scim.Definition, op map[string]any, out []any) [
 		return r.flattened(def, op, out)
 	}
 	target, err := scim.ParsePath(def, path)
-	if bracketed, ok := bracketed(path); err != nil && ok {
-		if target, err = scim.ParsePath(def, bracketed); err == nil {
-			r.note(quirkOpenPath)
-			setKey(op, "path", bracketed)
+	if err != nil {
+		if meant, ok := bracketed(path); ok {
+			if t, failed := scim.ParsePath(def, meant); failed == nil {
+				r.note(quirkOpenPath)
+				setKey(op, "path", meant)
+				target, err = t, nil
+			}
 		}
 	}
 	switch {

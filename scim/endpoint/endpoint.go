@@ -12,6 +12,7 @@ package endpoint
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -57,11 +58,13 @@ type endpoint struct {
 	// Places for what is costly: bodies of more than a user's size in memory, and answers that keep
 	// a database connection until a client has read them.
 	largeBodies, streams chan struct{}
+	streamsOf            sync.Map // connection id → chan struct{}: its share of streams
 }
 
 const (
 	maxLargeBodies = 2
 	maxStreams     = 3 // fewer than the database connections of any store
+	maxStreamsOf   = 2 // of one connection, so that it cannot take them all
 )
 
 // New returns the handler of all SCIM addresses.
@@ -141,9 +144,7 @@ func (e *endpoint) frame(next echo.HandlerFunc) echo.HandlerFunc {
 		c := &call{endpoint: e, echo: ec, correlation: uuid.Must(uuid.NewV7()).String(), started: e.Now()}
 		ec.Set(callKey, c)
 		ec.Response().Header().Set(CorrelationHeader, c.correlation)
-		// Before anything is read, so that a slow body holds nothing for ever, whoever sends it. A server
-		// without deadlines (a test's recorder) is no fault of the request.
-		_ = http.NewResponseController(ec.Response()).SetReadDeadline(time.Now().Add(bodyTimeout))
+		c.awaitBody()
 		defer c.observe()
 		defer c.letGo()
 		defer func() {

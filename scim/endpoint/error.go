@@ -118,7 +118,7 @@ func (c *call) fail(err error) {
 	case a.status == http.StatusInternalServerError:
 		c.Log.Error("internal error", zap.String("correlationId", c.correlation), zap.Error(err))
 		a.detail = "internal error; the server's log has it under the correlation id " + c.correlation
-	case a.status > http.StatusInternalServerError:
+	case a.status == http.StatusServiceUnavailable:
 		c.Log.Warn("request not served", zap.String("correlationId", c.correlation), zap.Int("status", a.status), zap.Error(err))
 	}
 	c.errorHeaders(w.Header(), err, a.status)
@@ -140,6 +140,8 @@ func (c *call) logBroken(err error) {
 
 func (c *call) errorHeaders(h http.Header, err error, status int) {
 	h.Set("Content-Type", contentType)
+	h.Del("ETag") // of what was about to be answered
+	h.Del("Location")
 	switch status {
 	case http.StatusUnauthorized:
 		challenge := `Bearer realm="meibo"`

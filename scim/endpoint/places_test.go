@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"meibo/provisioning"
 	"meibo/store/storetest"
@@ -36,8 +37,8 @@ func (r waitingReader) Members([]string, func(provisioning.GroupMember) error) e
 	return nil
 }
 
-// TestStreamsAreBounded: readers of member lists that hold all places keep a further one waiting,
-// who may lose patience, and nobody else.
+// TestStreamsAreBounded: readers of member lists that hold all places of their connection keep a
+// further one waiting, who may lose patience, and nobody else.
 func TestStreamsAreBounded(t *testing.T) {
 	t.Parallel()
 	d := newDirectory(t, storetest.Open(t))
@@ -50,14 +51,14 @@ func TestStreamsAreBounded(t *testing.T) {
 		return d.store.View(ctx, tenant, func(r provisioning.Reader) error { return fn(waitingReader{r, arrived, proceed}) })
 	}
 	var wg sync.WaitGroup
-	for range maxStreams {
+	for range maxStreamsOf {
 		wg.Go(func() {
 			if a := d.serveDirectly(t.Context(), http.MethodGet, "/Groups/"+group, http.NoBody); a.status != http.StatusOK {
 				t.Errorf("GET: %d %s", a.status, a.body)
 			}
 		})
 	}
-	for range maxStreams {
+	for range maxStreamsOf {
 		<-arrived
 	}
 	impatient, cancel := context.WithCancel(t.Context())
@@ -65,8 +66,8 @@ func TestStreamsAreBounded(t *testing.T) {
 	for _, target := range []string{"/Groups/" + group, "/Groups"} {
 		mustBeError(t, "one too many: "+target, d.serveDirectly(impatient, http.MethodGet, target, http.NoBody), http.StatusServiceUnavailable, "")
 	}
-	if n := reads.Load(); n != maxStreams {
-		t.Errorf("%d reads, want %d: the store was bothered without a place", n, maxStreams)
+	if n := reads.Load(); n != maxStreamsOf {
+		t.Errorf("%d reads, want %d: the store was bothered without a place", n, maxStreamsOf)
 	}
 	if a := d.serveDirectly(t.Context(), http.MethodGet, "/Groups/"+group+"?excludedAttributes=members", http.NoBody); a.status != http.StatusOK {
 		t.Errorf("without members: %d %s", a.status, a.body)
@@ -121,4 +122,29 @@ func TestLargeBodiesAreBounded(t *testing.T) {
 		}
 	}
 	wg.Wait()
+}
+
+// deadlines counts the read deadlines that a request gets.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set int
+}
+
+func (d *deadlines) SetReadDeadline(time.Time) error {
+	d.set++
+	return nil
+}
+
+// TestReadDeadline: a body has to come in time. Without one a deadline would end the request, since
+// net/http reads ahead on its connection.
+func TestReadDeadline(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t, storetest.Open(t))
+	for method, body := range map[string]string{http.MethodGet: "", http.MethodDelete: "", http.MethodPost: "{}"} {
+		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		d.handler.ServeHTTP(w, httptest.NewRequest(method, "/t/"+d.tenant+"/scim/v2/Users", strings.NewReader(body)))
+		if got, want := w.set > 0, body != ""; got != want {
+			t.Errorf("%s: %d read deadlines", method, w.set)
+		}
+	}
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"meibo/provisioning"
 	"meibo/scim"
 )
@@ -53,7 +55,7 @@ func (v view) references() provisioning.References {
 func (c *call) answerStored(v view, id string) error {
 	q := provisioning.ResourceQuery{Scope: c.scope(v.def.Type), ID: id, References: v.references()}
 	if v.members {
-		if err := c.hold(c.streams); err != nil {
+		if err := c.holdStream(); err != nil {
 			return err
 		}
 	}
@@ -85,10 +87,12 @@ func (c *call) answerWritten(v view, r provisioning.Resource) error {
 
 // answerAgain answers with what is stored by now of a resource that was written.
 func (c *call) answerAgain(v view, r provisioning.Resource) error {
+	c.letGo() // the body is done with
 	err := c.answerStored(v, r.ID)
 	if err == nil || c.echo.Response().Committed {
 		return err
 	}
+	c.Log.Warn("a write is answered as it was, not as it is stored", zap.String("correlationId", c.correlation), zap.Error(err))
 	// The write is done, whatever became of the resource since.
 	v.members = false
 	return c.answer(v, r)

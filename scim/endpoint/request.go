@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -22,8 +23,9 @@ const (
 	maxUserBody  = 1 << 20
 	maxGroupBody = 16 << 20 // a group may list its members
 	bodyTimeout  = 60 * time.Second
-	maxID        = 256  // far longer than any id of ours
-	maxPath      = 1024 // of what the journal keeps of an address
+	placeTimeout = 5 * time.Second // for a place that is taken
+	maxID        = 256             // far longer than any id of ours
+	maxPath      = 1024            // of what the journal keeps of an address
 )
 
 // Pages (semantics §1).
@@ -32,21 +34,46 @@ const (
 	maxCount     = 1000
 )
 
-// hold takes one of the few places for what is costly, until the request ends.
+// hold takes one of the few places for what is costly, until letGo. Unavailable where none is free
+// for a while.
 func (c *call) hold(places chan struct{}) error {
+	patience := time.NewTimer(placeTimeout)
+	defer patience.Stop()
 	select {
 	case places <- struct{}{}:
 		c.release = append(c.release, places)
 		return nil
+	case <-patience.C:
+		return &provisioning.Error{Kind: provisioning.Unavailable,
+			Detail: "too many large requests are under way; repeat this one after the time in Retry-After"}
 	case <-c.context().Done():
 		return c.context().Err()
 	}
+}
+
+// holdStream takes a place for an answer that streams: first of the connection's share.
+func (c *call) holdStream() error {
+	share, _ := c.streamsOf.LoadOrStore(c.caller.Connection.ID, make(chan struct{}, maxStreamsOf))
+	if err := c.hold(share.(chan struct{})); err != nil {
+		return err
+	}
+	return c.hold(c.streams)
 }
 
 // letGo gives the places back.
 func (c *call) letGo() {
 	for _, places := range c.release {
 		<-places
+	}
+	c.release = nil
+}
+
+// awaitBody gives the client time for its body, whoever it is, so that a slow one holds nothing for
+// ever. It is not for requests without a body: there the deadline would end the request itself. A
+// server without deadlines (a test's recorder) is no fault of the request.
+func (c *call) awaitBody() {
+	if c.echo.Request().ContentLength != 0 {
+		_ = http.NewResponseController(c.echo.Response()).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
 }
 
@@ -108,6 +135,7 @@ func (c *call) body(t scim.ResourceType) ([]byte, error) {
 		if err := c.hold(c.largeBodies); err != nil {
 			return nil, err
 		}
+		c.awaitBody() // the wait for a place was not the client's
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(c.echo.Response(), r.Body, limit))
 	var tooLarge *http.MaxBytesError
@@ -115,6 +143,8 @@ func (c *call) body(t scim.ResourceType) ([]byte, error) {
 	case errors.As(err, &tooLarge):
 		return nil, unacceptable(http.StatusRequestEntityTooLarge,
 			"the body is larger than "+strconv.FormatInt(limit, 10)+" bytes; send the members of a group in several PATCH requests")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, unacceptable(http.StatusRequestTimeout, "the body took too long to arrive; send it again")
 	case err != nil:
 		return nil, &scim.Error{Type: scim.InvalidSyntax, Detail: "the body could not be read to its end"}
 	}
