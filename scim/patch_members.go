@@ -217,13 +217,18 @@ func (p *patcher) selected(f Filter) ([]Member, error) {
 	if asksFor(f, "$ref") {
 		return nil, &Error{Type: InvalidPath, Path: "members.$ref", Detail: "members are chosen by value, display or type; name the id"}
 	}
-	if !p.o.MembersKnown && !p.members.replaced {
+	byType := asksFor(f, "type")
+	if !p.o.MembersKnown && (byType || !p.members.replaced) {
 		return nil, ErrMembersNeeded
 	}
 	if err := p.spend(p.members.weigh(p.o.Members) * termsOf(f)); err != nil {
 		return nil, err
 	}
 	list := p.members.applyTo(p.o.Members)
+	if byType && !p.typesKnown(list) {
+		return nil, &Error{Type: InvalidPath, Path: "members.type",
+			Detail: "of members that the same request adds the type is not known yet; choose them by value, or in a request of its own"}
+	}
 	return slices.DeleteFunc(list, func(m Member) bool {
 		element := map[string]any{"value": m.Value}
 		if m.Display != "" {
@@ -234,6 +239,23 @@ func (p *patcher) selected(f Filter) ([]Member, error) {
 		}
 		return !match(f, element)
 	}), nil
+}
+
+// typesKnown gives the members of a list the types that the stored list tells, and reports whether
+// it told of all.
+func (p *patcher) typesKnown(list []Member) bool {
+	stored := make(map[string]ResourceType, len(p.o.Members))
+	for _, m := range p.o.Members {
+		stored[m.Value] = m.Type
+	}
+	for i := range list {
+		t, ok := stored[list[i].Value]
+		if !ok {
+			return false
+		}
+		list[i].Type = t
+	}
+	return true
 }
 
 // asksFor reports whether a filter over the elements of an attribute looks at a sub-attribute.

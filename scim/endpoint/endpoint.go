@@ -103,8 +103,9 @@ func (e *endpoint) routes(g *echo.Group) {
 		g.PATCH(name+"/:id", of((*call).patch))
 		g.DELETE(name+"/:id", of((*call).delete))
 	}
-	g.Any("/Me", e.authenticated((*call).unsupported))
-	for _, path := range []string{"/Bulk", "/.search", "/Users/.search", "/Groups/.search"} {
+	g.Match([]string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		"/Me", e.authenticated((*call).unsupported))
+	for _, path := range []string{"/Bulk", "/.search", "/Users/.search", "/Groups/.search", "/users/.search", "/groups/.search"} {
 		g.POST(path, e.authenticated((*call).unsupported))
 	}
 	read("/ServiceProviderConfig", (*call).serviceProviderConfig)
@@ -132,6 +133,7 @@ type call struct {
 	success     int // the status answered if all goes well
 	throttled   bool
 	release     []chan struct{} // places held
+	fewMembers  bool            // the request itself says that the group has few: its answer needs no place
 }
 
 const callKey = "call"
@@ -162,10 +164,10 @@ func (e *endpoint) frame(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// notAllowed answers 405 with the methods that the router knows for the address.
+// notAllowed answers 405, or 404 where the router knows no method for the address.
 func notAllowed(ec echo.Context) error {
-	if allow, ok := ec.Get(echo.ContextKeyHeaderAllow).(string); ok {
-		ec.Response().Header().Set("Allow", allow)
+	if _, known := ec.Get(echo.ContextKeyHeaderAllow).(string); !known {
+		return echo.ErrNotFound
 	}
 	return echo.ErrMethodNotAllowed
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -149,6 +150,10 @@ func (c *call) errorHeaders(h http.Header, err error, status int) {
 			challenge += `, error="invalid_token"`
 		}
 		h.Set("WWW-Authenticate", challenge)
+	case http.StatusMethodNotAllowed:
+		if allow, ok := c.echo.Get(echo.ContextKeyHeaderAllow).(string); ok {
+			h.Set("Allow", strings.TrimPrefix(allow, "OPTIONS, ")) // which the router would answer, and we do not
+		}
 	case http.StatusTooManyRequests:
 		var t *throttled
 		if errors.As(err, &t) {

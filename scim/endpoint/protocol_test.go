@@ -62,6 +62,7 @@ var addresses = map[string]string{
 	"/Schemas":               "GET, HEAD",
 	"/Schemas/x":             "GET, HEAD",
 	"/Bulk":                  "POST",
+	"/Me":                    "GET, HEAD, POST, PUT, PATCH, DELETE",
 	"/.search":               "POST",
 }
 
@@ -70,7 +71,7 @@ func TestMethodNotAllowed(t *testing.T) {
 	d := newDirectory(t, storetest.Open(t))
 	for _, target := range slices.Sorted(maps.Keys(addresses)) {
 		allowed := strings.Split(addresses[target], ", ")
-		listed := slices.Sorted(slices.Values(append(allowed, http.MethodOptions)))
+		listed := slices.Sorted(slices.Values(allowed))
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "LINK"} {
 			if slices.Contains(allowed, method) {
 				continue

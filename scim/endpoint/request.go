@@ -161,7 +161,7 @@ func checkMedia(h http.Header) error {
 		return nil
 	}
 	media, params, err := mime.ParseMediaType(ct)
-	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
 		return unacceptable(http.StatusUnsupportedMediaType, "the body must be UTF-8, as all JSON is")
 	}
 	if err != nil || media != contentType && media != "application/json" {

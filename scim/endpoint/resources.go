@@ -169,6 +169,7 @@ func (c *call) resource(def *scim.Definition) (provisioning.Body, error) {
 		if body.Members, body.HasMembers, err = scim.ReadMembers(valueOf(raw, "members")); err != nil {
 			return body, err
 		}
+		c.fewMembers = body.HasMembers && len(body.Members) <= maxCount
 	}
 	body.Attributes, err = def.Validate(raw)
 	return body, err
