@@ -194,10 +194,10 @@ func connectionStep(c Connection) step {
 // administer commits what plan decides, each step with its entry. plan may run several times.
 func (s *Service) administer(ctx context.Context, o Origin, plan func(Tx) ([]step, error)) error {
 	stamps := s.stamps()
-	return s.store.Update(ctx, o.Tenant, func(tx Tx) error {
+	entries, err := Update(ctx, s.store, o.Tenant, func(tx Tx) ([]Entry, error) {
 		steps, err := plan(tx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var b Batch
 		for i, st := range steps {
@@ -208,8 +208,12 @@ func (s *Service) administer(ctx context.Context, o Origin, plan func(Tx) ([]ste
 				b.Admin = append(b.Admin, st.change)
 			}
 		}
-		return tx.Commit(b)
+		return b.Entries, tx.Commit(b)
 	})
+	if err == nil {
+		s.decided(entries...)
+	}
+	return err
 }
 
 func (st step) entry(o Origin) Entry {

@@ -39,23 +39,30 @@ func (s *Service) Apply(ctx context.Context, o Origin, in Intent) (Result, error
 	// be wrong.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	result, err := Update(ctx, s.store, o.Tenant, func(tx Tx) (Result, error) {
+	done, err := Update(ctx, s.store, o.Tenant, func(tx Tx) (applied, error) {
 		facts, desired, err := in.Want(tx)
 		if err != nil {
-			return Result{}, err
+			return applied{}, err
 		}
 		desired.Type, desired.Connection, desired.Now = in.Type, o.Connection.ID, stamps.now
 		changes, err := decide(facts, desired, rulesOf(o.Connection))
 		if err != nil {
-			return Result{}, err
+			return applied{}, err
 		}
-		asked := changes[len(changes)-1]
-		return Result{Resource: asked.After, Action: asked.Action}, tx.Commit(s.batch(o, in, changes, stamps))
+		asked, b := changes[len(changes)-1], s.batch(o, in, changes, stamps)
+		return applied{Result{Resource: asked.After, Action: asked.Action}, b.Entries}, tx.Commit(b)
 	})
 	if err != nil {
 		return Result{}, s.Refuse(ctx, o, in, err)
 	}
-	return result, nil
+	s.decided(done.entries...)
+	return done.Result, nil
+}
+
+// applied is what the last run of a unit of work came to.
+type applied struct {
+	Result
+	entries []Entry
 }
 
 // batch is the unit of work of some changes: each with its entry, the last one's with the request.
@@ -88,7 +95,11 @@ func (s *Service) Refuse(ctx context.Context, o Origin, in Intent, err error) er
 	failed := s.store.Update(ctx, o.Tenant, func(tx Tx) error {
 		return tx.Commit(Batch{Entries: []Entry{e}})
 	})
-	if failed == nil || KindOf(err) == Unavailable {
+	if failed == nil {
+		s.decided(e)
+		return err
+	}
+	if KindOf(err) == Unavailable {
 		return err
 	}
 	return errors.Join(&Error{Kind: Unavailable, Detail: "the journal cannot be written now; repeat the request later", Err: failed}, err)

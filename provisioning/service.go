@@ -13,6 +13,8 @@ type Options struct {
 	Store Store
 	Now   func() time.Time // nil: the system clock
 	NewID func() string    // nil: UUIDv7 in lower case
+	// Decided hears of each entry that has come into the journal, in the journal's words; nil for nobody.
+	Decided func(JournalAction, Outcome)
 }
 
 // Service is the one way to read and change a directory. It is safe for concurrent use.
@@ -20,18 +22,29 @@ type Service struct {
 	store Store
 	now   func() time.Time
 	newID func() string
+	heard func(JournalAction, Outcome)
 }
 
 // New returns a Service on a store.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, now: o.Now, newID: o.NewID}
+	s := &Service{store: o.Store, now: o.Now, newID: o.NewID, heard: o.Decided}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	if s.newID == nil {
 		s.newID = func() string { return uuid.Must(uuid.NewV7()).String() }
 	}
+	if s.heard == nil {
+		s.heard = func(JournalAction, Outcome) {}
+	}
 	return s
+}
+
+// decided tells of entries once they are durable. A unit of work that runs again tells nothing.
+func (s *Service) decided(entries ...Entry) {
+	for i := range entries {
+		s.heard(entries[i].Action, entries[i].Outcome)
+	}
 }
 
 // Now is the service's clock: UTC, truncated to the microseconds that both databases keep.

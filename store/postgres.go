@@ -61,6 +61,7 @@ func (s *Store) updatePostgres(ctx context.Context, tenant string, fn func(provi
 		if err := x.run(fn); !x.overtaken {
 			return err
 		}
+		s.rerun(ctx)
 	}
 	for range lockedTries {
 		x := s.session(ctx, tenant, s.reads)
@@ -68,6 +69,7 @@ func (s *Store) updatePostgres(ctx context.Context, tenant string, fn func(provi
 		if err := x.inTransaction(func() error { return x.run(fn) }); !x.overtaken {
 			return err
 		}
+		s.rerun(ctx)
 	}
 	return errContended
 }

@@ -101,7 +101,14 @@ func (x *session) conn() *gorm.DB {
 }
 
 // query calls scan for each row.
-func (x *session) query(text string, args []any, scan func(*sql.Rows) error) (err error) {
+func (x *session) query(text string, args []any, scan func(*sql.Rows) error) error {
+	if x.store.options.Tracer != nil {
+		return x.traced(text, func() error { return x.read(text, args, scan) })
+	}
+	return x.read(text, args, scan)
+}
+
+func (x *session) read(text string, args []any, scan func(*sql.Rows) error) (err error) {
 	if err := x.ctx.Err(); err != nil {
 		return err
 	}
@@ -135,6 +142,18 @@ func (x *session) exec(name, text string, args ...any) (int64, error) {
 			return 0, err
 		}
 	}
+	if x.store.options.Tracer == nil {
+		return x.write(text, args)
+	}
+	var n int64
+	err := x.traced(text, func() (err error) {
+		n, err = x.write(text, args)
+		return err
+	})
+	return n, err
+}
+
+func (x *session) write(text string, args []any) (int64, error) {
 	x.store.observe(text, args)
 	done := x.conn().Exec(text, args...)
 	return done.RowsAffected, x.fail(done.Error)

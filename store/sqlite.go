@@ -40,7 +40,7 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	if err := s.checkSQLite(ctx); err != nil {
 		return firstError(err, s.Close())
 	}
-	s.writer = newWriter(s.writes)
+	s.writer = newWriter(s.writes, s.options.Committed)
 	return nil
 }
 
@@ -81,6 +81,7 @@ func (s *Store) updateSQLite(ctx context.Context, tenant string, fn func(provisi
 		err := s.writer.do(ctx, func(lent *lent) error {
 			x = s.session(ctx, tenant, lent.db)
 			x.transaction = true
+			s.mark(ctx, "writer lent")
 			if s.options.Rehearse {
 				if err := lent.takeBack(func() { _ = x.run(fn) }); err != nil {
 					return err
@@ -88,11 +89,14 @@ func (s *Store) updateSQLite(ctx context.Context, tenant string, fn func(provisi
 				x = s.session(ctx, tenant, lent.db)
 				x.transaction = true
 			}
-			return x.run(fn)
+			err := x.run(fn)
+			s.mark(ctx, "writer given back") // what follows is the wait for the commit
+			return err
 		})
 		if x == nil || !x.overtaken {
 			return err
 		}
+		s.rerun(ctx)
 	}
 	return errContended
 }

@@ -12,10 +12,12 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
@@ -29,6 +31,14 @@ type Options struct {
 	URL      string      // sqlite:PATH or postgres://…
 	MaxConns int         // connections, on SQLite those that read; 0 for 16 and 4
 	Report   func(error) // hears of errors of the background work; nil for nobody
+
+	// Committed hears of each commit of SQLite's one writer: how many units of work it made durable
+	// and how long that took. It holds up the writer. PostgreSQL commits each unit by itself. Nil for nobody.
+	Committed func(units int, took time.Duration)
+	// Overtaken hears of each unit of work that runs again because another writer was faster; nil for nobody.
+	Overtaken func()
+	// Tracer makes a span of each unit of work and of each statement in it; nil for none.
+	Tracer trace.Tracer
 
 	// Rehearse runs each unit of work, takes it back and runs it again. For tests: it finds
 	// closures that touch what is outside their transaction.
@@ -52,6 +62,9 @@ type Store struct {
 // Open connects to the database that options.URL names. An SQLite file is created if there is
 // none; the schema is Migrate's affair. Unavailable if the database does not answer.
 func Open(ctx context.Context, options Options) (*Store, error) {
+	if options.Overtaken == nil {
+		options.Overtaken = func() {}
+	}
 	s := &Store{options: options, analysed: map[string]int64{}}
 	var err error
 	switch scheme, _, _ := strings.Cut(options.URL, ":"); scheme {
@@ -94,6 +107,13 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // View implements provisioning.Store.
 func (s *Store) View(ctx context.Context, tenant string, fn func(provisioning.Reader) error) error {
+	if s.options.Tracer != nil {
+		return s.tracedUnit(ctx, "view", tenant, func(ctx context.Context) error { return s.view(ctx, tenant, fn) })
+	}
+	return s.view(ctx, tenant, fn)
+}
+
+func (s *Store) view(ctx context.Context, tenant string, fn func(provisioning.Reader) error) error {
 	x := s.session(ctx, tenant, s.reads)
 	defer x.endSnapshot()
 	return fn(x)
@@ -101,10 +121,33 @@ func (s *Store) View(ctx context.Context, tenant string, fn func(provisioning.Re
 
 // Update implements provisioning.Store.
 func (s *Store) Update(ctx context.Context, tenant string, fn func(provisioning.Tx) error) error {
+	if s.options.Tracer != nil {
+		return s.tracedUnit(ctx, "update", tenant, func(ctx context.Context) error { return s.update(ctx, tenant, fn) })
+	}
+	return s.update(ctx, tenant, fn)
+}
+
+func (s *Store) update(ctx context.Context, tenant string, fn func(provisioning.Tx) error) error {
 	if s.dialect.postgres {
 		return s.updatePostgres(ctx, tenant, fn)
 	}
 	return s.updateSQLite(ctx, tenant, fn)
+}
+
+// Pools are the figures of the pools of database connections, by name: "read" and "write" on SQLite,
+// which has one connection that writes; "shared" on PostgreSQL.
+func (s *Store) Pools() map[string]sql.DBStats {
+	named := map[string]*gorm.DB{"read": s.reads, "write": s.writes}
+	if s.dialect.postgres {
+		named = map[string]*gorm.DB{"shared": s.reads}
+	}
+	figures := make(map[string]sql.DBStats, len(named))
+	for name, db := range named {
+		if pool, err := db.DB(); err == nil {
+			figures[name] = pool.Stats()
+		}
+	}
+	return figures
 }
 
 // openPool opens GORM so that it adds nothing of its own: no transaction around single

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -19,7 +20,9 @@ const maxBatch = 64
 //
 // Callers keep their goroutine: a panic or runtime.Goexit in a unit of work is theirs.
 type writer struct {
-	db    *gorm.DB
+	db        *gorm.DB
+	committed func(units int, took time.Duration)
+
 	queue chan *turn
 	quit  chan struct{}
 	once  sync.Once
@@ -55,13 +58,17 @@ var (
 	errTransactionLost = errors.New("store: the transaction was rolled back by the database")
 )
 
-func newWriter(db *gorm.DB) *writer {
+func newWriter(db *gorm.DB, committed func(int, time.Duration)) *writer {
+	if committed == nil {
+		committed = func(int, time.Duration) {}
+	}
 	w := &writer{
 		// Without cancellation, since the driver starts a goroutine a statement for a context that can be cancelled.
-		db:    db.WithContext(context.Background()),
-		queue: make(chan *turn, maxBatch),
-		quit:  make(chan struct{}),
-		ended: make(chan struct{}),
+		db:        db.WithContext(context.Background()),
+		committed: committed,
+		queue:     make(chan *turn, maxBatch),
+		quit:      make(chan struct{}),
+		ended:     make(chan struct{}),
 	}
 	go w.loop()
 	return w
@@ -162,8 +169,11 @@ func (w *writer) serve(turns []*turn) {
 		tx.Rollback()
 		return
 	}
+	begun := time.Now()
 	err := tx.Commit().Error
-	if err != nil {
+	if err == nil {
+		w.committed(len(done), time.Since(begun))
+	} else {
 		// database/sql counts the transaction as ended; SQLite may not.
 		w.db.Exec("rollback")
 	}

@@ -13,6 +13,7 @@ const (
 	text   = "golang.org/x/text"
 	uuid   = "github.com/google/uuid"
 	zap    = "go.uber.org/zap"
+	otel   = "go.opentelemetry.io/otel" // its API; the SDK is the binary's alone
 )
 
 // row says what one package may import.
@@ -40,10 +41,10 @@ var rows = []row{
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
 
 	{pkg: "scim/endpoint", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth",
-		echo, uuid, zap, "github.com/prometheus/client_golang", "golang.org/x/time"},
+		echo, otel, uuid, zap, "github.com/prometheus/client_golang", "golang.org/x/time"},
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
 	{pkg: "store", imports: []string{"meibo/scim", "meibo/provisioning",
-		gorm, "github.com/glebarez", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", text, uuid, zap, "golang.org/x/sync"},
+		gorm, "github.com/glebarez", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", otel, text, uuid, zap, "golang.org/x/sync"},
 		tests: []string{"meibo/store/storetest"}},
 	{pkg: "store/storetest", imports: []string{"meibo/scim", "meibo/scim/scimtest", "meibo/provisioning", "meibo/store", "meibo/internal/testkit",
 		"github.com/google/go-cmp", "pgregory.net/rapid", uuid}},
@@ -56,7 +57,7 @@ var rows = []row{
 
 	// It puts the whole server together, but for the binary, and has tests alone.
 	{pkg: "internal/e2e", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/provisioning", "meibo/store", "meibo/internal/auth",
-		"meibo/internal/drill", zap, "golang.org/x/sync"}},
+		"meibo/internal/drill", otel, zap, "golang.org/x/sync"}},
 	{pkg: "internal/archtest"},
 	// TEST_POSTGRES_DSN and REQUIRE_POSTGRES are addressed to the tests, not to the product.
 	{pkg: "internal/testkit", imports: []string{"github.com/jackc/pgx/v5"}, environment: true},
@@ -72,6 +73,9 @@ var exclusive = map[string][]string{
 	gorm:           {"store"},
 	echo:           {"scim/endpoint"},
 	"meibo/config": {"cmd/meibo"},
+	// What makes and sends spans; the others know the interface alone.
+	otel + "/sdk":       {"cmd/meibo", "internal/e2e"},
+	otel + "/exporters": {"cmd/meibo"},
 }
 
 // impure is the part of the standard library that a package without input and output has no use for.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"meibo/internal/auth"
@@ -34,6 +35,7 @@ type Options struct {
 	RateLimit    float64 // requests a second and connection; 0 for none
 	Log          *zap.Logger
 	Observe      func(Observation) // called once a request; nil for none
+	Tracer       trace.Tracer      // makes a span of each request; nil for none
 	Now          func() time.Time  // nil: the system clock
 }
 
@@ -129,6 +131,7 @@ type call struct {
 	caller      auth.Caller
 	correlation string
 	started     time.Time
+	span        trace.Span // nil where none is made
 	repair      repair
 	success     int // the status answered if all goes well
 	throttled   bool
@@ -146,6 +149,9 @@ func (e *endpoint) frame(next echo.HandlerFunc) echo.HandlerFunc {
 		c := &call{endpoint: e, echo: ec, correlation: uuid.Must(uuid.NewV7()).String(), started: e.Now()}
 		ec.Set(callKey, c)
 		ec.Response().Header().Set(CorrelationHeader, c.correlation)
+		if e.Tracer != nil {
+			c.startSpan()
+		}
 		c.awaitBody()
 		defer c.observe()
 		defer c.letGo()
@@ -187,6 +193,9 @@ func (c *call) observe() {
 		route = "none"
 	}
 	status, took := c.echo.Response().Status, c.Now().Sub(c.started)
+	if c.span != nil {
+		c.endSpan(route, status)
+	}
 	c.Observe(Observation{Route: route, Method: c.echo.Request().Method, Status: status, Duration: took,
 		Quirks: c.repair.used, Throttled: c.throttled})
 	c.Log.Info("request", zap.String("correlationId", c.correlation), zap.String("method", c.echo.Request().Method),
