@@ -10,8 +10,8 @@ import (
 	"net"
 	"strings"
 
-	"github.com/glebarez/go-sqlite"
 	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
 
 	"meibo/provisioning"
 	"meibo/scim"

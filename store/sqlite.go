@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/glebarez/sqlite"
-
 	"meibo/provisioning"
 )
 
@@ -30,11 +28,11 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	}
 	var err error
 	// The writer comes first: it creates the file and makes its journal a WAL, which lasts.
-	if s.writes, err = openPool(sqlite.Open(sqliteDSN(path, "immediate",
-		"journal_mode(wal)", "synchronous(full)", "foreign_keys(1)", "cache_size(-4096)")), 1); err != nil {
+	if s.writes, err = openPool(sqliteDialector{sqliteDSN(path, "immediate",
+		"journal_mode(wal)", "synchronous(full)", "foreign_keys(1)", "cache_size(-4096)")}, 1); err != nil {
 		return translate(ctx, err)
 	}
-	if s.reads, err = openPool(sqlite.Open(sqliteDSN(path, "deferred", "query_only(1)", "cache_size(-2048)")), conns); err != nil {
+	if s.reads, err = openPool(sqliteDialector{sqliteDSN(path, "deferred", "query_only(1)", "cache_size(-2048)")}, conns); err != nil {
 		return firstError(translate(ctx, err), s.Close())
 	}
 	if err := s.checkSQLite(ctx); err != nil {

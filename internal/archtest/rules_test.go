@@ -44,7 +44,7 @@ var rows = []row{
 		echo, otel, uuid, zap, "github.com/prometheus/client_golang", "golang.org/x/time"},
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
 	{pkg: "store", imports: []string{"meibo/scim", "meibo/provisioning",
-		gorm, "github.com/glebarez", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", otel, text, uuid, zap, "golang.org/x/sync"},
+		gorm, "modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", otel, text, uuid, zap, "golang.org/x/sync"},
 		tests: []string{"meibo/store/storetest"}},
 	{pkg: "store/storetest", imports: []string{"meibo/scim", "meibo/scim/scimtest", "meibo/provisioning", "meibo/store", "meibo/internal/testkit",
 		"github.com/google/go-cmp", "pgregory.net/rapid", uuid}},
