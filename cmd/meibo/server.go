@@ -72,8 +72,8 @@ func (s *server) open(ctx context.Context, o serverOptions) error {
 	if err := s.prepareSchema(ctx, o.migrate); err != nil {
 		return err
 	}
-	m := newMetrics()
-	f := &front{ready: s.ready, leaving: s.leaving.Load, metrics: m.handler()}
+	s.metrics.watch(s)
+	f := &front{ready: s.ready, leaving: s.leaving.Load, metrics: s.metrics.handler()}
 	if err := s.listen(ctx, "listen", s.config.Listen, f); err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (s *server) open(ctx context.Context, o serverOptions) error {
 		f.metrics = nil
 	}
 	s.base = s.config.BaseURL(s.sites[0].listener.Addr().String())
-	f.scim = s.scim(s.config, s.base, s.log, m)
+	f.scim = s.scim(s.config, s.base, s.log)
 	if o.prepare != nil {
 		if err := o.prepare(ctx, s); err != nil {
 			return err

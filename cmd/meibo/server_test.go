@@ -31,9 +31,12 @@ func TestMetrics(t *testing.T) {
 	m.run("tenant", "create", "acme")
 	right, revoked := m.token("acme"), m.token("acme")
 	m.run("token", "revoke", "--tenant", "acme", idOf(t, m, revoked))
+	m.run("tenant", "create", "acme-too")
+	unlimited := m.token("acme-too")
 	s := m.serve()
 
 	const users = "/t/acme/scim/v2/Users"
+	s.do(http.MethodPost, "/t/acme-too/scim/v2/Users", "Bearer "+unlimited, "{")
 	s.do(http.MethodGet, users+"?filter=userName+eq+%22ken%22", "Bearer "+right, "")
 	s.do(http.MethodGet, users, "Bearer "+revoked, "")
 	s.do(http.MethodGet, users, "Bearer meibo_"+strings.Repeat("A", 43), "")
@@ -50,6 +53,13 @@ func TestMetrics(t *testing.T) {
 		`meibo_auth_failures_total{reason="revoked"}`:                        "1",
 		`meibo_auth_failures_total{reason="unknown"}`:                        "1",
 		`meibo_auth_failures_total{reason="expired"}`:                        "0",
+		`meibo_http_requests_total{method="GET",` + route + `,status="500"}`: "0",
+		`meibo_decisions_total{action="create",outcome="failure"}`:           "1",
+		`meibo_decisions_total{action="create",outcome="success"}`:           "0",
+		`meibo_background_failures_total{work="database"}`:                   "0",
+		`meibo_units_overtaken_total`:                                        "0",
+		`meibo_db_connections_limit{pool="write"}`:                           "1",
+		`meibo_ready`: "1",
 	} {
 		if got := metric(body, sample); got != want {
 			t.Errorf("%s is %q, want %s", sample, got, want)

@@ -19,6 +19,7 @@ import (
 
 // parts is what every command is built of: the one list of parts.
 type parts struct {
+	metrics *metrics
 	store   *store.Store
 	service *provisioning.Service
 	auth    *auth.Authenticator
@@ -26,16 +27,20 @@ type parts struct {
 
 // build opens the database and puts the parts together. The schema is the caller's affair.
 func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error) {
-	st, err := store.Open(ctx, store.Options{URL: c.DatabaseURL, Report: func(err error) {
+	m := newMetrics()
+	st, err := store.Open(ctx, store.Options{URL: c.DatabaseURL, Committed: m.committed, Overtaken: m.overtaken.Inc, Report: func(err error) {
+		m.failed.WithLabelValues(workDatabase).Inc()
 		log.Warn("background work in the database failed and is tried again", zap.Error(err))
 	}})
 	if err != nil {
 		return nil, err
 	}
 	return &parts{
+		metrics: m,
 		store:   st,
-		service: provisioning.New(provisioning.Options{Store: st}),
+		service: provisioning.New(provisioning.Options{Store: st, Decided: m.decided}),
 		auth: auth.New(auth.Options{Store: st, Report: func(err error) {
+			m.failed.WithLabelValues(workLastUsed).Inc()
 			log.Warn("a token's last-used time was not written", zap.Error(err))
 		}}),
 	}, nil
@@ -48,14 +53,14 @@ func (p *parts) close(ctx context.Context) error {
 }
 
 // scim is the handler of everything below /t/.
-func (p *parts) scim(c config.Config, base string, log *zap.Logger, m *metrics) http.Handler {
+func (p *parts) scim(c config.Config, base string, log *zap.Logger) http.Handler {
 	return endpoint.New(endpoint.Options{
 		Service:      p.service,
-		Authenticate: m.countRefusals(p.auth.Authenticate),
+		Authenticate: p.metrics.countRefusals(p.auth.Authenticate),
 		PublicURL:    base,
 		RateLimit:    c.RateLimit,
 		Log:          log,
-		Observe:      m.observe,
+		Observe:      p.metrics.observe,
 	})
 }
 
