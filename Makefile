@@ -6,7 +6,7 @@ STATICCHECK := go tool -modfile=tools/go.mod staticcheck
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test check check-format check-vet check-lint check-tools check-generated check-race check-fuzz \
-	bench conformance golden generate drill
+	bench campaign conformance golden generate drill
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ check-fuzz: ## every fuzz target for FUZZTIME
 
 bench: ## all benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+campaign: ## break the binary and its database in full (about an hour); ONLY=regexp runs a part; see docs/reliability.md
+	CGO_ENABLED=0 go test -count=1 -timeout 3h -v $(if $(ONLY),-run '$(ONLY)') ./internal/campaign -full
 
 conformance: build ## outside suites against this build; POSTMAN_COLLECTION names Microsoft's public collection
 	conformance/run.sh

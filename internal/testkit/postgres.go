@@ -44,19 +44,25 @@ func Postgres(t testing.TB) string {
 	case err != nil:
 		t.Fatal(err)
 	}
-	name := "meibo_test_" + strings.ToLower(rand.Text())
-	if err := execute(server.url, "CREATE DATABASE "+name+" TEMPLATE template0"); err != nil {
-		t.Fatalf("create a test database: %v", err)
-	}
+	database := server.newDatabase(t)
 	t.Cleanup(func() {
 		// FORCE, since a test that failed may have left a connection open.
-		if err := execute(server.url, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+		if err := execute(server.url, "DROP DATABASE "+strings.TrimPrefix(database.Path, "/")+" WITH (FORCE)"); err != nil {
 			t.Errorf("drop the test database: %v", err)
 		}
 	})
-	database := *server.url
-	database.Path = "/" + name
 	return database.String()
+}
+
+func (s server) newDatabase(t testing.TB) *url.URL {
+	t.Helper()
+	name := "meibo_test_" + strings.ToLower(rand.Text())
+	if err := execute(s.url, "CREATE DATABASE "+name+" TEMPLATE template0"); err != nil {
+		t.Fatalf("create a test database: %v", err)
+	}
+	database := *s.url
+	database.Path = "/" + name
+	return &database
 }
 
 // server is a running PostgreSQL.
@@ -72,7 +78,11 @@ type server struct {
 var theServer = sync.OnceValues(func() (server, error) {
 	dsn := os.Getenv("TEST_POSTGRES_DSN")
 	if dsn == "" {
-		return startCluster()
+		c, err := startCluster()
+		if err != nil {
+			return server{}, err
+		}
+		return c.server, nil
 	}
 	u, err := url.Parse(dsn)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
@@ -96,7 +106,8 @@ func execute(database *url.URL, statement string) error {
 // even if the test binary is killed, so no cluster and no folder outlives its tests.
 //
 // The cluster listens on a socket in its own folder alone: no port to collide on. Its default collation is a
-// linguistic one where the binaries know ICU, so that an ORDER BY that forgets COLLATE "C" fails here first.
+// linguistic one where the binaries know ICU, so that an ORDER BY that forgets COLLATE "C" fails here first. What is
+// settled for durability stays as PostgreSQL has it by default.
 const clusterScript = `
 set -eu
 bin=$1 dir=$2
@@ -106,39 +117,16 @@ cd "$dir"
 icu=
 if "$bin/initdb" --help | grep -q icu-locale; then icu='--locale-provider=icu --icu-locale=en'; fi
 "$bin/initdb" -D data -U meibo -A trust -E UTF8 --locale=C $icu --no-sync >&2
-"$bin/pg_ctl" -D data -l server.log -w -t 60 \
-	-o "-k '$dir' -c listen_addresses='' -c max_connections=200 -c shared_buffers=64MB" start >&2 ||
-	{ cat server.log >&2; exit 1; }
+cat >>data/postgresql.conf <<EOF
+unix_socket_directories = '$dir'
+listen_addresses = ''
+max_connections = 200
+shared_buffers = 64MB
+EOF
+"$bin/pg_ctl" -D data -l server.log -w -t 60 start >&2 || { cat server.log >&2; exit 1; }
 echo ready
 cat >/dev/null
 `
-
-// startCluster starts a cluster that lives as long as this process.
-func startCluster() (server, error) {
-	bin, err := findBinaries()
-	if err != nil {
-		return server{}, err
-	}
-	owner, err := clusterOwner()
-	if err != nil {
-		return server{}, err
-	}
-	dir, err := os.MkdirTemp("", "meibo-pg-")
-	if err != nil {
-		return server{}, err
-	}
-	lifeline, err := runScript(bin, dir, owner)
-	if err != nil {
-		return server{}, errors.Join(err, os.RemoveAll(dir))
-	}
-	maintenance := &url.URL{
-		Scheme:   "postgres",
-		User:     url.User("meibo"),
-		Path:     "/postgres",
-		RawQuery: url.Values{"host": {dir}, "sslmode": {"disable"}}.Encode(),
-	}
-	return server{url: maintenance, lifeline: lifeline}, nil
-}
 
 // runScript runs clusterScript, returns once its server accepts connections, and hands over the script's lifeline.
 func runScript(bin, dir string, owner *syscall.Credential) (lifeline io.Closer, err error) {

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -69,7 +68,9 @@ func TestClusterEndsWithItsBinary(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = child.Wait() // it was killed: its error is no news
-	awaitGone(t, dir)
+	if err := awaitRemoval(dir); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestHoldCluster is the child of TestClusterEndsWithItsBinary: it prints its cluster's folder and waits to be killed.
@@ -147,22 +148,4 @@ func readFolder(t *testing.T, r interface{ Read([]byte) (int, error) }) string {
 		t.Fatalf("the child printed %q", buf[:n])
 	}
 	return dir
-}
-
-// awaitGone looks at dir again and again until it is gone; nothing signals a removal that another process does.
-func awaitGone(t *testing.T, dir string) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for {
-		if _, err := os.Stat(dir); os.IsNotExist(err) {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s is still there after %v", dir, patience)
-		}
-	}
 }
