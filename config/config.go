@@ -22,14 +22,15 @@ const DefaultFile = "meibo.yaml"
 
 // Config is the whole configuration of a server. Default fills it; the zero value is not valid.
 type Config struct {
-	Listen          string        // host:port of the SCIM address
-	DatabaseURL     string        // sqlite:PATH or postgres://…; holds a password
-	PublicURL       string        // where clients reach the server; "" on a loopback Listen, see BaseURL
-	RateLimit       float64       // requests per second and connection; 0 for none
-	MetricsListen   string        // host:port of /metrics; "" serves it on Listen
-	LogLevel        string        // debug, info, warn or error
-	ShutdownDelay   time.Duration // how long to answer, not ready, after SIGTERM
-	ShutdownTimeout time.Duration // how long requests under way may take then
+	Listen              string        // host:port of the SCIM address
+	DatabaseURL         string        // sqlite:PATH or postgres://…; holds a password
+	PublicURL           string        // where clients reach the server; "" on a loopback Listen, see BaseURL
+	RateLimit           float64       // requests per second and connection; 0 for none
+	AllowWeakDurability []string      // durability settings of the database that may be weak, of DurabilitySettings
+	MetricsListen       string        // host:port of /metrics; "" serves it on Listen
+	LogLevel            string        // debug, info, warn or error
+	ShutdownDelay       time.Duration // how long to answer, not ready, after SIGTERM
+	ShutdownTimeout     time.Duration // how long requests under way may take then
 }
 
 // Source says where a configuration comes from.

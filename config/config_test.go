@@ -31,7 +31,8 @@ func TestGoodFiles(t *testing.T) {
 		"nothing-set.yaml": config.Default(),
 		"complete.yaml": {
 			Listen: "0.0.0.0:8443", DatabaseURL: "postgres://meibo:s3cret@db.internal:5432/meibo?sslmode=verify-full",
-			PublicURL: "https://scim.example.com", RateLimit: 12.5, MetricsListen: "127.0.0.1:9090",
+			AllowWeakDurability: []string{"fsync", "synchronous_commit"},
+			PublicURL:           "https://scim.example.com", RateLimit: 12.5, MetricsListen: "127.0.0.1:9090",
 			LogLevel: "warn", ShutdownDelay: 5 * time.Second, ShutdownTimeout: 90 * time.Second,
 		},
 		"loopback-ipv6.yaml": changed(func(c *config.Config) { c.Listen, c.RateLimit = "[::1]:0", 0 }),

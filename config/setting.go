@@ -54,6 +54,13 @@ var settings = []Setting{
 		set:    text(func(c *Config) *string { return &c.DatabaseURL }), get: func(c Config) string { return c.DatabaseURL }, show: RedactURL,
 	},
 	{
+		Key: "allow_weak_durability", Variable: "MEIBO_ALLOW_WEAK_DURABILITY", Flag: "allow-weak-durability", Default: "",
+		Usage: "Durability settings of the database that may be weak, so that a crash may take acknowledged writes: synchronous (on SQLite, " +
+			"which then does not flush at each commit), fsync, full_page_writes, synchronous_commit (as PostgreSQL has them), separated by commas.",
+		Remedy: "write the very names, such as fsync,synchronous_commit, or leave it empty",
+		set:    setWeakDurability, get: func(c Config) string { return strings.Join(c.AllowWeakDurability, ",") }, show: plain,
+	},
+	{
 		Key: "public_url", Variable: "MEIBO_PUBLIC_URL", Flag: "public-url", Default: "",
 		Usage:  "URL under which clients reach the server. Required unless the server listens on loopback only, where it follows from the address.",
 		Remedy: "write the address that clients use, such as https://scim.example.com",
@@ -111,6 +118,17 @@ func text(field func(*Config) *string) func(*Config, string) error {
 // setPublicURL drops the slash at the end, since paths are appended to the URL.
 func setPublicURL(c *Config, value string) error {
 	c.PublicURL = strings.TrimRight(value, "/")
+	return nil
+}
+
+// setWeakDurability reads names separated by commas.
+func setWeakDurability(c *Config, value string) error {
+	c.AllowWeakDurability = nil
+	for name := range strings.SplitSeq(value, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			c.AllowWeakDurability = append(c.AllowWeakDurability, name)
+		}
+	}
 	return nil
 }
 

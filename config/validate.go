@@ -32,6 +32,7 @@ func (c Config) problems() Problems {
 	}
 	report("listen", addressFault(c.Listen))
 	report("database_url", databaseFault(c.DatabaseURL))
+	report("allow_weak_durability", weakDurabilityFault(c.AllowWeakDurability))
 	report("public_url", c.publicURLFault())
 	report("rate_limit", rateLimitFault(c.RateLimit))
 	report("metrics_listen", c.metricsFault())
@@ -70,6 +71,20 @@ func databaseFault(raw string) string {
 		return "is neither sqlite: nor postgres://"
 	case u.Host == "" && u.Query().Get("host") == "":
 		return "names no host"
+	}
+	return ""
+}
+
+// DurabilitySettings are the names that AllowWeakDurability may hold.
+func DurabilitySettings() []string {
+	return []string{"synchronous", "fsync", "full_page_writes", "synchronous_commit"}
+}
+
+func weakDurabilityFault(names []string) string {
+	for _, name := range names {
+		if !slices.Contains(DurabilitySettings(), name) {
+			return "names " + strconv.Quote(name) + ", which is none of " + strings.Join(DurabilitySettings(), ", ")
+		}
 	}
 	return ""
 }

@@ -42,6 +42,7 @@ func translate(ctx context.Context, err error) error {
 	var known *provisioning.Error
 	var pg *pgconn.PgError
 	var lite *sqlite.Error
+	var weak weakError // of a connection that was opened later
 	switch {
 	case err == nil, errors.Is(err, errOvertaken), errors.As(err, &known):
 		return err
@@ -51,7 +52,7 @@ func translate(ctx context.Context, err error) error {
 		return translatePostgres(pg)
 	case errors.As(err, &lite):
 		return translateSQLite(lite)
-	case isNetwork(err):
+	case isNetwork(err), errors.As(err, &weak):
 		return unavailable(err)
 	default:
 		return err

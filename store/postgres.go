@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -31,23 +32,27 @@ func (s *Store) openPostgres(ctx context.Context) error {
 		conns = 16
 	}
 	s.dialect = dialect{postgres: true}
-	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(planOnce))
+	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(s.afterConnect))
 	s.reads, err = openPool(postgres.New(postgres.Config{Conn: pool}), conns)
 	if err != nil {
 		return err
 	}
 	s.writes = s.reads
 	if err := s.Ping(ctx); err != nil {
+		if weak, ok := errors.AsType[weakError](err); ok {
+			err = weak // it will not get better by waiting
+		}
 		return firstError(err, s.Close())
 	}
 	return nil
 }
 
-// planOnce has a connection plan each statement once. Every statement here has one good plan
-// whatever its arguments are, and planning a look-up costs more than doing it. It is no startup
-// parameter because connection poolers refuse those that they do not know.
-func planOnce(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, "set plan_cache_mode = force_generic_plan")
+// afterConnect settles a new connection. What it refuses it closes: nobody else knows of it.
+func (s *Store) afterConnect(ctx context.Context, conn *pgx.Conn) error {
+	err := s.settle(ctx, conn)
+	if err != nil {
+		_ = conn.Close(ctx)
+	}
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,16 +27,20 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	if conns <= 0 {
 		conns = 4
 	}
+	synchronous := "synchronous(full)"
+	if slices.Contains(s.options.AllowWeak, "synchronous") {
+		synchronous = "synchronous(normal)"
+	}
 	var err error
 	// The writer comes first: it creates the file and makes its journal a WAL, which lasts.
 	if s.writes, err = openPool(sqliteDialector{sqliteDSN(path, "immediate",
-		"journal_mode(wal)", "synchronous(full)", "foreign_keys(1)", "cache_size(-4096)")}, 1); err != nil {
+		"journal_mode(wal)", synchronous, "foreign_keys(1)", "cache_size(-4096)")}, 1); err != nil {
 		return translate(ctx, err)
 	}
 	if s.reads, err = openPool(sqliteDialector{sqliteDSN(path, "deferred", "query_only(1)", "cache_size(-2048)")}, conns); err != nil {
 		return firstError(translate(ctx, err), s.Close())
 	}
-	if err := s.checkSQLite(ctx); err != nil {
+	if err := firstError(s.checkSQLite(ctx), s.checkSQLiteDurable(ctx)); err != nil {
 		return firstError(err, s.Close())
 	}
 	s.writer = newWriter(s.writes, s.options.Committed)

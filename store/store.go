@@ -15,6 +15,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -40,6 +41,11 @@ type Options struct {
 	// Tracer makes a span of each unit of work and of each statement in it; nil for none.
 	Tracer trace.Tracer
 
+	// AllowWeak names settings that may let a crash take acknowledged writes, of
+	// DurabilitySettings. PostgreSQL's may then have any value; with "synchronous" SQLite does not
+	// flush at each commit.
+	AllowWeak []string
+
 	// Rehearse runs each unit of work, takes it back and runs it again. For tests: it finds
 	// closures that touch what is outside their transaction.
 	Rehearse bool
@@ -57,16 +63,21 @@ type Store struct {
 	writer   *writer                       // nil on PostgreSQL
 	observer func(text string, args []any) // of tests
 	analysed map[string]int64              // milestone of each table; Run's own
+	weak     atomic.Pointer[[]string]      // see Weak
 }
 
 // Open connects to the database that options.URL names. An SQLite file is created if there is
-// none; the schema is Migrate's affair. Unavailable if the database does not answer.
+// none; the schema is Migrate's affair. Unavailable if the database does not answer; an error that
+// names the setting if one of those that durability rests on is weak and not allowed to be.
 func Open(ctx context.Context, options Options) (*Store, error) {
 	if options.Overtaken == nil {
 		options.Overtaken = func() {}
 	}
 	s := &Store{options: options, analysed: map[string]int64{}}
-	var err error
+	err := s.checkAllowed()
+	if err != nil {
+		return nil, err
+	}
 	switch scheme, _, _ := strings.Cut(options.URL, ":"); scheme {
 	case "sqlite":
 		err = s.openSQLite(ctx)

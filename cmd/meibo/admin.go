@@ -13,7 +13,7 @@ import (
 
 // administrative makes a command that works on the database directly, with the flags for that.
 func (p *program) administrative(cmd *cobra.Command, fn func(ctx context.Context, s *provisioning.Service, cmd *cobra.Command, args []string) error) *cobra.Command {
-	settingFlags(cmd, "database_url")
+	settingFlags(cmd, "database_url", "allow_weak_durability")
 	cmd.RunE = p.action(func(cmd *cobra.Command, args []string) error {
 		return p.withService(cmd, func(ctx context.Context, s *provisioning.Service) error { return fn(ctx, s, cmd, args) })
 	})

@@ -54,7 +54,7 @@ func (p *program) drillCommand() *cobra.Command {
 }
 
 // ownServerSettings are what may be said of a server that the drill starts itself.
-var ownServerSettings = []string{"database_url", "rate_limit", "log_level"}
+var ownServerSettings = []string{"database_url", "allow_weak_durability", "rate_limit", "log_level"}
 
 // target is one address to be judged, in one dialect.
 type target struct {

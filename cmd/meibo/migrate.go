@@ -27,7 +27,7 @@ func (p *program) migrateCommand() *cobra.Command {
 			return p.migrate(cmd.Context(), c)
 		}),
 	}
-	settingFlags(cmd, "database_url")
+	settingFlags(cmd, "database_url", "allow_weak_durability")
 	return cmd
 }
 

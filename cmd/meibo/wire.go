@@ -28,12 +28,16 @@ type parts struct {
 // build opens the database and puts the parts together. The schema is the caller's affair.
 func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error) {
 	m := newMetrics()
-	st, err := store.Open(ctx, store.Options{URL: c.DatabaseURL, Committed: m.committed, Overtaken: m.overtaken.Inc, Report: func(err error) {
+	st, err := store.Open(ctx, store.Options{URL: c.DatabaseURL, AllowWeak: c.AllowWeakDurability, Committed: m.committed, Overtaken: m.overtaken.Inc, Report: func(err error) {
 		m.failed.WithLabelValues(workDatabase).Inc()
 		log.Warn("background work in the database failed and is tried again", zap.Error(err))
 	}})
 	if err != nil {
 		return nil, err
+	}
+	if weak := st.Weak(); len(weak) > 0 {
+		log.Warn("a crash may take acknowledged writes: these settings of the database are weak, as allow_weak_durability permits",
+			zap.Strings("settings", weak))
 	}
 	return &parts{
 		metrics: m,
