@@ -87,17 +87,20 @@ func (x *session) endSnapshot() {
 	}
 }
 
-// conn is what statements go through. On SQLite they are not cancelled: the driver pays for it
-// with a goroutine a statement and looks at the context between rows only, as query does.
-func (x *session) conn() *gorm.DB {
+// conn is what statements go through, with the context they have: GORM's connections, without the
+// builder that it would copy each text with.
+//
+// On SQLite statements are not cancelled: the driver pays for it with a goroutine a statement and
+// looks at the context between rows only, as read does.
+func (x *session) conn() (gorm.ConnPool, context.Context) {
 	db := x.db
 	if x.snapshot != nil {
 		db = x.snapshot
 	}
 	if x.postgres {
-		return db.WithContext(x.ctx)
+		return db.Statement.ConnPool, x.ctx
 	}
-	return db.WithContext(context.WithoutCancel(x.ctx))
+	return db.Statement.ConnPool, context.Background()
 }
 
 // query calls scan for each row.
@@ -113,7 +116,8 @@ func (x *session) read(text string, args []any, scan func(*sql.Rows) error) (err
 		return err
 	}
 	x.store.observe(text, args)
-	rows, err := x.conn().Raw(text, args...).Rows()
+	conn, ctx := x.conn()
+	rows, err := conn.QueryContext(ctx, text, args...)
 	if err != nil {
 		return x.fail(err)
 	}
@@ -155,8 +159,12 @@ func (x *session) exec(name, text string, args ...any) (int64, error) {
 
 func (x *session) write(text string, args []any) (int64, error) {
 	x.store.observe(text, args)
-	done := x.conn().Exec(text, args...)
-	return done.RowsAffected, x.fail(done.Error)
+	conn, ctx := x.conn()
+	done, err := conn.ExecContext(ctx, text, args...)
+	if err != nil {
+		return 0, x.fail(err)
+	}
+	return done.RowsAffected()
 }
 
 // observe tells the tests of plans what is sent.

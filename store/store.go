@@ -2,8 +2,8 @@
 // is the only package that knows SQL.
 //
 // What the two databases share is one text of SQL; where they differ, dialect has both forms.
-// Statements are sent through GORM's Raw and Exec with $1, $2, … in the text, which both drivers
-// number alike.
+// Statements are sent through the connections and transactions that GORM holds, with $1, $2, … in
+// the text, which both drivers number alike.
 //
 // A unit of work runs, on SQLite, inside the transaction of the one writer (writer.go), which
 // commits for all that were waiting. On PostgreSQL it runs optimistically: it reads without a
