@@ -55,12 +55,15 @@ var rows = []row{
 
 	{pkg: "cmd/meibo", imports: []string{"*"}, environment: true},
 
+	// What the tests of the whole compare with.
+	{pkg: "internal/witness", imports: []string{"meibo/scim", "meibo/provisioning", "github.com/jackc/pgx/v5", "modernc.org/sqlite",
+		"github.com/google/go-cmp"}},
 	// It puts the whole server together, but for the binary, and has tests alone.
 	{pkg: "internal/e2e", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/provisioning", "meibo/store", "meibo/internal/auth",
 		"meibo/internal/drill", otel, zap, "golang.org/x/sync"}},
 	// It breaks the binary from outside and reads its database; it too has tests alone.
 	{pkg: "internal/campaign", tests: []string{"meibo/scim", "meibo/provisioning", "meibo/store", "meibo/internal/drill",
-		"github.com/jackc/pgx/v5", "github.com/glebarez", "github.com/anishathalye/porcupine", "golang.org/x/sync"}},
+		"github.com/jackc/pgx/v5", "modernc.org/sqlite", "github.com/anishathalye/porcupine", "golang.org/x/sync"}},
 	{pkg: "internal/archtest"},
 	// TEST_POSTGRES_DSN and REQUIRE_POSTGRES are addressed to the tests, not to the product.
 	{pkg: "internal/testkit", imports: []string{"github.com/jackc/pgx/v5"}, environment: true},
@@ -68,7 +71,7 @@ var rows = []row{
 
 // testImports is what every test may use.
 var testImports = []string{
-	"meibo/internal/testkit", "meibo/scim/scimtest", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "pgregory.net/rapid", "go.uber.org/goleak",
+	"meibo/internal/testkit", "meibo/internal/witness", "meibo/scim/scimtest", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "pgregory.net/rapid", "go.uber.org/goleak",
 }
 
 // exclusive holds over every row and every test: who imports the left side is on the right side.

@@ -13,6 +13,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"meibo/internal/witness"
 	"meibo/provisioning"
 	"meibo/scim"
 	"meibo/store"
@@ -81,7 +82,7 @@ func TestFailureLeavesOnlyItsEntry(t *testing.T) {
 			w.play(step)
 		}
 		w.wantJournalled()
-		for _, difference := range disagreements(c.entries(), c.stored()) {
+		for _, difference := range witness.Disagreements(c.entries(), c.stored()) {
 			t.Error(difference)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 
 	"meibo/internal/drill"
 	"meibo/internal/testkit"
+	"meibo/internal/witness"
 	"meibo/provisioning"
 	"meibo/scim"
 	"meibo/store"
@@ -53,7 +54,7 @@ func TestJournalFolds(t *testing.T) {
 			c := s.newTenant("drill-" + string(dialect))
 			c.drill(dialect, company())
 			entries := c.entries()
-			for _, difference := range disagreements(entries, c.stored()) {
+			for _, difference := range witness.Disagreements(entries, c.stored()) {
 				t.Errorf("%s: %s", dialect, difference)
 			}
 			c.wantBreadth(entries)
@@ -62,15 +63,6 @@ func TestJournalFolds(t *testing.T) {
 			}
 		}
 	})
-}
-
-// disagreements are the ways in which a journal is not that of the stored state.
-func disagreements(entries []provisioning.Entry, stored map[string]state) []string {
-	folded, problems := fold(entries)
-	if diff := gocmp.Diff(stored, folded); diff != "" {
-		problems = append(problems, "by resource (-stored +folded):\n"+diff)
-	}
-	return problems
 }
 
 // wantBreadth fails where a drill has not touched what the fold is to be proved on.
@@ -154,7 +146,7 @@ func ofDifference(alter func(*provisioning.AttributeChange)) func(*provisioning.
 
 // wantEachAlterationNoticed falsifies each entry in each way, and leaves each one out: a fold that
 // lets one pass proves nothing.
-func wantEachAlterationNoticed(t *testing.T, entries []provisioning.Entry, stored map[string]state) {
+func wantEachAlterationNoticed(t *testing.T, entries []provisioning.Entry, stored map[string]witness.State) {
 	t.Helper()
 	byResource := map[string][]provisioning.Entry{}
 	for _, e := range entries {
@@ -164,10 +156,10 @@ func wantEachAlterationNoticed(t *testing.T, entries []provisioning.Entry, store
 	}
 	applied := map[string]int{}
 	for id, own := range byResource {
-		truth := map[string]state{id: stored[id]}
+		truth := map[string]witness.State{id: stored[id]}
 		noticed := func(name string, falsified []provisioning.Entry) {
 			applied[name]++
-			if states, problems := fold(falsified); len(problems) == 0 && reflect.DeepEqual(states, truth) {
+			if states, problems := witness.Fold(falsified); len(problems) == 0 && reflect.DeepEqual(states, truth) {
 				t.Errorf("resource %s: %s in one of %d entries went unnoticed", id, name, len(own))
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"meibo/internal/witness"
 	"meibo/scim"
 )
 
@@ -52,7 +53,7 @@ func TestRacingCreatesAndMembers(t *testing.T) {
 		r.wantValues(t, stored)
 		r.wantMembers(t, stored)
 		r.wantJournalled()
-		for _, difference := range disagreements(c.entries(), stored) {
+		for _, difference := range witness.Disagreements(c.entries(), stored) {
 			t.Error(difference)
 		}
 	})
@@ -167,7 +168,7 @@ func (r *race) changeSameMembers(t *testing.T) {
 }
 
 // wantValues fails unless each client's value is on each user.
-func (r *race) wantValues(t *testing.T, stored map[string]state) {
+func (r *race) wantValues(t *testing.T, stored map[string]witness.State) {
 	t.Helper()
 	values := 0
 	for i, id := range r.users {
@@ -184,7 +185,7 @@ func (r *race) wantValues(t *testing.T, stored map[string]state) {
 }
 
 // wantMembers fails unless each user is a member once.
-func (r *race) wantMembers(t *testing.T, stored map[string]state) {
+func (r *race) wantMembers(t *testing.T, stored map[string]witness.State) {
 	t.Helper()
 	open := map[string]int{}
 	for _, m := range stored[r.group].Members {

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"meibo/internal/witness"
 	"meibo/provisioning"
 	"meibo/scim"
 	"meibo/store"
@@ -46,7 +47,7 @@ func TestJournalFoldsOfRandomWrites(t *testing.T) {
 			maps.Copy(players[0].writes, players[1].writes)
 			players[0].wantJournalled()
 			entries := c.entries()
-			for _, difference := range disagreements(entries, c.stored()) {
+			for _, difference := range witness.Disagreements(entries, c.stored()) {
 				t.Errorf("seed %d: %s", seed, difference)
 			}
 			wantReasons(t, entries)

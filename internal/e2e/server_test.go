@@ -3,7 +3,6 @@ package e2e
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +18,7 @@ import (
 
 	"meibo/internal/auth"
 	"meibo/internal/testkit"
+	"meibo/internal/witness"
 	"meibo/provisioning"
 	"meibo/scim/endpoint"
 	"meibo/store"
@@ -33,7 +33,6 @@ type database struct {
 	fresh  func(testing.TB) string // URL of an empty one
 	driver string                  // of database/sql; package store registers both
 	dsn    func(url string) string // for that driver, from the URL
-	micros string                  // format of an expression: a time as microseconds since 1970
 }
 
 var databases = []database{
@@ -46,14 +45,12 @@ var databases = []database{
 			file.RawQuery = url.Values{"_pragma": {"query_only(1)", "busy_timeout(5000)"}}.Encode()
 			return file.String()
 		},
-		micros: "%s",
 	},
 	{
 		name:   "PostgreSQL",
 		fresh:  testkit.Postgres,
 		driver: "pgx",
 		dsn:    func(u string) string { return u },
-		micros: "(extract(epoch from %s) * 1000000)::bigint",
 	},
 }
 
@@ -80,7 +77,7 @@ type options struct {
 type server struct {
 	t       testing.TB
 	db      database
-	rows    *sql.DB // what the server keeps, read behind its back
+	rows    *witness.Database // what the server keeps, read behind its back
 	service *provisioning.Service
 	http    *httptest.Server
 	client  *http.Client
@@ -100,7 +97,7 @@ func newServer(t testing.TB, db database, o options) *server {
 	if err := st.Migrate(t.Context()); err != nil {
 		t.Fatalf("migrate: %v", err)
 	}
-	rows, err := sql.Open(db.driver, db.dsn(o.store.URL))
+	rows, err := witness.Open(o.store.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,5 +188,15 @@ func (c *tenant) entries() []provisioning.Entry {
 		c.t.Fatalf("read the journal: %v", err)
 	}
 	slices.Reverse(all)
+	return all
+}
+
+// stored reads what the database keeps of the tenant, by id.
+func (c *tenant) stored() map[string]witness.State {
+	c.t.Helper()
+	all, err := c.rows.Stored(c.t.Context(), c.name)
+	if err != nil {
+		c.t.Fatal(err)
+	}
 	return all
 }

@@ -1,4 +1,4 @@
-package e2e
+package witness
 
 import (
 	"cmp"
@@ -8,19 +8,68 @@ import (
 	"slices"
 	"strings"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
 	"meibo/provisioning"
 	"meibo/scim"
 )
 
-// This file reads the journal as somebody would who has nothing but its description (the comments
-// of provisioning.Entry and AttributeChange): no code of the product that makes entries is used.
-
-// fold computes the state of every resource from a tenant's entries. Its problems say where an
+// Fold computes the state of every resource from a tenant's entries. Its problems say where an
 // entry does not follow from those before it, or holds more than a difference.
-func fold(entries []provisioning.Entry) (states map[string]state, problems []string) {
-	byResource := map[string][]provisioning.Entry{}
-	for _, e := range entries {
+func Fold(entries []provisioning.Entry) (states map[string]State, problems []string) {
+	j := NewJournal()
+	problems = j.Add(entries)
+	return j.States(), problems
+}
+
+// Disagreements are the ways in which a journal is not that of the stored state: changes without an
+// entry, entries without their change, and entries that do not follow from each other.
+func Disagreements(entries []provisioning.Entry, stored map[string]State) []string {
+	folded, problems := Fold(entries)
+	return append(problems, Differences(stored, folded)...)
+}
+
+// Differences compares stored with folded states, by id.
+func Differences(stored, folded map[string]State) []string {
+	differ := map[string]bool{}
+	for id, s := range stored {
+		if f, ok := folded[id]; !ok || !reflect.DeepEqual(s, f) {
+			differ[id] = true
+		}
+	}
+	for id := range folded {
+		if _, ok := stored[id]; !ok {
+			differ[id] = true
+		}
+	}
+	var problems []string
+	for _, id := range slices.Sorted(maps.Keys(differ)) {
+		s, isStored := stored[id]
+		f, isFolded := folded[id]
 		switch {
+		case !isFolded:
+			problems = append(problems, "resource "+id+" is stored, but the journal has never heard of it")
+		case !isStored:
+			problems = append(problems, "resource "+id+" is in the journal, but is not stored")
+		default:
+			problems = append(problems, "resource "+id+" (-stored +folded):\n"+gocmp.Diff(s, f))
+		}
+	}
+	return problems
+}
+
+// Journal is a fold that goes on as entries come in. Not safe for concurrent use.
+type Journal struct{ resources map[string]*folding }
+
+// NewJournal returns a Journal without entries.
+func NewJournal() *Journal { return &Journal{resources: map[string]*folding{}} }
+
+// Add goes on with entries, which have all versions of a resource up to the last of them, in any
+// order. Its problems are as those of Fold.
+func (j *Journal) Add(entries []provisioning.Entry) (problems []string) {
+	byResource := map[string][]*provisioning.Entry{}
+	for i := range entries {
+		switch e := &entries[i]; {
 		case e.Action == provisioning.ActionOther: // about the tenant itself
 		case e.Version == 0:
 			if len(e.Diff) > 0 || !e.Members.IsZero() || e.Outcome == provisioning.Success {
@@ -30,30 +79,56 @@ func fold(entries []provisioning.Entry) (states map[string]state, problems []str
 			byResource[e.ResourceID] = append(byResource[e.ResourceID], e)
 		}
 	}
-	states = map[string]state{}
 	for id, own := range byResource {
-		f := folding{document: map[string]any{}, row: map[string]any{}, open: map[string]membership{}}
-		slices.SortStableFunc(own, func(a, b provisioning.Entry) int { return cmp.Compare(a.Version, b.Version) })
-		for i := range own {
-			f.apply(&own[i])
+		slices.SortStableFunc(own, func(a, b *provisioning.Entry) int { return cmp.Compare(a.Version, b.Version) })
+		f := j.resources[id]
+		if f == nil {
+			f = newFolding(own[0])
+			j.resources[id] = f
 		}
-		states[id] = f.state(&own[0], &own[len(own)-1])
+		for _, e := range own {
+			f.apply(e)
+		}
 		for _, p := range f.problems {
 			problems = append(problems, "resource "+id+": "+p)
 		}
+		f.problems = nil
 	}
 	slices.Sort(problems)
-	return states, problems
+	return problems
+}
+
+// States is what the resources have come to, by id: those named, or all.
+func (j *Journal) States(ids ...string) map[string]State {
+	states := map[string]State{}
+	if len(ids) == 0 {
+		ids = slices.Collect(maps.Keys(j.resources))
+	}
+	for _, id := range ids {
+		if f := j.resources[id]; f != nil {
+			states[id] = f.state()
+		}
+	}
+	return states
 }
 
 // folding is one resource on its way through its entries.
 type folding struct {
+	kind     scim.ResourceType
+	owner    int64
+	created  int64
+	modified int64
 	version  int64
 	document map[string]any
 	row      map[string]any // by path, what is no part of the document
-	open     map[string]membership
-	ended    []membership
+	open     map[string]Membership
+	ended    []Membership
 	problems []string
+}
+
+func newFolding(first *provisioning.Entry) *folding {
+	return &folding{kind: first.ResourceType, owner: first.Connection, created: first.At.UnixMicro(),
+		document: map[string]any{}, row: map[string]any{}, open: map[string]Membership{}}
 }
 
 func (f *folding) problem(e *provisioning.Entry, format string, args ...any) {
@@ -61,6 +136,7 @@ func (f *folding) problem(e *provisioning.Entry, format string, args ...any) {
 }
 
 func (f *folding) apply(e *provisioning.Entry) {
+	f.modified = e.At.UnixMicro()
 	if f.version++; e.Version != f.version {
 		f.problem(e, "version %d was to be next", f.version)
 	}
@@ -159,31 +235,31 @@ func (f *folding) join(e *provisioning.Entry) {
 			f.problem(e, "adds %s, who is a member", m.Value)
 			continue
 		}
-		f.open[m.Value] = membership{Member: m.Value, Display: m.Display, From: e.At.UnixMicro(), FromEntry: e.ID}
+		f.open[m.Value] = Membership{Member: m.Value, Display: m.Display, From: e.At.UnixMicro(), FromEntry: e.ID}
 	}
 }
 
-// state is what the resource has come to between its first and its last entry.
-func (f *folding) state(first, last *provisioning.Entry) state {
-	s := state{Type: string(first.ResourceType), Connection: first.Connection, Version: f.version,
-		Created: first.At.UnixMicro(), Modified: last.At.UnixMicro(), Document: f.document}
+// state is what the resource has come to, in a copy.
+func (f *folding) state() State {
+	s := State{Type: string(f.kind), Connection: f.owner, Version: f.version,
+		Created: f.created, Modified: f.modified, Document: maps.Clone(f.document)}
 	s.Visible, _ = f.row[provisioning.PathVisible].(bool)
 	s.State, _ = f.row[provisioning.PathState].(string)
 	s.Document["schemas"] = schemasOf(s.Type, s.Document)
-	s.Names, s.Effective = f.names(first.ResourceType), f.effective()
-	s.Members = f.ended
+	s.Names, s.Effective = f.names(), f.effective(s.Document)
+	s.Members = slices.Clone(f.ended)
 	for _, m := range f.open {
 		s.Members = append(s.Members, m)
 	}
-	slices.SortFunc(s.Members, func(a, b membership) int {
+	slices.SortFunc(s.Members, func(a, b Membership) int {
 		return cmp.Or(strings.Compare(a.Member, b.Member), cmp.Compare(a.From, b.From), strings.Compare(a.FromEntry, b.FromEntry))
 	})
 	return s
 }
 
 // names are the folded names that a resource is looked up by.
-func (f *folding) names(t scim.ResourceType) [2]string {
-	if t == scim.Group {
+func (f *folding) names() [2]string {
+	if f.kind == scim.Group {
 		return [2]string{scim.FoldFull.Apply(fmt.Sprint(f.document["displayName"])), ""}
 	}
 	asserted := scim.FoldFull.Apply(fmt.Sprint(f.document["userName"]))
@@ -193,13 +269,13 @@ func (f *folding) names(t scim.ResourceType) [2]string {
 	return [2]string{asserted, asserted}
 }
 
-// effective is the document that the host application sees where its userName is not the asserted one.
-func (f *folding) effective() map[string]any {
+// effective is a document as the host application sees it, where its userName is not the asserted one.
+func (f *folding) effective(document map[string]any) map[string]any {
 	name, ok := f.row[provisioning.PathEffectiveUserName]
 	if !ok {
 		return nil
 	}
-	effective := maps.Clone(f.document)
+	effective := maps.Clone(document)
 	effective["userName"] = name
 	return effective
 }
