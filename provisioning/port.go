@@ -108,6 +108,9 @@ type ResourceQuery struct {
 	Scope      Scope
 	ID         string
 	References References
+	// Brief asks for what an answer shows and no more: ID, Type, Version, Created, Modified,
+	// Asserted, Manager.ID and References.
+	Brief bool
 	// MemberFacts asks, of a group, for the facts of these member ids; see Resource.MemberFacts.
 	MemberFacts []string
 	// AllMembers asks, of a group, for the value and display of every open membership, seen or not: see Resource.OpenMembers.
@@ -137,6 +140,7 @@ type ListQuery struct {
 	StartIndex int         // 1 for the first
 	Count      int         // 0 asks for the total alone
 	References References
+	Brief      bool // as in ResourceQuery
 }
 
 // Page is one page of a list with the number of resources on all pages.

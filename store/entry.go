@@ -86,7 +86,7 @@ func (x *session) Entries(q provisioning.EntryQuery, fn func(provisioning.Entry)
 	}
 	stmt := statement{dialect: x.dialect}
 	stmt.entryQuery(x.tenant, q)
-	return x.query(stmt.String(), stmt.args, func(rows *sql.Rows) error {
+	return x.queryIn(x.long(), stmt.String(), stmt.args, func(rows *sql.Rows) error {
 		e, err := scanEntry(rows)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"strings"
 
@@ -13,12 +14,12 @@ func (x *session) List(q provisioning.ListQuery) (provisioning.Page, error) {
 	if q.Filter == nil {
 		s := statement{dialect: x.dialect}
 		s.wholeList(x.tenant, q)
-		return x.page(s)
+		return x.page(x.bounded(), q, s)
 	}
 	// What indexes find is mostly one resource or none. Then the page tells the total, and the
 	// statement need not know how to count, which is most of what it costs to plan.
 	if s := (statement{dialect: x.dialect}); q.Count > 0 && s.foundList(x.tenant, q) {
-		page, err := x.page(s)
+		page, err := x.found(q, s)
 		n := len(page.Resources)
 		page.Total = q.StartIndex - 1 + n
 		if err != nil || n < q.Count && (n > 0 || q.StartIndex == 1) {
@@ -27,13 +28,32 @@ func (x *session) List(q provisioning.ListQuery) (provisioning.Page, error) {
 	}
 	s := statement{dialect: x.dialect}
 	s.filteredList(x.tenant, q)
-	return x.page(s)
+	return x.page(x.long(), q, s)
 }
 
-// page runs the statement of a list.
-func (x *session) page(s statement) (provisioning.Page, error) {
+// selected is what a list reads of each resource.
+func selected(q provisioning.ListQuery) selection {
+	return selection{brief: q.Brief, References: q.References}
+}
+
+// found runs the statement of foundList.
+func (x *session) found(q provisioning.ListQuery, s statement) (page provisioning.Page, err error) {
+	err = x.query(s.String(), s.args, func(rows *sql.Rows) error {
+		var row resourceRow
+		if err := rows.Scan(row.dest(selected(q))...); err != nil {
+			return err
+		}
+		r, err := row.resource()
+		page.Resources = append(page.Resources, r)
+		return err
+	})
+	return page, err
+}
+
+// page runs the statement of a list with its total.
+func (x *session) page(ctx context.Context, q provisioning.ListQuery, s statement) (provisioning.Page, error) {
 	var page provisioning.Page
-	err := x.query(s.String(), s.args, func(rows *sql.Rows) error {
+	err := x.queryIn(ctx, s.String(), s.args, func(rows *sql.Rows) error {
 		if len(page.Resources) == 0 {
 			only, err := scanTotal(rows, &page.Total)
 			if err != nil || only {
@@ -42,7 +62,7 @@ func (x *session) page(s statement) (provisioning.Page, error) {
 		}
 		var row resourceRow
 		var total, seq int64
-		if err := rows.Scan(append(append([]any{&total}, row.dest()...), &seq)...); err != nil {
+		if err := rows.Scan(append(row.dest(selected(q), &total), &seq)...); err != nil {
 			return err
 		}
 		r, err := row.resource()
@@ -113,7 +133,7 @@ func (s *statement) wholeList(tenant string, q provisioning.ListQuery) {
 		offset = " offset coalesce(" + skip + " - (select cast(before as bigint) from stop), 0)"
 	}
 	s.add("select t.n, p.* from (select ", laneTotal, " as n) as t left join (select ",
-		s.columns(selection{References: q.References}), ", r.seq from ", s.laneTable(), " where r.lane = ", lane, " and r.tenant = ", owner, from,
+		s.columns(selected(q)), ", r.seq from ", s.laneTable(), " where r.lane = ", lane, " and r.tenant = ", owner, from,
 		" order by r.seq limit ", limit, offset, ") as p on true order by p.seq")
 }
 
@@ -121,7 +141,7 @@ func (s *statement) wholeList(tenant string, q provisioning.ListQuery) {
 func (s *statement) foundList(tenant string, q provisioning.ListQuery) bool {
 	matches, found := s.matches(tenant, q)
 	if found {
-		s.add("select 0, ", s.columns(selection{References: q.References}), ", r.seq from ", matches,
+		s.add("select ", s.columns(selected(q)), " from ", matches,
 			" order by r.seq limit ", s.number(q.Count), " offset ", s.number(q.StartIndex-1))
 	}
 	return found
@@ -137,7 +157,7 @@ func (s *statement) filteredList(tenant string, q provisioning.ListQuery) {
 		return
 	}
 	limit, skip := s.number(q.Count), s.number(q.StartIndex-1)
-	s.add("with page as materialized (select ", s.columns(selection{References: q.References}), ", r.seq from ", matches,
+	s.add("with page as materialized (select ", s.columns(selected(q)), ", r.seq from ", matches,
 		" order by r.seq limit ", limit, " offset ", skip, "), seen as (select count(*) as c from page) ",
 		"select case when c < ", limit, " and (c > 0 or ", skip, " = 0) then ", skip, " + c else ", count, " end, page.* ",
 		"from seen left join page on true order by page.seq")

@@ -4,13 +4,15 @@ import (
 	"database/sql"
 	"encoding/json"
 	"strings"
+	"sync"
 
 	"meibo/provisioning"
 	"meibo/scim"
 )
 
-// selection says which columns of a resource a statement reads besides its row.
+// selection says which columns of a resource a statement reads.
 type selection struct {
+	brief bool // as ResourceQuery.Brief
 	provisioning.References
 	emails     bool // Index.Emails, which only a write compares
 	allMembers bool
@@ -21,28 +23,47 @@ type selection struct {
 const managerDisplay = `(select d.display from resource d where d.id = r.manager and d.tenant = r.tenant
 	and d.connection = r.connection and d.type = 'User' and d.visible)`
 
+// columnTexts keeps the select lists that were asked for: there are few, and making one anew costs
+// as much as looking a row up.
+var columnTexts sync.Map // of struct{dialect; selection} to string
+
 // columns is the select list of a resource r of one connection; resourceRow scans it.
 func (d dialect) columns(s selection) string {
-	list := `r.id, r.type, r.connection, r.visible, r.state, r.role, r.protected, r.version, r.created, r.modified, ` +
-		`r.asserted, r.effective, r.rule_version, r.name, r.effective_name, r.external_id, r.display, r.manager`
-	for _, part := range []struct {
-		wanted bool
-		text   string
-	}{
-		{s.Manager, managerDisplay},
-		{s.Groups, `(select ` + d.tuples("g.id, g.display", "g.id") + ` from ` + d.groupsOf("m", "g") + `)`},
-		{s.emails, `(select ` + d.tuples("v.value, v.type, v.display, "+d.bit("v.is_primary"), "v.ord") + `
-			from resource_value v where v.resource = r.id and v.attr = 'emails')`},
-		{s.facts != "", d.memberFacts(s.facts)},
-		{s.allMembers, `(select ` + d.tuples("m.member, m.display, (select i.type from resource i where i.id = m.member and i.tenant = r.tenant)",
-			"m.valid_from, m.member") + ` from member m where m.grp = r.id and m.valid_to is null)`},
-	} {
-		list += ", "
-		if part.wanted {
-			list += part.text
-		} else {
-			list += "null"
-		}
+	key := struct {
+		dialect
+		selection
+	}{d, s}
+	if text, ok := columnTexts.Load(key); ok {
+		return text.(string)
+	}
+	text := strings.Join(d.columnList(s), ", ")
+	columnTexts.Store(key, text)
+	return text
+}
+
+// columnList are the columns of a selection, in the order of resourceRow.dest.
+func (d dialect) columnList(s selection) []string {
+	list := []string{"r.id, r.type, r.version, r.created, r.modified, r.asserted, r.manager"}
+	if !s.brief {
+		list = append(list, "r.connection, r.visible, r.state, r.role, r.protected, r.effective, r.rule_version, "+
+			"r.name, r.effective_name, r.external_id, r.display")
+	}
+	if s.Manager {
+		list = append(list, managerDisplay)
+	}
+	if s.Groups {
+		list = append(list, "(select "+d.tuples("g.id, g.display", "g.id")+" from "+d.groupsOf("m", "g")+")")
+	}
+	if s.emails {
+		list = append(list, "(select "+d.tuples("v.value, v.type, v.display, "+d.bit("v.is_primary"), "v.ord")+`
+			from resource_value v where v.resource = r.id and v.attr = 'emails')`)
+	}
+	if s.facts != "" {
+		list = append(list, d.memberFacts(s.facts))
+	}
+	if s.allMembers {
+		list = append(list, "(select "+d.tuples("m.member, m.display, (select i.type from resource i where i.id = m.member and i.tenant = r.tenant)",
+			"m.valid_from, m.member")+" from member m where m.grp = r.id and m.valid_to is null)")
 	}
 	return list
 }
@@ -91,11 +112,23 @@ type resourceRow struct {
 	groups, emails, facts, members document
 }
 
-func (r *resourceRow) dest() []any {
+// dest is where the columns of a selection go, after those that come before them.
+func (r *resourceRow) dest(s selection, before ...any) []any {
 	x := &r.Index
-	return []any{&r.ID, &r.Type, &r.Connection, &r.Visible, &r.State, &r.Role, &r.Protected, &r.Version, &r.created, &r.modified,
-		&r.asserted, &r.effective, &r.RuleVersion, &x.Name, &r.effectiveName, &x.ExternalID, &x.Display, &x.Manager,
-		text{&r.Manager.Display}, &r.groups, &r.emails, &r.facts, &r.members}
+	list := append(before, &r.ID, &r.Type, &r.Version, &r.created, &r.modified, &r.asserted, &x.Manager)
+	if !s.brief {
+		list = append(list, &r.Connection, &r.Visible, &r.State, &r.Role, &r.Protected, &r.effective, &r.RuleVersion,
+			&x.Name, &r.effectiveName, &x.ExternalID, &x.Display)
+	}
+	for _, part := range []struct {
+		selected bool
+		dest     any
+	}{{s.Manager, text{&r.Resource.Manager.Display}}, {s.Groups, &r.groups}, {s.emails, &r.emails}, {s.facts != "", &r.facts}, {s.allMembers, &r.members}} {
+		if part.selected {
+			list = append(list, part.dest)
+		}
+	}
+	return list
 }
 
 // resource is the scanned row, finished.
@@ -148,7 +181,7 @@ func decodeTuples[T any](data []byte, fields func(*T) []any, out *[]T) error {
 
 // Resource implements provisioning.Reader.
 func (x *session) Resource(q provisioning.ResourceQuery) (provisioning.Resource, error) {
-	return x.resource(q, selection{References: q.References, allMembers: q.AllMembers})
+	return x.resource(q, selection{brief: q.Brief, References: q.References, allMembers: q.AllMembers})
 }
 
 // Resource implements provisioning.Reader for a unit of work.
@@ -172,7 +205,7 @@ func (x *session) resource(q provisioning.ResourceQuery, s selection) (provision
 	}
 	var r resourceRow
 	found, err := x.row("select "+x.columns(s)+` from resource r
-		where r.id = $1 and r.tenant = $2 and r.connection = $3 and r.type = $4 and r.visible`, args, r.dest()...)
+		where r.id = $1 and r.tenant = $2 and r.connection = $3 and r.type = $4 and r.visible`, args, r.dest(s)...)
 	switch {
 	case err != nil:
 		return provisioning.Resource{}, err
@@ -249,7 +282,7 @@ func (x *session) candidates(q provisioning.CandidateQuery, s selection) (provis
 	err := x.query(stmt.String(), stmt.args, func(rows *sql.Rows) error {
 		var kind string
 		var row resourceRow
-		if err := rows.Scan(append([]any{&kind}, row.dest()...)...); err != nil {
+		if err := rows.Scan(row.dest(s, &kind)...); err != nil {
 			return err
 		}
 		r, err := row.resource()

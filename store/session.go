@@ -87,37 +87,48 @@ func (x *session) endSnapshot() {
 	}
 }
 
-// conn is what statements go through, with the context they have: GORM's connections, without the
-// builder that it would copy each text with.
-//
-// On SQLite statements are not cancelled: the driver pays for it with a goroutine a statement and
-// looks at the context between rows only, as read does.
-func (x *session) conn() (gorm.ConnPool, context.Context) {
-	db := x.db
+// conn is what statements go through: GORM's connections, without the builder that would copy each
+// text byte by byte, for as much time as all else that a look-up costs here.
+func (x *session) conn() gorm.ConnPool {
 	if x.snapshot != nil {
-		db = x.snapshot
+		return x.snapshot.Statement.ConnPool
 	}
+	return x.db.Statement.ConnPool
+}
+
+// bounded is the context of a statement that indexes bound: it runs to its end. The drivers pay for
+// a context that can be cancelled, database/sql and SQLite's with a goroutine a statement, and a
+// write that was cut off leaves its caller not knowing.
+func (x *session) bounded() context.Context { return context.Background() }
+
+// long is the context of a statement that takes as long as a client reads, or that reads through
+// much. On SQLite the driver looks at it between rows only, as read does.
+func (x *session) long() context.Context {
 	if x.postgres {
-		return db.Statement.ConnPool, x.ctx
+		return x.ctx
 	}
-	return db.Statement.ConnPool, context.Background()
+	return x.bounded()
 }
 
-// query calls scan for each row.
+// query calls scan for each row of a statement that indexes bound.
 func (x *session) query(text string, args []any, scan func(*sql.Rows) error) error {
-	if x.store.options.Tracer != nil {
-		return x.traced(text, func() error { return x.read(text, args, scan) })
-	}
-	return x.read(text, args, scan)
+	return x.queryIn(x.bounded(), text, args, scan)
 }
 
-func (x *session) read(text string, args []any, scan func(*sql.Rows) error) (err error) {
+// queryIn is query in the context given.
+func (x *session) queryIn(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
+	if x.store.options.Tracer != nil {
+		return x.traced(text, func() error { return x.read(ctx, text, args, scan) })
+	}
+	return x.read(ctx, text, args, scan)
+}
+
+func (x *session) read(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) (err error) {
 	if err := x.ctx.Err(); err != nil {
 		return err
 	}
 	x.store.observe(text, args)
-	conn, ctx := x.conn()
-	rows, err := conn.QueryContext(ctx, text, args...)
+	rows, err := x.conn().QueryContext(ctx, text, args...)
 	if err != nil {
 		return x.fail(err)
 	}
@@ -159,12 +170,12 @@ func (x *session) exec(name, text string, args ...any) (int64, error) {
 
 func (x *session) write(text string, args []any) (int64, error) {
 	x.store.observe(text, args)
-	conn, ctx := x.conn()
-	done, err := conn.ExecContext(ctx, text, args...)
+	done, err := x.conn().ExecContext(x.bounded(), text, args...)
 	if err != nil {
 		return 0, x.fail(err)
 	}
-	return done.RowsAffected()
+	n, err := done.RowsAffected()
+	return n, x.fail(err)
 }
 
 // observe tells the tests of plans what is sent.

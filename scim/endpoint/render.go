@@ -53,7 +53,7 @@ func (v view) references() provisioning.References {
 
 // answerStored answers with a resource as it is stored now.
 func (c *call) answerStored(v view, id string) error {
-	q := provisioning.ResourceQuery{Scope: c.scope(v.def.Type), ID: id, References: v.references()}
+	q := provisioning.ResourceQuery{Scope: c.scope(v.def.Type), ID: id, References: v.references(), Brief: true}
 	if v.members && !c.fewMembers {
 		if err := c.holdStream(); err != nil {
 			return err

@@ -122,7 +122,7 @@ func (c *call) list(def *scim.Definition) error {
 	if err != nil {
 		return err
 	}
-	q := provisioning.ListQuery{Scope: c.scope(def.Type), References: v.references()}
+	q := provisioning.ListQuery{Scope: c.scope(def.Type), References: v.references(), Brief: true}
 	if q.StartIndex, q.Count, err = paging(params); err != nil {
 		return err
 	}
