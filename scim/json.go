@@ -51,17 +51,17 @@ func (d *Definition) unknownKeys(a Attributes) []string {
 
 func (d *Definition) appendSchemas(b []byte, a Attributes, unknown []string) []byte {
 	b = append(b, `{"schemas":[`...)
-	b = appendString(b, d.Core.ID)
+	b = AppendString(b, d.Core.ID)
 	for _, s := range d.Extensions {
 		if _, ok := a[s.ID]; ok {
 			b = append(b, ',')
-			b = appendString(b, s.ID)
+			b = AppendString(b, s.ID)
 		}
 	}
 	for _, key := range unknown {
 		if hasURNPrefix(key) {
 			b = append(b, ',')
-			b = appendString(b, key)
+			b = AppendString(b, key)
 		}
 	}
 	return append(b, ']')
@@ -83,14 +83,17 @@ func appendName(b []byte, name string) []byte {
 	if b[len(b)-1] != '{' {
 		b = append(b, ',')
 	}
-	return append(appendString(b, name), ':')
+	return append(AppendString(b, name), ':')
 }
+
+// AppendValue appends an attribute value as JSON, the keys of its objects sorted.
+func AppendValue(b []byte, v any) []byte { return appendValue(b, nil, v) }
 
 // appendValue writes a value; order ranks the keys of the objects in it.
 func appendValue(b []byte, order []*Attribute, v any) []byte {
 	switch v := v.(type) {
 	case string:
-		return appendString(b, v)
+		return AppendString(b, v)
 	case bool:
 		return strconv.AppendBool(b, v)
 	case json.Number:
@@ -145,8 +148,8 @@ func sortedKeys(object map[string]any) []string {
 	return keys
 }
 
-// appendString writes s as a JSON string with no more escapes than JSON demands.
-func appendString(b []byte, s string) []byte {
+// AppendString appends s as a JSON string with no more escapes than JSON demands.
+func AppendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	start := 0
 	for i := 0; i < len(s); {

@@ -185,7 +185,7 @@ func TestEncodeOfNothing(t *testing.T) {
 
 func TestEncodeReplacesInvalidText(t *testing.T) {
 	t.Parallel()
-	got := string(appendString(nil, "a\xff\u00e9\xc3"))
+	got := string(AppendString(nil, "a\xff\u00e9\xc3"))
 	if want := "\"a\ufffd\u00e9\ufffd\""; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

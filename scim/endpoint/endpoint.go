@@ -80,8 +80,7 @@ func New(o Options) http.Handler {
 	e := &endpoint{Options: o, limits: newLimiter(o.RateLimit, o.Now), schemas: newDiscovery(),
 		largeBodies: make(chan struct{}, maxLargeBodies), streams: make(chan struct{}, maxStreams)}
 	router := echo.New()
-	router.HTTPErrorHandler = func(err error, c echo.Context) { callOf(c).fail(err) }
-	router.Use(e.frame)
+	router.Use(e.frame) // which answers all errors
 	e.routes(router.Group("/t/:tenant/scim/v2"))
 	return router
 }
@@ -135,19 +134,23 @@ type call struct {
 	repair      repair
 	success     int // the status answered if all goes well
 	throttled   bool
-	release     []chan struct{} // places held
-	fewMembers  bool            // the request itself says that the group has few: its answer needs no place
+	release     []chan struct{}   // places held
+	query       map[string]string // its parameters, once read
+	fewMembers  bool              // the request itself says that the group has few: its answer needs no place
 }
 
-const callKey = "call"
+// framed is Echo's context of a request inside frame.
+type framed struct {
+	echo.Context
+	call *call
+}
 
-func callOf(c echo.Context) *call { return c.Get(callKey).(*call) }
+func callOf(c echo.Context) *call { return c.(*framed).call }
 
 // frame surrounds every request, matched or not: correlation id, panics, observation.
 func (e *endpoint) frame(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ec echo.Context) error {
 		c := &call{endpoint: e, echo: ec, correlation: uuid.Must(uuid.NewV7()).String(), started: e.Now()}
-		ec.Set(callKey, c)
 		ec.Response().Header().Set(CorrelationHeader, c.correlation)
 		if e.Tracer != nil {
 			c.startSpan()
@@ -163,7 +166,7 @@ func (e *endpoint) frame(next echo.HandlerFunc) echo.HandlerFunc {
 		if ec.Request().Method == http.MethodOptions {
 			next = notAllowed // where the router would answer by itself, to anybody
 		}
-		if err := next(ec); err != nil {
+		if err := next(&framed{ec, c}); err != nil {
 			c.fail(err)
 		}
 		return nil
@@ -198,9 +201,11 @@ func (c *call) observe() {
 	}
 	c.Observe(Observation{Route: route, Method: c.echo.Request().Method, Status: status, Duration: took,
 		Quirks: c.repair.used, Throttled: c.throttled})
-	c.Log.Info("request", zap.String("correlationId", c.correlation), zap.String("method", c.echo.Request().Method),
-		zap.String("route", route), zap.String("tenant", c.caller.Tenant), zap.String("connection", c.caller.Connection.Name),
-		zap.Int("status", status), zap.Duration("duration", took), zap.Strings("quirks", c.repair.used))
+	if line := c.Log.Check(zap.InfoLevel, "request"); line != nil {
+		line.Write(zap.String("correlationId", c.correlation), zap.String("method", c.echo.Request().Method),
+			zap.String("route", route), zap.String("tenant", c.caller.Tenant), zap.String("connection", c.caller.Connection.Name),
+			zap.Int("status", status), zap.Duration("duration", took), zap.Strings("quirks", c.repair.used))
+	}
 }
 
 // authenticated lets only a caller of the route's tenant through, within its rate.

@@ -3,12 +3,12 @@ package endpoint
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"iter"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -118,37 +118,45 @@ func (c *call) noContent() error {
 
 // answer answers with a resource that lists no members.
 func (c *call) answer(v view, r provisioning.Resource) error {
-	var buf bytes.Buffer
-	w := bufio.NewWriter(&buf)
-	if err := c.writeResource(w, v, r, nil); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	c.echo.Response().Header().Set("ETag", etag(r.Version))
-	return c.send(c.success, buf.Bytes())
+	return c.stream(func(w *bufio.Writer) error { return c.writeResource(w, v, r, nil) }, r.Version)
 }
 
 func (c *call) send(status int, body []byte) error {
 	h := c.echo.Response().Header()
-	h.Set("Content-Type", contentType)
+	h["Content-Type"] = scimMedia
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	c.echo.Response().WriteHeader(status)
 	_, err := c.echo.Response().Write(body)
 	return err
 }
 
-// stream answers piece by piece: a large group is never held in memory.
+// scimMedia is the header's value, shared by all answers.
+var scimMedia = []string{contentType}
+
+// pieces are the buffers of answers: large enough for most, and a bound for the others.
+var pieces = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
+
+// stream answers piece by piece: a large group is never held in memory. An answer of one piece says
+// how long it is.
 func (c *call) stream(write func(*bufio.Writer) error, version int64) error {
 	h := c.echo.Response().Header()
-	h.Set("Content-Type", contentType)
+	h["Content-Type"] = scimMedia
 	if version > 0 {
 		h.Set("ETag", etag(version))
 	}
-	w := bufio.NewWriterSize(&lateWriter{c: c}, 32<<10)
+	late := &lateWriter{c: c}
+	w := pieces.Get().(*bufio.Writer)
+	w.Reset(late)
+	defer func() {
+		w.Reset(nil) // so that the buffer keeps nothing of the request alive
+		pieces.Put(w)
+	}()
 	if err := write(w); err != nil {
 		return err
+	}
+	if !c.echo.Response().Committed {
+		late.whole = true
+		h.Set("Content-Length", strconv.Itoa(w.Buffered()))
 	}
 	return w.Flush()
 }
@@ -156,15 +164,18 @@ func (c *call) stream(write func(*bufio.Writer) error, version int64) error {
 // lateWriter sends the status with the first full buffer, so that what fails before is still
 // answered as an error.
 type lateWriter struct {
-	c    *call
-	last time.Time // when the whole answer must have been read
+	c     *call
+	whole bool      // the answer is a single piece
+	last  time.Time // when the whole answer must have been read
 }
 
 func (w *lateWriter) Write(p []byte) (int, error) {
 	if r := w.c.echo.Response(); !r.Committed {
 		r.WriteHeader(w.c.success)
 	}
-	w.extend()
+	if !w.whole {
+		w.extend()
+	}
 	return w.c.echo.Response().Write(p)
 }
 
@@ -235,8 +246,7 @@ func (c *call) writeResource(w *bufio.Writer, v view, r provisioning.Resource, m
 	}
 	_, _ = w.Write(doc[:len(doc)-1])
 	if v.whole {
-		b := c.appendDerived(w.AvailableBuffer(), v, r)
-		_, _ = w.Write(b)
+		_, _ = w.Write(c.appendDerived(w.AvailableBuffer(), v, r))
 	}
 	if members != nil {
 		if err := c.writeMembers(w, v, r.ID, members); err != nil {
@@ -252,8 +262,14 @@ func (c *call) appendDerived(b []byte, v view, r provisioning.Resource) []byte {
 	b = append(b, r.ID...)
 	b = append(b, '"')
 	if v.groups && len(r.Groups) > 0 {
-		b = append(b, `,"groups":`...)
-		b = appendJSON(b, c.groupsOf(r))
+		b = append(b, `,"groups":[`...)
+		for i, g := range r.Groups {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = c.appendReference(b, reference{value: g.ID, of: scim.Group, display: g.Display, kind: "direct"})
+		}
+		b = append(b, ']')
 	}
 	b = append(b, `,"meta":{"resourceType":"`...)
 	b = append(b, r.Type...)
@@ -262,9 +278,9 @@ func (c *call) appendDerived(b []byte, v view, r provisioning.Resource) []byte {
 	b = append(b, `","lastModified":"`...)
 	b = appendTime(b, r.Modified)
 	b = append(b, `","location":`...)
-	b = appendJSON(b, c.location(r.Type, r.ID))
+	b = scim.AppendString(b, c.location(r.Type, r.ID))
 	b = append(b, `,"version":`...)
-	b = appendJSON(b, etag(r.Version))
+	b = scim.AppendString(b, etag(r.Version))
 	return append(b, '}')
 }
 
@@ -272,29 +288,43 @@ const timeFormat = "2006-01-02T15:04:05.000000Z"
 
 func appendTime(b []byte, t time.Time) []byte { return t.UTC().AppendFormat(b, timeFormat) }
 
-// appendJSON appends values of our own making; they always encode.
-func appendJSON(b []byte, v any) []byte {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return append(b, "null"...)
-	}
-	return append(b, data...)
+// reference is an element of a user's groups (RFC 7643 §4.1.2) or a group's members (§4.2).
+type reference struct {
+	value   string
+	of      scim.ResourceType // what it refers to; "" where that is not known, and then it has no address
+	display string
+	kind    string // its type; "" for none
 }
 
-// groupReference is an element of a user's groups (RFC 7643 §4.1.2).
-type groupReference struct {
-	Value   string `json:"value"`
-	Ref     string `json:"$ref"`
-	Display string `json:"display,omitempty"`
-	Type    string `json:"type"`
+func (c *call) appendReference(b []byte, r reference) []byte {
+	b = append(b, `{"value":`...)
+	b = scim.AppendString(b, r.value)
+	for _, part := range [...]struct{ name, value string }{{`,"$ref":`, c.address(r)}, {`,"display":`, r.display}, {`,"type":`, r.kind}} {
+		if part.value != "" {
+			b = append(b, part.name...)
+			b = scim.AppendString(b, part.value)
+		}
+	}
+	return append(b, '}')
 }
 
-func (c *call) groupsOf(r provisioning.Resource) []groupReference {
-	out := make([]groupReference, len(r.Groups))
-	for i, g := range r.Groups {
-		out[i] = groupReference{Value: g.ID, Ref: c.location(scim.Group, g.ID), Display: g.Display, Type: "direct"}
+// address is the location of what a reference refers to; "" where it is not known.
+func (c *call) address(r reference) string {
+	if r.of == "" {
+		return ""
 	}
-	return out
+	return c.location(r.of, r.value)
+}
+
+// element is a reference as a value to be projected.
+func (c *call) element(r reference) map[string]any {
+	element := map[string]any{"value": r.value}
+	for _, part := range [...]struct{ name, value string }{{"$ref", c.address(r)}, {"display", r.display}, {"type", r.kind}} {
+		if part.value != "" {
+			element[part.name] = part.value
+		}
+	}
+	return element
 }
 
 // withManager adds what is derived of a manager to the document: where it is and what it is
@@ -305,7 +335,7 @@ func (c *call) withManager(doc []byte, m provisioning.Reference) []byte {
 	if extension < 0 {
 		return doc
 	}
-	value := append([]byte(`"manager":{"value":`), appendJSON(nil, m.ID)...)
+	value := scim.AppendString([]byte(`"manager":{"value":`), m.ID)
 	at := bytes.Index(doc[extension:], append(value, '}'))
 	if at < 0 {
 		return doc
@@ -314,9 +344,9 @@ func (c *call) withManager(doc []byte, m provisioning.Reference) []byte {
 	out := make([]byte, 0, len(doc)+len(m.Display)+200)
 	out = append(out, doc[:end]...)
 	out = append(out, `,"$ref":`...)
-	out = appendJSON(out, c.location(scim.User, m.ID))
+	out = scim.AppendString(out, c.location(scim.User, m.ID))
 	out = append(out, `,"displayName":`...)
-	out = appendJSON(out, m.Display)
+	out = scim.AppendString(out, m.Display)
 	return append(out, doc[end:]...)
 }
 
@@ -334,8 +364,8 @@ func (c *call) project(v view, r provisioning.Resource, doc []byte) ([]byte, err
 	}
 	if v.groups && len(r.Groups) > 0 {
 		groups := make([]any, len(r.Groups))
-		for i, g := range c.groupsOf(r) {
-			groups[i] = map[string]any{"value": g.Value, "$ref": g.Ref, "display": g.Display, "type": g.Type}
+		for i, g := range r.Groups {
+			groups[i] = c.element(reference{value: g.ID, of: scim.Group, display: g.Display, kind: "direct"})
 		}
 		attrs["groups"] = groups
 	}
@@ -369,57 +399,35 @@ func pull(rows provisioning.MemberRows) iter.Seq2[provisioning.GroupMember, erro
 	}
 }
 
-// memberReference is an element of a group's members (RFC 7643 §4.2).
-type memberReference struct {
-	Value   string `json:"value"`
-	Ref     string `json:"$ref,omitempty"`
-	Display string `json:"display,omitempty"`
-	Type    string `json:"type,omitempty"`
-}
-
 // writeMembers writes the members of one group; a group without any has no such attribute.
 func (c *call) writeMembers(w *bufio.Writer, v view, group string, m *memberReader) error {
-	opened := false
+	opening := `,"members":[`
 	for ; m.ok && m.err == nil && m.row.Group == group; m.advance() {
-		element := c.member(v, m.row)
-		if element == nil {
+		b := append(w.AvailableBuffer(), opening...)
+		b, shown := c.appendMember(b, v, m.row)
+		if !shown {
 			continue
 		}
-		b := w.AvailableBuffer()
-		if opened {
-			b = append(b, ',')
-		} else {
-			b = append(b, `,"members":[`...)
-			opened = true
-		}
-		if _, err := w.Write(appendJSON(b, element)); err != nil {
+		if _, err := w.Write(b); err != nil {
 			return err
 		}
+		opening = ","
 	}
-	if opened {
+	if opening == "," {
 		_ = w.WriteByte(']')
 	}
 	return m.err
 }
 
-// member is what of a member is shown; nil where nothing is left of it.
-func (c *call) member(v view, row provisioning.GroupMember) any {
-	ref := memberReference{Value: row.Value, Display: row.Display, Type: string(row.Type)}
-	if row.Type != "" {
-		ref.Ref = c.location(row.Type, row.Value)
-	}
+// appendMember appends what of a member is shown, if anything is left of it.
+func (c *call) appendMember(b []byte, v view, row provisioning.GroupMember) ([]byte, bool) {
+	r := reference{value: row.Value, of: row.Type, display: row.Display, kind: string(row.Type)}
 	if v.whole {
-		return ref
+		return c.appendReference(b, r), true
 	}
-	element := map[string]any{"value": ref.Value}
-	for name, s := range map[string]string{"$ref": ref.Ref, "display": ref.Display, "type": ref.Type} {
-		if s != "" {
-			element[name] = s
-		}
-	}
-	shown, _ := v.proj.Apply(scim.Attributes{"members": []any{element}})["members"].([]any)
+	shown, _ := v.proj.Apply(scim.Attributes{"members": []any{c.element(r)}})["members"].([]any)
 	if len(shown) == 0 {
-		return nil
+		return b, false
 	}
-	return shown[0]
+	return scim.AppendValue(b, shown[0]), true
 }

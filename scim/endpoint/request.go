@@ -170,9 +170,21 @@ func checkMedia(h http.Header) error {
 	return nil
 }
 
-// parameters are the query parameters under lower-case names; unknown ones are ignored, since
-// administrators append flags to the address they give to Entra.
+// parameters are the query parameters, read once; see readParameters.
 func (c *call) parameters() (map[string]string, error) {
+	if c.query == nil {
+		query, err := c.readParameters()
+		if err != nil {
+			return nil, err
+		}
+		c.query = query
+	}
+	return c.query, nil
+}
+
+// readParameters reads the query parameters under lower-case names; unknown ones are ignored, since
+// administrators append flags to the address they give to Entra.
+func (c *call) readParameters() (map[string]string, error) {
 	q, err := url.ParseQuery(c.echo.Request().URL.RawQuery)
 	if err != nil {
 		return nil, &scim.Error{Type: scim.InvalidSyntax, Detail: "the query is not URL-encoded; escape % as %25, & as %26, ; as %3B and + as %2B"}
