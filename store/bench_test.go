@@ -92,6 +92,11 @@ func BenchmarkPatch(b *testing.B) {
 }
 
 func patch(connection int64, id string) func(provisioning.Tx) error {
+	return patchAs(connection, id, newID())
+}
+
+// patchAs changes a user with an entry of the given id.
+func patchAs(connection int64, id, entry string) func(provisioning.Tx) error {
 	return func(tx provisioning.Tx) error {
 		before, err := tx.Resource(provisioning.ResourceQuery{Scope: provisioning.Scope{Connection: connection, Type: scim.User}, ID: id})
 		if err != nil {
@@ -100,7 +105,9 @@ func patch(connection int64, id string) func(provisioning.Tx) error {
 		c := provisioning.Change{Action: provisioning.ChangeUpdate, Before: &before, After: before}
 		c.After.Version++
 		c.After.Role = "changed"
-		return commitOne(c)(tx)
+		e := entryAbout(&c.After)
+		e.ID = entry
+		return tx.Commit(provisioning.Batch{Changes: []provisioning.Change{c}, Entries: []provisioning.Entry{e}})
 	}
 }
 

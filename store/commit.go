@@ -94,6 +94,9 @@ func (x *session) steps(b provisioning.Batch) ([]step, error) {
 	}
 	for i := range entries {
 		s := step{name: "entry", statement: statement{dialect: x.dialect}}
+		if x.postgres { // which must tell the follower
+			s.add("with q as (insert into pending (entry) values (", s.arg(entries[i].ID), ")) ")
+		}
 		s.add("insert into entry (", entryColumns, ") select ")
 		if err := s.entryValues(x.tenant, &entries[i]); err != nil {
 			return nil, err

@@ -2,7 +2,8 @@ package store
 
 // postgres writes the whole change, and the entries that ride on it, as one statement:
 //
-//	with u as (insert or guarded update of resource returning seq), e as (insert into entry … from u), …
+//	with u as (insert or guarded update of resource returning seq), e as (insert into entry … from u),
+//	q as (insert into pending … from u), …
 //	select 1 from u
 //
 // It touches one row, or none if the version read is no longer there; then none of its parts did
@@ -21,7 +22,7 @@ func (w *write) postgres() (step, error) {
 		if err := s.entryValues(w.tenant, &w.riders[i]); err != nil {
 			return s, err
 		}
-		s.add(" from u)")
+		s.add(" from u), q as (insert into pending (entry) select ", s.typed(w.riders[i].ID, "text"), " from u)")
 	}
 	w.postgresTally(&s.statement)
 	if w.emailsChanged() {

@@ -127,7 +127,7 @@ func (s *statement) entryQuery(tenant string, q provisioning.EntryQuery) {
 		s.add(" order by id desc")
 	} else {
 		if q.Before != "" {
-			s.add(" and (at, id) < (select p.at, p.id from entry p where p.id = ", s.arg(q.Before), " and p.tenant = ", s.arg(tenant), ")")
+			s.add(" and (at, id) < (select p.at, p.id from entry p where p.id = ", s.arg(q.Before), " and p.tenant || '' = ", s.arg(tenant), ")")
 		}
 		s.add(" order by at desc, id desc")
 	}

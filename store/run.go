@@ -2,19 +2,24 @@ package store
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
 // analyseEvery is how often Run looks at the sizes of the tables.
 const analyseEvery = 5 * time.Second
 
-// Run does the store's background work until ctx ends: it folds the tallies and, while a database
-// is young, has it gather statistics. An error stops nothing: it is reported, and the work is tried
+// Run does the store's background work until ctx ends: it folds the tallies, gives entries their
+// positions and, while a database is young, has it gather statistics. An error stops nothing: it is reported, and the work is tried
 // again at its next turn.
 func (s *Store) Run(ctx context.Context) {
-	fold, analyse := time.NewTicker(foldEvery), time.NewTicker(analyseEvery)
+	fold, follow, analyse := time.NewTicker(foldEvery), time.NewTicker(followEvery), time.NewTicker(analyseEvery)
 	defer fold.Stop()
+	defer follow.Stop()
 	defer analyse.Stop()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { s.followOn(ctx, follow.C) })
 	s.work(ctx, fold.C, analyse.C)
 }
 

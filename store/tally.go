@@ -15,6 +15,7 @@ const foldLock = 0x6d656962 // "meib"
 // a database, one does it and the others return.
 func (s *Store) Fold(ctx context.Context) error {
 	if s.dialect.postgres {
+		s.observe(foldPostgres, []any{foldLock})
 		return translate(ctx, s.reads.WithContext(ctx).Exec(foldPostgres, foldLock).Error)
 	}
 	var waits bool
@@ -23,6 +24,7 @@ func (s *Store) Fold(ctx context.Context) error {
 	}
 	return s.writer.do(ctx, func(l *lent) error {
 		for _, text := range foldSQLite {
+			s.observe(text, nil)
 			if err := l.db.Exec(text).Error; err != nil {
 				return translate(ctx, err)
 			}

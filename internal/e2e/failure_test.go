@@ -234,7 +234,6 @@ var dumped = map[string]string{
 	"resource":       "select * from resource",
 	"resource_value": "select * from resource_value",
 	"member":         "select * from member",
-	"position":       "select * from position",
 	"tally": `select lane, sum(n) from (select lane, delta as n from tally union all select lane, n from tally_total) as x
 		group by lane having sum(n) <> 0`,
 }

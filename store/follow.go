@@ -1,0 +1,178 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+const (
+	// followEvery is how long a committed entry waits for its position at most while Run keeps up.
+	followEvery = 500 * time.Millisecond
+	// followBatch bounds a pass on PostgreSQL, where it delays nobody.
+	followBatch = 4096
+	// followTurn bounds a pass on SQLite, which has the writer for that long: some milliseconds.
+	followTurn = 512
+	// followLock is the PostgreSQL advisory lock of whoever follows.
+	followLock = 0x6d656a66
+)
+
+// Follow gives positions to committed entries that have none, as many as one pass takes, and tells
+// how many those were and whether more may wait.
+//
+// The positions of a tenant are 1, 2, 3, … without a gap. An entry written after another was
+// committed has the greater position; so the entries of a resource are in the order of its versions.
+// A position that is there never changes, and no entry comes to stand before it later. Where several
+// processes share a database, one follows at a time and the others find nothing to do.
+func (s *Store) Follow(ctx context.Context) (n int64, more bool, err error) {
+	if s.dialect.postgres {
+		n, err = s.followPostgres(ctx)
+		return n, n == followBatch, err
+	}
+	n, err = s.followSQLite(ctx)
+	return n, n == followTurn, err
+}
+
+// followOn follows at each tick until nothing waits.
+func (s *Store) followOn(ctx context.Context, tick <-chan time.Time) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick:
+		}
+		for more := true; more && ctx.Err() == nil; {
+			var err error
+			_, more, err = s.Follow(ctx)
+			s.report(ctx, err)
+		}
+	}
+}
+
+// followPostgres moves what is visible in pending to position, in one statement.
+//
+// Nothing is missed or taken twice: the row in pending is written with its entry, is seen when that
+// is committed, however late, and goes with the statement that writes the position.
+//
+// The order: an entry draws its seq after its statement has the resource's row, or began. If A was
+// committed before B's statement began or got that row, then A's seq is the smaller one, and A is
+// visible to whoever sees B. So a pass that takes the smallest seq it sees takes A with B, and
+// before it, or finds that an earlier pass took A.
+//
+// The lock is won after the statement began, so another pass may have ended in between. What that
+// took is gone when this one deletes it, and position_head is read anew by its update: the positions
+// go on without gap. What is left for this pass is in order too, since the other saw all that this
+// one sees and took what was first.
+func (s *Store) followPostgres(ctx context.Context) (int64, error) {
+	args := []any{followLock, followBatch}
+	s.observe(followPostgres, args)
+	done := s.reads.WithContext(ctx).Exec(followPostgres, args...)
+	return done.RowsAffected, translate(ctx, done.Error)
+}
+
+const followPostgres = `
+with l as materialized (select pg_try_advisory_xact_lock($1) as mine),
+d as (delete from pending where ctid = any(array(
+	select p.ctid from l, pending p where l.mine order by p.seq limit $2::bigint))
+	returning seq, entry),
+e as (select d.seq, d.entry, x.tenant, row_number() over (partition by x.tenant order by d.seq) as i,
+		row_number() over (partition by x.tenant order by d.seq desc) as back
+	from d cross join lateral (select tenant from entry where id = d.entry limit 1) as x),
+h as (insert into position_head as h (tenant, position, entry)
+	select tenant, i, entry from e where back = 1
+	on conflict (tenant) do update set position = h.position + excluded.position, entry = excluded.entry
+	returning tenant, position)
+insert into position (tenant, position, entry)
+select e.tenant, h.position - e.back + 1, e.entry from e join h on h.tenant = e.tenant`
+
+// followSQLite gives positions in the order of rows, which is that of commits. It goes on after the
+// last entry that has one, and finds that by its id, since a VACUUM may number rows anew.
+func (s *Store) followSQLite(ctx context.Context) (n int64, err error) {
+	if waits, err := s.behind(ctx); err != nil || !waits {
+		return 0, err
+	}
+	err = s.writer.do(ctx, func(l *lent) error {
+		var last int64
+		if err := s.ask(ctx, l.db, followFrom, &last); err != nil {
+			return err
+		}
+		if n, err = s.follow(ctx, l, followPositions, last); err == nil {
+			_, err = s.follow(ctx, l, followHeads, last)
+		}
+		return err
+	})
+	return n, err
+}
+
+// behind reports whether an entry of an SQLite file has no position.
+func (s *Store) behind(ctx context.Context) (waits bool, err error) {
+	err = s.ask(ctx, s.reads.WithContext(context.WithoutCancel(ctx)),
+		"select exists (select 1 from entry where rowid > ("+followFrom+"))", &waits)
+	return waits, err
+}
+
+// ask scans the one row of a statement without arguments.
+func (s *Store) ask(ctx context.Context, db *gorm.DB, text string, dest ...any) error {
+	s.observe(text, nil)
+	return translate(ctx, db.Raw(text).Row().Scan(dest...))
+}
+
+// follow runs one statement of the follower in the writer's transaction.
+func (s *Store) follow(ctx context.Context, l *lent, text string, last int64) (int64, error) {
+	if hook := s.options.BeforeWrite; hook != nil {
+		if err := hook("position"); err != nil {
+			return 0, err
+		}
+	}
+	s.observe(text, []any{last})
+	done := l.db.Exec(text, last)
+	return done.RowsAffected, translate(ctx, done.Error)
+}
+
+// followFrom is the row of the last entry that has a position.
+const followFrom = `select coalesce(max(e.rowid), 0) from position_head h join entry e on e.id = h.entry`
+
+var (
+	// followNext are the first entries after that.
+	followNext = fmt.Sprintf(`(select rowid as row, tenant, id from entry where rowid > $1 order by rowid limit %d) as e`, followTurn)
+
+	followPositions = `
+insert into position (tenant, position, entry)
+select e.tenant, coalesce(h.position, 0) + row_number() over (partition by e.tenant order by e.row), e.id
+from ` + followNext + ` left join position_head h on h.tenant = e.tenant`
+
+	followHeads = `
+insert into position_head (tenant, position, entry)
+select tenant, n, id from (select e.tenant, count(*) as n, e.id, max(e.row) from ` + followNext + ` group by e.tenant) as t where true
+on conflict (tenant) do update set position = position + excluded.position, entry = excluded.entry`
+)
+
+// Lag is how far the journal's positions are behind its entries.
+type Lag struct {
+	Waiting int64     // entries without a position
+	Oldest  time.Time // when the one that waits longest was written; zero if none waits
+}
+
+// FollowerLag tells how far the follower is behind, without reading the journal through: a tenth of
+// a millisecond while the follower keeps up, and not much more on a database that has fallen behind.
+// Unavailable if the database does not answer.
+func (s *Store) FollowerLag(ctx context.Context) (lag Lag, err error) {
+	text := lagSQLite
+	if s.dialect.postgres {
+		text = lagPostgres
+	}
+	var oldest instant
+	err = s.ask(ctx, s.reads.WithContext(ctx), text, &lag.Waiting, &oldest)
+	lag.Oldest = oldest.Time
+	return lag, err
+}
+
+const lagPostgres = `
+select count(*), (select e.at from entry e where e.id = (select p.entry from pending p order by p.seq limit 1)) from pending`
+
+// Rows of entry are numbered without gaps, but for those that retention may make.
+const lagSQLite = `
+with w as materialized (select coalesce((` + followFrom + `), 0) as last)
+select coalesce((select max(rowid) from entry), 0) - w.last, (select at from entry where rowid > w.last order by rowid limit 1) from w`
