@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -21,7 +22,18 @@ func (p *program) serveCommand() *cobra.Command {
 	return cmd
 }
 
+// heapReserve is held while the server runs, so that the garbage collector has something to
+// measure by. It collects when the heap has doubled, and what lives in ours is two megabytes: under
+// load it would collect thirty times a second, for a third of all processor time. With the reserve
+// it lets garbage grow to some 20 MiB first. A larger GOGC would do the same to a small heap, but would let one that is
+// large for a reason grow to many times its size.
+const heapReserve = 16 << 20
+
 func (p *program) serve(cmd *cobra.Command, dev bool) error {
+	// What is never touched takes no memory; see heapReserve.
+	reserve := make([]byte, heapReserve)
+	defer runtime.KeepAlive(reserve)
+
 	ctx := cmd.Context()
 	c, err := p.configuration(cmd)
 	if err != nil {
