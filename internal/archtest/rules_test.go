@@ -62,7 +62,7 @@ var rows = []row{
 	{pkg: "internal/e2e", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/provisioning", "meibo/store", "meibo/internal/auth",
 		"meibo/internal/drill", otel, zap, "golang.org/x/sync"}},
 	// It breaks the binary from outside and reads its database; it too has tests alone.
-	{pkg: "internal/campaign", tests: []string{"meibo/scim", "meibo/provisioning", "meibo/store", "meibo/internal/drill",
+	{pkg: "internal/campaign", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/provisioning", "meibo/store", "meibo/internal/drill",
 		"github.com/jackc/pgx/v5", "modernc.org/sqlite", "github.com/anishathalye/porcupine", "golang.org/x/sync"}},
 	{pkg: "internal/archtest"},
 	// TEST_POSTGRES_DSN and REQUIRE_POSTGRES are addressed to the tests, not to the product.

@@ -37,13 +37,16 @@ import (
 // full asks for the full form of every campaign.
 var full = flag.Bool("full", false, "run the campaigns in full, one after the other, and write docs/reliability.md")
 
+// share makes the numbers of the full form smaller, to try a campaign; the table is not written then.
+var share = flag.Float64("share", 1, "with -full, the share of the full numbers to run; below 1 nothing is written")
+
 // patience bounds every single thing that a campaign waits for, on a machine with two busy cores.
 const patience = time.Minute
 
 // times chooses a number by form.
 func times(short, long int) int {
 	if *full {
-		return long
+		return max(short, int(float64(long)**share))
 	}
 	return short
 }
