@@ -94,12 +94,15 @@ func (x *session) steps(b provisioning.Batch) ([]step, error) {
 	}
 	for i := range entries {
 		s := step{name: "entry", statement: statement{dialect: x.dialect}}
-		if x.postgres { // which must tell the follower
-			s.add("with q as (insert into pending (entry) values (", s.arg(entries[i].ID), ")) ")
+		if x.postgres { // where the follower must be told
+			s.add("with e as (")
 		}
 		s.add("insert into entry (", entryColumns, ") select ")
 		if err := s.entryValues(x.tenant, &entries[i]); err != nil {
 			return nil, err
+		}
+		if x.postgres {
+			s.add(") insert into pending (entry) values (", s.arg(entries[i].ID), ")")
 		}
 		steps = append(steps, s)
 	}
