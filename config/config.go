@@ -29,6 +29,8 @@ type Config struct {
 	AllowWeakDurability []string      // durability settings of the database that may be weak, of DurabilitySettings
 	MetricsListen       string        // host:port of /metrics; "" serves it on Listen
 	LogLevel            string        // debug, info, warn or error
+	TracesEndpoint      string        // URL that takes OTLP over HTTP; "" for no traces
+	TracesRatio         float64       // of the requests that are traced, more than 0 and 1 at most
 	ShutdownDelay       time.Duration // how long to answer, not ready, after SIGTERM
 	ShutdownTimeout     time.Duration // how long requests under way may take then
 }

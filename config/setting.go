@@ -70,7 +70,7 @@ var settings = []Setting{
 		Key: "rate_limit", Variable: "MEIBO_RATE_LIMIT", Flag: "rate-limit", Default: "200",
 		Usage:  "Requests per second that one connection may make of this replica; 0 for no limit.",
 		Remedy: "write a number such as 200, or 0 for no limit",
-		set:    setRateLimit, get: func(c Config) string { return strconv.FormatFloat(c.RateLimit, 'f', -1, 64) }, show: plain,
+		set:    number(func(c *Config) *float64 { return &c.RateLimit }), get: func(c Config) string { return digits(c.RateLimit) }, show: plain,
 	},
 	{
 		Key: "metrics_listen", Variable: "MEIBO_METRICS_LISTEN", Flag: "metrics-listen", Default: "",
@@ -83,6 +83,18 @@ var settings = []Setting{
 		Usage:  "Least severity that is logged: debug, info, warn or error.",
 		Remedy: "write debug, info, warn or error",
 		set:    text(func(c *Config) *string { return &c.LogLevel }), get: func(c Config) string { return c.LogLevel }, show: plain,
+	},
+	{
+		Key: "traces_endpoint", Variable: "MEIBO_TRACES_ENDPOINT", Flag: "traces-endpoint", Default: "",
+		Usage:  "URL of an OpenTelemetry collector that takes traces as OTLP over HTTP; without a path, /v1/traces. Empty for no traces.",
+		Remedy: "write an address such as http://127.0.0.1:4318, or leave it empty",
+		set:    text(func(c *Config) *string { return &c.TracesEndpoint }), get: func(c Config) string { return c.TracesEndpoint }, show: showTracesEndpoint,
+	},
+	{
+		Key: "traces_ratio", Variable: "MEIBO_TRACES_RATIO", Flag: "traces-ratio", Default: "1",
+		Usage:  "Share of the requests that are traced where traces_endpoint is set.",
+		Remedy: "write a number above 0 and up to 1, such as 0.1",
+		set:    number(func(c *Config) *float64 { return &c.TracesRatio }), get: func(c Config) string { return digits(c.TracesRatio) }, show: plain,
 	},
 	{
 		Key: "shutdown_delay", Variable: "MEIBO_SHUTDOWN_DELAY", Flag: "shutdown-delay", Default: "0s",
@@ -104,6 +116,12 @@ func showPublicURL(raw string) string {
 		return RedactURL(raw)
 	}
 	return raw
+}
+
+// showTracesEndpoint hides what has no business in it and is refused: a user name or a query may be a key.
+func showTracesEndpoint(raw string) string {
+	address, _, _ := strings.Cut(raw, "?")
+	return showPublicURL(address)
 }
 
 func plain(s string) string { return s }
@@ -132,14 +150,18 @@ func setWeakDurability(c *Config, value string) error {
 	return nil
 }
 
-func setRateLimit(c *Config, value string) error {
-	limit, err := strconv.ParseFloat(value, 64)
-	if err != nil || math.IsNaN(limit) || math.IsInf(limit, 0) {
-		return errors.New("is not a number")
+func number(field func(*Config) *float64) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+			return errors.New("is not a number")
+		}
+		*field(c) = n
+		return nil
 	}
-	c.RateLimit = limit
-	return nil
 }
+
+func digits(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 func duration(field func(*Config) *time.Duration) func(*Config, string) error {
 	return func(c *Config, value string) error {

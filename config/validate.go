@@ -37,6 +37,8 @@ func (c Config) problems() Problems {
 	report("rate_limit", rateLimitFault(c.RateLimit))
 	report("metrics_listen", c.metricsFault())
 	report("log_level", logLevelFault(c.LogLevel))
+	report("traces_endpoint", tracesFault(c.TracesEndpoint))
+	report("traces_ratio", ratioFault(c.TracesRatio))
 	report("shutdown_delay", durationFault(c.ShutdownDelay, 0))
 	report("shutdown_timeout", durationFault(c.ShutdownTimeout, time.Second))
 	return out
@@ -132,6 +134,27 @@ func (c Config) metricsFault() string {
 		return "is the address of the server itself"
 	}
 	return addressFault(c.MetricsListen)
+}
+
+func tracesFault(endpoint string) string {
+	if endpoint == "" {
+		return ""
+	}
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return "is not an http:// or https:// URL"
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return "has more than scheme, host and path; a collector that wants credentials is reached through one of your own"
+	}
+	return ""
+}
+
+func ratioFault(ratio float64) string {
+	if ratio <= 0 || ratio > 1 {
+		return "is out of range"
+	}
+	return ""
 }
 
 func logLevelFault(level string) string {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"meibo/config"
 	"meibo/provisioning"
 )
 
@@ -27,7 +28,7 @@ func (p *program) withService(cmd *cobra.Command, fn func(context.Context, *prov
 	if err != nil {
 		return err
 	}
-	parts, err := build(ctx, c, zap.NewNop())
+	parts, err := build(ctx, untraced(c), zap.NewNop())
 	if err != nil {
 		return err
 	}
@@ -36,6 +37,12 @@ func (p *program) withService(cmd *cobra.Command, fn func(context.Context, *prov
 		return err
 	}
 	return fn(ctx, parts.service)
+}
+
+// untraced is the configuration of a command, which shall not wait for a collector at its end.
+func untraced(c config.Config) config.Config {
+	c.TracesEndpoint = ""
+	return c
 }
 
 // commandLine is the origin of what an administrator does here.

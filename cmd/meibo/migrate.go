@@ -32,7 +32,7 @@ func (p *program) migrateCommand() *cobra.Command {
 }
 
 func (p *program) migrate(ctx context.Context, c config.Config) (err error) {
-	parts, err := build(ctx, c, zap.NewNop())
+	parts, err := build(ctx, untraced(c), zap.NewNop())
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 // parts is what every command is built of: the one list of parts.
 type parts struct {
 	metrics *metrics
+	tracing *tracing
 	store   *store.Store
 	service *provisioning.Service
 	auth    *auth.Authenticator
@@ -28,11 +29,16 @@ type parts struct {
 // build opens the database and puts the parts together. The schema is the caller's affair.
 func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error) {
 	m := newMetrics()
-	st, err := store.Open(ctx, store.Options{URL: c.DatabaseURL, AllowWeak: c.AllowWeakDurability, Committed: m.committed, Overtaken: m.overtaken.Inc, Report: func(err error) {
+	t, err := newTracing(ctx, c, traceFailed(m, log))
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.Open(ctx, store.Options{URL: c.DatabaseURL, AllowWeak: c.AllowWeakDurability, Committed: m.committed, Overtaken: m.overtaken.Inc, Tracer: t.tracer, Report: func(err error) {
 		m.failed.WithLabelValues(workDatabase).Inc()
 		log.Warn("background work in the database failed and is tried again", zap.Error(err))
 	}})
 	if err != nil {
+		t.close(ctx)
 		return nil, err
 	}
 	if weak := st.Weak(); len(weak) > 0 {
@@ -41,6 +47,7 @@ func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error
 	}
 	return &parts{
 		metrics: m,
+		tracing: t,
 		store:   st,
 		service: provisioning.New(provisioning.Options{Store: st, Decided: m.decided}),
 		auth: auth.New(auth.Options{Store: st, Report: func(err error) {
@@ -53,7 +60,9 @@ func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error
 // close writes what waits, as far as ctx allows, and lets go of the database.
 func (p *parts) close(ctx context.Context) error {
 	late := p.auth.Close(ctx) // first: it writes to the store
-	return errors.Join(late, p.store.Close())
+	err := errors.Join(late, p.store.Close())
+	p.tracing.close(ctx) // last, since nobody misses a trace as much as the rest
+	return err
 }
 
 // scim is the handler of everything below /t/.
@@ -65,6 +74,7 @@ func (p *parts) scim(c config.Config, base string, log *zap.Logger) http.Handler
 		RateLimit:    c.RateLimit,
 		Log:          log,
 		Observe:      p.metrics.observe,
+		Tracer:       p.tracing.tracer,
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"meibo/internal/auth"
@@ -71,6 +72,7 @@ type options struct {
 	store     store.Options // URL: "" for a fresh database
 	rateLimit float64
 	now       func() time.Time
+	tracer    trace.Tracer
 }
 
 // server is a whole meibo on a database of its own, listening on loopback.
@@ -90,6 +92,7 @@ func newServer(t testing.TB, db database, o options) *server {
 	if o.store.URL == "" {
 		o.store.URL = db.fresh(t)
 	}
+	o.store.Tracer = o.tracer
 	st, err := store.Open(t.Context(), o.store)
 	if err != nil {
 		t.Fatalf("open the store: %v", err)
@@ -105,7 +108,7 @@ func newServer(t testing.TB, db database, o options) *server {
 	authenticator := auth.New(auth.Options{Store: st, Now: o.now, Report: func(err error) { t.Errorf("last-used time: %v", err) }})
 	s.http = httptest.NewUnstartedServer(nil)
 	s.http.Config.Handler = endpoint.New(endpoint.Options{
-		Service: s.service, Authenticate: authenticator.Authenticate, RateLimit: o.rateLimit, Now: o.now, Log: zap.NewNop(),
+		Service: s.service, Authenticate: authenticator.Authenticate, RateLimit: o.rateLimit, Now: o.now, Log: zap.NewNop(), Tracer: o.tracer,
 		PublicURL: "http://" + s.http.Listener.Addr().String(),
 	})
 	s.http.Start()
