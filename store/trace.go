@@ -87,16 +87,25 @@ func errorName(err error) string {
 	}
 }
 
+// queue is the table that each entry leaves a row in on its way: no statement is about it, but the
+// follower's.
+const queue = "pending"
+
 // operation is what a statement of this package does to which table: the verb and table of its
 // first write, else of its first select; "with" counts as what it holds.
 func operation(text string) (verb, table string) {
 	words := strings.Fields(text)
 	for i, w := range words {
-		switch w = strings.TrimLeft(w, "("); {
-		case w == "insert" && word(words, i+1) == "into", w == "delete" && word(words, i+1) == "from":
-			return w, word(words, i+2)
-		case w == "update" && word(words, i+2) == "set":
-			return w, word(words, i+1)
+		verb, table = strings.TrimLeft(w, "("), word(words, i+2)
+		switch {
+		case verb == "insert" && word(words, i+1) == "into", verb == "delete" && word(words, i+1) == "from":
+		case verb == "update" && table == "set":
+			table = word(words, i+1)
+		default:
+			continue
+		}
+		if table != queue {
+			return verb, table
 		}
 	}
 	for i, w := range words {

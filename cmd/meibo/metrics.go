@@ -105,9 +105,9 @@ func (m *metrics) startAtZero() {
 
 // watch adds what is read off the server when somebody asks for it.
 func (m *metrics) watch(s *server) {
-	m.registry.MustRegister(poolCollector{s.store.Pools}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "meibo_ready",
+	m.registry.MustRegister(storeCollector{s.store.Pools, s.store.FollowerLag, time.Now}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "meibo_ready",
 		Help: "1 while the server takes requests, 0 while it is shutting down or its database does not answer."}, func() float64 {
-		ctx, cancel := context.WithTimeout(context.Background(), readinessTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 		defer cancel()
 		if s.ready(ctx) != nil {
 			return 0
