@@ -109,7 +109,8 @@ func (s *server) listen(ctx context.Context, setting, address string, h http.Han
 	}
 	s.sites = append(s.sites, site{listener: listener, http: &http.Server{
 		Handler: h, ReadHeaderTimeout: readHeaderTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ErrorLog: zap.NewStdLog(s.log.Named("http")),
+		MaxHeaderBytes: maxHeaderBytes, DisableGeneralOptionsHandler: true, // which would answer anybody 200
+		ErrorLog: zap.NewStdLog(s.log.Named("http")),
 	}})
 	return nil
 }

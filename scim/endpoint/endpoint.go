@@ -12,7 +12,6 @@ package endpoint
 import (
 	"context"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -59,14 +58,14 @@ type endpoint struct {
 	schemas discovery
 	// Places for what is costly: bodies of more than a user's size in memory, and answers that keep
 	// a database connection until a client has read them.
-	largeBodies, streams chan struct{}
-	streamsOf            sync.Map // connection id → chan struct{}: its share of streams
+	largeBodies, streams *places
 }
 
 const (
-	maxLargeBodies = 2
-	maxStreams     = 3 // fewer than the database connections of any store
-	maxStreamsOf   = 2 // of one connection, so that it cannot take them all
+	maxLargeBodies   = 2
+	maxLargeBodiesOf = 1 // of one connection, so that it cannot take them all
+	maxStreams       = 3 // fewer than the database connections of any store
+	maxStreamsOf     = 2 // of one connection
 )
 
 // New returns the handler of all SCIM addresses.
@@ -78,7 +77,7 @@ func New(o Options) http.Handler {
 		o.Observe = func(Observation) {}
 	}
 	e := &endpoint{Options: o, limits: newLimiter(o.RateLimit, o.Now), schemas: newDiscovery(),
-		largeBodies: make(chan struct{}, maxLargeBodies), streams: make(chan struct{}, maxStreams)}
+		largeBodies: newPlaces(maxLargeBodies, maxLargeBodiesOf), streams: newPlaces(maxStreams, maxStreamsOf)}
 	router := echo.New()
 	router.Use(e.frame) // which answers all errors
 	e.routes(router.Group("/t/:tenant/scim/v2"))

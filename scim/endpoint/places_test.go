@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"meibo/provisioning"
@@ -17,8 +19,12 @@ import (
 
 // serveDirectly sends a request past the network, with a context of the caller's.
 func (d *directory) serveDirectly(ctx context.Context, method, target string, body io.Reader) answer {
+	return d.serveTo(ctx, provisioning.DefaultConnection, method, target, body)
+}
+
+func (d *directory) serveTo(ctx context.Context, connection, method, target string, body io.Reader) answer {
 	req := httptest.NewRequest(method, "/t/"+d.tenant+"/scim/v2"+target, body).WithContext(ctx)
-	req.Header.Set("Authorization", "Bearer default")
+	req.Header.Set("Authorization", "Bearer "+connection)
 	w := httptest.NewRecorder()
 	d.handler.ServeHTTP(w, req)
 	return answer{w.Code, w.Header(), w.Body.Bytes()}
@@ -92,36 +98,89 @@ func (r *announcingReader) Read(p []byte) (int, error) {
 	return r.rest.Read(p)
 }
 
-// TestLargeBodiesAreBounded is the same for bodies that take much memory; a body of unknown length
-// may be one.
+// TestLargeBodiesAreBounded is the same for bodies that take much memory. Whoever has sent less than
+// that holds no place, whatever length is announced.
 func TestLargeBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	d := newDirectory(t, storetest.Open(t))
+	blanks := strings.Repeat(" ", maxUserBody+1)
+	connections := []string{provisioning.DefaultConnection, "second", "third"}
 	arrived := make(chan struct{})
 	var pipes []*io.PipeWriter
 	var wg sync.WaitGroup
-	for range maxLargeBodies {
+	begin := func(connection string, sent string) {
 		r, w := io.Pipe()
 		pipes = append(pipes, w)
 		wg.Go(func() {
-			a := d.serveDirectly(t.Context(), http.MethodPost, "/Groups", &announcingReader{arrived: arrived, rest: r})
-			mustBeError(t, "a body of blanks", a, http.StatusBadRequest, "invalidSyntax")
+			body := io.MultiReader(strings.NewReader(sent), &announcingReader{arrived: arrived, rest: r})
+			mustBeError(t, "a body of blanks", d.serveTo(t.Context(), connection, http.MethodPost, "/Groups", body), http.StatusBadRequest, "invalidSyntax")
 		})
-	}
-	for range maxLargeBodies {
 		<-arrived
+	}
+	for _, name := range connections {
+		d.connect(name, nil)
+		begin(name, blanks[1:]) // not too much yet
+	}
+	for _, name := range connections[:maxLargeBodies] {
+		begin(name, blanks)
 	}
 	impatient, cancel := context.WithCancel(t.Context())
 	cancel()
-	large := strings.NewReader(strings.Repeat(" ", maxUserBody+1))
-	mustBeError(t, "one too many", d.serveDirectly(impatient, http.MethodPost, "/Groups", large), http.StatusServiceUnavailable, "")
+	for _, name := range connections {
+		mustBeError(t, "one too many: "+name, d.serveTo(impatient, name, http.MethodPost, "/Groups", strings.NewReader(blanks)), http.StatusServiceUnavailable, "")
+	}
 	d.create("/Groups", `{"displayName":"small"}`)
+	if a := d.serveDirectly(t.Context(), http.MethodPost, "/Groups", io.MultiReader(strings.NewReader(`{"displayName":"of unknown length"}`))); a.status != http.StatusCreated {
+		t.Errorf("a small body of unknown length: %d %s", a.status, a.body)
+	}
 	for _, w := range pipes {
 		if err := w.Close(); err != nil {
 			t.Error(err)
 		}
 	}
 	wg.Wait()
+	if a := d.serveDirectly(t.Context(), http.MethodPost, "/Groups", strings.NewReader(blanks+`{"displayName":"large"}`)); a.status != http.StatusCreated {
+		t.Errorf("a large body afterwards: %d %s", a.status, a.body)
+	}
+}
+
+// TestLargeBodiesOfOneConnection: a connection that sends large bodies slowly leaves a place to others.
+func TestLargeBodiesOfOneConnection(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t, storetest.Open(t))
+	d.connect("second", nil)
+	blanks := strings.Repeat(" ", maxUserBody+1)
+	arrived, done := make(chan struct{}), make(chan struct{})
+	r, w := io.Pipe()
+	go func() {
+		defer close(done)
+		d.serveDirectly(t.Context(), http.MethodPost, "/Groups", io.MultiReader(strings.NewReader(blanks), &announcingReader{arrived: arrived, rest: r}))
+	}()
+	<-arrived
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	mustBeError(t, "the same connection", d.serveDirectly(impatient, http.MethodPost, "/Groups", strings.NewReader(blanks)), http.StatusServiceUnavailable, "")
+	if a := d.serveTo(t.Context(), "second", http.MethodPost, "/Groups", strings.NewReader(blanks+`{"displayName":"large"}`)); a.status != http.StatusCreated {
+		t.Errorf("another connection: %d %s", a.status, a.body)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	<-done
+}
+
+// TestAnnouncedBodyTooLarge: nothing is read of a body that says itself that it is too large.
+func TestAnnouncedBodyTooLarge(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t, storetest.Open(t))
+	for target, limit := range map[string]int64{"/Users": maxUserBody, "/Groups": maxGroupBody} {
+		req := httptest.NewRequest(http.MethodPost, "/t/"+d.tenant+"/scim/v2"+target, iotest.ErrReader(errors.New("read")))
+		req.Header.Set("Authorization", "Bearer default")
+		req.ContentLength = limit + 1
+		w := httptest.NewRecorder()
+		d.handler.ServeHTTP(w, req)
+		mustBeError(t, target, answer{w.Code, w.Header(), w.Body.Bytes()}, http.StatusRequestEntityTooLarge, "")
+	}
 }
 
 // deadlines counts the read deadlines that a request gets.

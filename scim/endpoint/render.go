@@ -55,7 +55,7 @@ func (v view) references() provisioning.References {
 func (c *call) answerStored(v view, id string) error {
 	q := provisioning.ResourceQuery{Scope: c.scope(v.def.Type), ID: id, References: v.references(), Brief: true}
 	if v.members && !c.fewMembers {
-		if err := c.holdStream(); err != nil {
+		if err := c.hold(c.streams); err != nil {
 			return err
 		}
 	}

@@ -1,14 +1,18 @@
 package endpoint
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -34,30 +38,36 @@ const (
 	maxCount     = 1000
 )
 
-// hold takes one of the few places for what is costly, until letGo. Unavailable where none is free
-// for a while.
-func (c *call) hold(places chan struct{}) error {
-	patience := time.NewTimer(placeTimeout)
-	defer patience.Stop()
-	select {
-	case places <- struct{}{}:
-		c.release = append(c.release, places)
-		return nil
-	case <-patience.C:
-		return &provisioning.Error{Kind: provisioning.Unavailable,
-			Detail: "too many large requests are under way; repeat this one after the time in Retry-After"}
-	case <-c.context().Done():
-		return c.context().Err()
-	}
+// places are the few that there are for something costly.
+type places struct {
+	all   chan struct{}
+	share int
+	of    sync.Map // connection id → chan struct{}: its share
 }
 
-// holdStream takes a place for an answer that streams: first of the connection's share.
-func (c *call) holdStream() error {
-	share, _ := c.streamsOf.LoadOrStore(c.caller.Connection.ID, make(chan struct{}, maxStreamsOf))
-	if err := c.hold(share.(chan struct{})); err != nil {
-		return err
+func newPlaces(all, share int) *places { return &places{all: make(chan struct{}, all), share: share} }
+
+// hold takes a place until letGo, first of the connection's share. Unavailable where none is free
+// for a while.
+func (c *call) hold(p *places) error {
+	share, known := p.of.Load(c.caller.Connection.ID)
+	if !known {
+		share, _ = p.of.LoadOrStore(c.caller.Connection.ID, make(chan struct{}, p.share))
 	}
-	return c.hold(c.streams)
+	patience := time.NewTimer(placeTimeout)
+	defer patience.Stop()
+	for _, place := range []chan struct{}{share.(chan struct{}), p.all} {
+		select {
+		case place <- struct{}{}:
+			c.release = append(c.release, place)
+		case <-patience.C:
+			return &provisioning.Error{Kind: provisioning.Unavailable,
+				Detail: "too many large requests are under way; repeat this one after the time in Retry-After"}
+		case <-c.context().Done():
+			return c.context().Err()
+		}
+	}
+	return nil
 }
 
 // letGo gives the places back.
@@ -96,9 +106,14 @@ func (c *call) id() string {
 // cut bounds ASCII text.
 func cut(s string, length int) string { return s[:min(len(s), length)] }
 
-// bearer is the token of the Authorization header (RFC 6750 §2.1); "" without one.
+// bearer is the token of the Authorization header (RFC 6750 §2.1); "" without one, and where there
+// are two, of which a proxy in front may have judged the other.
 func bearer(h http.Header) string {
-	scheme, token, _ := strings.Cut(h.Get("Authorization"), " ")
+	given := h["Authorization"]
+	if len(given) != 1 {
+		return ""
+	}
+	scheme, token, _ := strings.Cut(given[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
 	}
@@ -131,13 +146,11 @@ func (c *call) body(t scim.ResourceType) ([]byte, error) {
 	if t == scim.Group {
 		limit = maxGroupBody
 	}
-	if r.ContentLength < 0 || r.ContentLength > maxUserBody {
-		if err := c.hold(c.largeBodies); err != nil {
-			return nil, err
-		}
-		c.awaitBody() // the wait for a place was not the client's
+	var data []byte
+	err := error(&http.MaxBytesError{Limit: limit})
+	if r.ContentLength <= limit {
+		data, err = c.read(http.MaxBytesReader(c.echo.Response(), r.Body, limit))
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(c.echo.Response(), r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -145,10 +158,28 @@ func (c *call) body(t scim.ResourceType) ([]byte, error) {
 			"the body is larger than "+strconv.FormatInt(limit, 10)+" bytes; send the members of a group in several PATCH requests")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, unacceptable(http.StatusRequestTimeout, "the body took too long to arrive; send it again")
+	case provisioning.KindOf(err) == provisioning.Unavailable, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return nil, err
 	case err != nil:
 		return nil, &scim.Error{Type: scim.InvalidSyntax, Detail: "the body could not be read to its end"}
 	}
 	return data, nil
+}
+
+// read reads a body. A place is taken only once more has come than a user may have: whoever sends
+// slowly, or does not say how much will come, holds none meanwhile.
+func (c *call) read(body io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(body, maxUserBody+1))
+	if err != nil || len(data) <= maxUserBody {
+		return data, err
+	}
+	if err := c.hold(c.largeBodies); err != nil {
+		return nil, err
+	}
+	c.awaitBody() // the wait for a place was not the client's
+	rest := bytes.NewBuffer(data)
+	_, err = rest.ReadFrom(body)
+	return rest.Bytes(), err
 }
 
 // checkMedia takes the media types that clients send for SCIM: its own, plain JSON, or none.
@@ -169,6 +200,9 @@ func checkMedia(h http.Header) error {
 	}
 	return nil
 }
+
+// takenParameters are the query parameters that are not ignored.
+var takenParameters = []string{"filter", "startindex", "count", "attributes", "excludedattributes"}
 
 // parameters are the query parameters, read once; see readParameters.
 func (c *call) parameters() (map[string]string, error) {
@@ -192,8 +226,8 @@ func (c *call) readParameters() (map[string]string, error) {
 	out := make(map[string]string, len(q))
 	for name, values := range q {
 		lower := strings.ToLower(name)
-		if _, twice := out[lower]; twice {
-			return nil, &scim.Error{Type: scim.InvalidSyntax, Detail: "the parameter " + lower + " is given in two spellings; send it once"}
+		if _, twice := out[lower]; twice || len(values) > 1 && slices.Contains(takenParameters, lower) {
+			return nil, &scim.Error{Type: scim.InvalidSyntax, Detail: "the parameter " + lower + " is given twice; send it once"}
 		}
 		out[lower] = values[0]
 	}

@@ -133,7 +133,7 @@ func (c *call) list(def *scim.Definition) error {
 	}
 	members := v.members && q.Count > 0
 	if members {
-		if err := c.holdStream(); err != nil {
+		if err := c.hold(c.streams); err != nil {
 			return err
 		}
 	}
