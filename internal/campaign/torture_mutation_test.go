@@ -128,7 +128,10 @@ func jsonMutations() []mutation {
 		added("large number", "", `"x":123456789012345678901234567890`), added("long name", "", `"`+strings.Repeat("x", 50_000)+`":1`),
 		added("white space", "", strings.Repeat(" \n\t\r", 5000)+`"x":1`), added("prototype", "", `"__proto__":{"admin":true},"constructor":1`),
 		text("white space around", "", func(_ *rand.Rand, body string) string { return "\r\n\t " + body + " \n" }),
-		planted("characters beyond the first plane", "", `"\ud83d\ude00 😀 𠮷野家"`),
+		badRequest(family, "characters beyond the first plane", "", both(writing, aUser), func(rng *rand.Rand, s *shot) {
+			assign(rng, s, "", "nickName", "x")
+			s.text = strings.Replace(s.body(), `"x"`, `"\ud83d\ude00 😀 𠮷野家"`, 1)
+		}),
 	}
 }
 

@@ -90,7 +90,7 @@ func framingMutations() []mutation {
 func lineMutations() []mutation {
 	const family = "line"
 	library := func(name string, status int, change func(s *shot)) mutation {
-		return mutation{family: family, name: name, fits: anyShot, status: status, by: byLibrary, spoil: func(_ *rand.Rand, s *shot) { change(s); s.parting = true }}
+		return mutation{family: family, name: name, fits: anyShot, status: status, by: byLibrary, spoil: func(_ *rand.Rand, s *shot) { change(s); s.fresh, s.parting = true, true }}
 	}
 	version := func(name, proto string, status int) mutation {
 		return library("version "+name, status, func(s *shot) { s.proto = proto })
@@ -142,7 +142,7 @@ func garbageMutations() []mutation {
 	bytesOf := func(name string, status int, by author, data func(rng *rand.Rand, s *shot) []byte) mutation {
 		return mutation{family: family, name: name, fits: anyShot, status: status, by: by, spoil: func(rng *rand.Rand, s *shot) {
 			s.raw = data(rng, s)
-			s.parting, s.halfClose = true, true
+			s.fresh, s.parting, s.halfClose = true, true, true
 			s.method = http.MethodGet
 		}}
 	}

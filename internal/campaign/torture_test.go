@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -31,7 +32,8 @@ const (
 	tortureSlowest = time.Second
 	tortureGrowth  = 64 << 20
 	tortureGuns    = 8
-	tortureRarely  = 40    // one in so many turns of a rare mutation is taken
+	tortureRarely  = 10    // one in so many turns of a rare mutation is taken
+	tortureStride  = 7_919 // a prime: neighbours in the list are not sent one after the other
 	tortureFaults  = 1_000 // wrong answers after which a run gives up
 )
 
@@ -52,14 +54,16 @@ func TestTorture(t *testing.T) {
 		x.run(n)
 		slow := x.finish(slowly)
 		after := x.settle(before)
+		changed := "the store unchanged"
 		if now := x.firm.state(t); now != state {
+			changed = "THE STORE CHANGED"
 			t.Errorf("the store has changed: %s, was %s", now, state)
 		}
 		x.checkLog()
 		t.Log("\n" + x.table())
 		f.done, f.times = "malformed requests sent", n
-		f.seen = fmt.Sprintf("%d wrong answers, %d 5xx (%d more where HTTP demands 501 or 505), %d changes of the store; %s; slowest %v; memory %d → %d MiB; goroutines %d → %d; %.0f/s; seed %d",
-			x.wrong.Load(), x.serverErrors(), x.demanded(), 0, slow, x.slowest.took.Round(time.Millisecond), before.rss>>20, after.rss>>20, before.goroutines, after.goroutines, x.rate, *tortureSeed)
+		f.seen = fmt.Sprintf("%d wrong answers, %d 5xx (%d more where HTTP demands 501 or 505), %s; %s; slowest %v; memory %d → %d MiB; goroutines %d → %d; %.0f/s; seed %d",
+			x.wrong.Load(), x.serverErrors(), x.demanded(), changed, slow, x.slowest.took.Round(time.Millisecond), before.rss>>20, after.rss>>20, before.goroutines, after.goroutines, x.rate, *tortureSeed)
 	})
 }
 
@@ -190,7 +194,7 @@ func (x *torture) run(n int) {
 // shoot sends shot i of the run, which the seed and i alone decide.
 func (x *torture) shoot(g *gun, i uint64) {
 	rng := rand.New(rand.NewPCG(x.seed, i))
-	at := int(i) % len(x.mutations)
+	at := int(i) % len(x.mutations) * tortureStride % len(x.mutations)
 	if round := int(i) / len(x.mutations); x.mutations[at].rare && round%tortureRarely != 0 {
 		for x.mutations[at].rare {
 			at = rng.IntN(len(x.mutations))
@@ -317,6 +321,45 @@ func judgeTolerated(s *shot, leave toleration, got impact) string {
 		return fmt.Sprintf("status %d, want %d, since %s", got.status, want, leave.why)
 	}
 	return ""
+}
+
+// TestTortureJudges plants wrong answers: none may pass for right.
+func TestTortureJudges(t *testing.T) {
+	t.Parallel()
+	right := impact{status: 400, contentType: "application/scim+json", correlation: "x",
+		body: []byte(`{"schemas":["` + scim.ErrorSchema + `"],"status":"400","scimType":"invalidPath","detail":"x"}`)}
+	m := mutation{status: 400, typ: "invalidPath"}
+	with := func(change func(*impact)) impact {
+		got := right
+		change(&got)
+		return got
+	}
+	if wrong := judge(&shot{}, m, right); wrong != "" {
+		t.Errorf("a right answer: %s", wrong)
+	}
+	for name, got := range map[string]impact{
+		"accepted":           with(func(i *impact) { i.status = 200 }),
+		"another refusal":    with(func(i *impact) { i.status = 404 }),
+		"server error":       with(func(i *impact) { i.status = 500 }),
+		"silence":            with(func(i *impact) { i.status = 0 }),
+		"another media type": with(func(i *impact) { i.contentType = "application/json" }),
+		"no correlation":     with(func(i *impact) { i.correlation = "" }),
+		"no body":            with(func(i *impact) { i.body = nil }),
+		"text":               with(func(i *impact) { i.body = []byte("400 Bad Request") }),
+		"another status":     with(func(i *impact) { i.body = bytes.Replace(i.body, []byte(`"400"`), []byte(`"500"`), 1) }),
+		"another type":       with(func(i *impact) { i.body = bytes.Replace(i.body, []byte("invalidPath"), []byte("invalidValue"), 1) }),
+		"no detail":          with(func(i *impact) { i.body = bytes.Replace(i.body, []byte(`"detail":"x"`), []byte(`"detail":""`), 1) }),
+	} {
+		if judge(&shot{}, m, got) == "" {
+			t.Errorf("%s passes for right", name)
+		}
+	}
+	if judge(&shot{}, mutation{status: 400, by: byLibrary}, right) == "" || judge(&shot{}, mutation{status: 400, by: byFront}, right) == "" {
+		t.Error("an answer of the endpoint passes for one of the library or of the front")
+	}
+	if judgeTolerated(&shot{success: 201}, toleration{}, right) == "" {
+		t.Error("a refusal passes for tolerance")
+	}
 }
 
 // vitals are what must not grow.

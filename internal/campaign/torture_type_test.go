@@ -179,7 +179,7 @@ func valueMutations() []mutation {
 		set("list of one for a value", "", user, "locale", []any{"en"}), set("mail as a string", "", user, "emails", []any{"kim@contoso.example"}),
 		set("read-only attribute", "", both(user, sendsResource), "groups", 7), set("password", "", user, "password", 7),
 		set("id of the client's", "", both(user, sendsResource), "id", "mine"), set("meta of the client's", "", both(user, sendsResource), "meta", []any{1}),
-		set("schemas that are none", "", sendsResource, "schemas", 7), set("unknown extension", "", user, "urn:example:Torture", jsonObject{"a": []any{1, "b", nil}}),
+		set("schemas that are none", "", sendsResource, "schemas", 7), set("unknown extension", "", both(user, sendsResource), "urn:example:Torture", jsonObject{"a": []any{1, "b", nil}}),
 		set("injection text", "", user, "displayName", `'; DROP TABLE resource; --`), set("markup", "", user, "displayName", `<script>alert(1)</script>{{7*7}}${7*7}`),
 		set("text in another direction", "", user, "displayName", "\u202egnp.exe\u200b\ufeff"), set("null among members", "", group, "members", []any{nil}),
 	}

@@ -36,6 +36,7 @@ type shot struct {
 	raw       []byte // all of the bytes, in place of everything above
 	halfClose bool   // the client has no more to say after these bytes
 	parting   bool   // what comes after the answer is no request any more
+	fresh     bool   // the first request of a connection: later on net/http forgives an empty line before it
 }
 
 type headerField struct{ name, value string }
@@ -163,6 +164,9 @@ const tortureTimeout = 30 * time.Second
 // fire sends one shot and reads its answer. An error is a connection that fails, not one that the
 // server closes in silence.
 func (g *gun) fire(s *shot) (impact, error) {
+	if s.fresh {
+		g.drop()
+	}
 	if err := g.dial(); err != nil {
 		return impact{}, err
 	}
