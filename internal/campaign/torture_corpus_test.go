@@ -65,8 +65,8 @@ func patchOp(op, path string, value any) any {
 	return o
 }
 
-// person is what Entra sends of a user at first.
-func person(unique string) jsonObject {
+// newcomer is what Entra sends of a user at first.
+func newcomer(unique string) jsonObject {
 	return jsonObject{
 		"schemas":    []any{scim.UserSchema, scim.EnterpriseUserSchema},
 		"externalId": "ext-" + unique, "userName": "torture-" + unique + "@contoso.example", "active": true,
@@ -92,10 +92,10 @@ func userCorpus() []wellFormed {
 				jsonObject{"schemas": []any{scim.UserSchema}, "userName": "min-" + unique, "displayName": "Minimal"})
 		}},
 		{"POST user as Entra", func(b *sandbox, _ *rand.Rand, unique string) *shot {
-			return newWrite(b, posting, scim.User, http.MethodPost, "/Users", http.StatusCreated, person(unique))
+			return newWrite(b, posting, scim.User, http.MethodPost, "/Users", http.StatusCreated, newcomer(unique))
 		}},
 		{"PUT user", func(b *sandbox, rng *rand.Rand, unique string) *shot {
-			u, body := b.user(rng), person(unique)
+			u, body := b.user(rng), newcomer(unique)
 			body["userName"] = u.name
 			delete(body, "externalId")
 			return newWrite(b, putting, scim.User, http.MethodPut, "/Users/"+u.id, http.StatusOK, body)

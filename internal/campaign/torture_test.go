@@ -123,7 +123,7 @@ func newSandbox(t *testing.T, s *server, tenant, token string) *sandbox {
 	b := &sandbox{host: s.host(), base: c.base, token: token}
 	for i := range 20 {
 		name := fmt.Sprintf("seed-%d@contoso.example", i)
-		body := person(fmt.Sprintf("seed-%d", i))
+		body := newcomer(fmt.Sprintf("seed-%d", i))
 		body["userName"] = name
 		b.users = append(b.users, seeded{wantOutcome(t, c.createUser(body), acknowledged).id(), name})
 	}
