@@ -48,6 +48,14 @@ func (d dialect) tuples(columns, order string) string {
 	return "json_group_array(json_array(" + columns + ") order by " + order + ")"
 }
 
+// quoted is a text as a JSON string.
+func (d dialect) quoted(text string) string {
+	if d.postgres {
+		return "to_json(" + text + ")::text"
+	}
+	return "json_quote(" + text + ")"
+}
+
 // bit is a condition as 0 or 1.
 func (d dialect) bit(condition string) string {
 	return "case when " + condition + " then 1 else 0 end"

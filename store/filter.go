@@ -25,6 +25,8 @@ type filter struct {
 type service struct {
 	// direct says that the condition is itself an equality or a range of one indexed column of r.
 	direct bool
+	// single says that the column is unique: what is found is one resource or none.
+	single bool
 	// source writes a select of the ids that can satisfy the condition. It is called once or not at
 	// all, since an argument that no text refers to is an error for PostgreSQL.
 	source func() string
@@ -69,10 +71,23 @@ func (x *filter) logical(t *scim.Logical, in holder) (string, service) {
 	return "(" + strings.Join(terms, " and ") + ")", best(served)
 }
 
-// best is how a conjunction is served: by whichever of its terms, but rather directly.
+// best is how a conjunction is served: by whichever of its terms, but rather directly, and best by
+// a unique column.
 func best(served []service) (b service) {
+	rank := func(s service) int {
+		switch {
+		case s.single:
+			return 3
+		case s.direct:
+			return 2
+		case s.found():
+			return 1
+		default:
+			return 0
+		}
+	}
 	for _, s := range served {
-		if s.found() && (!b.found() || s.direct && !b.direct) {
+		if rank(s) > rank(b) {
 			b = s
 		}
 	}
@@ -96,6 +111,13 @@ func either(served []service) service {
 // directly is the service of a condition on an indexed column of r.
 func directly(condition string) service {
 	return service{direct: true, source: func() string { return "select r.id from resource r where " + condition }}
+}
+
+// one is the service of an equality of a unique column of r.
+func one(condition string) service {
+	served := directly(condition)
+	served.single = true
+	return served
 }
 
 // Conditions that need no look at a row.
@@ -164,7 +186,7 @@ func (x root) column(p scim.Path, t test) (text string, served service, ok bool)
 	switch name := p.Attr.Name; {
 	case name == "id" && t.is(scim.Eq):
 		text = x.text(operand{text: "r.id"}, p.Attr, t)
-		served = directly(text)
+		served = one(text)
 	case name == "id":
 		text = x.text(operand{text: "r.id"}, p.Attr, t)
 	case name == "externalId" && t.is(scim.Eq):
@@ -190,7 +212,7 @@ func (t test) is(op scim.Op) bool { return t.Compare != nil && t.Op == op }
 func (x root) name(a *scim.Attribute, t test) (string, service) {
 	if t.is(scim.Eq) && x.scope.Type == scim.User {
 		text := "r.key = " + x.arg(scopedKey(x.scope, t.Value.Text))
-		return text, directly(text)
+		return text, one(text)
 	}
 	text := x.text(operand{text: "r.name", folded: true}, a, t)
 	switch {

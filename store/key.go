@@ -11,6 +11,7 @@ import (
 // serve such a look-up, so no planner has a choice to get wrong, and no scope can meet another's rows.
 
 // typeCode tells types apart in keys and lanes. Codes are stored: none is ever given another meaning.
+// A connection's groups have the lane after its users: groupList counts on it.
 func typeCode(t scim.ResourceType) (letter string, number int64) {
 	if t == scim.Group {
 		return ":g:", 1

@@ -139,12 +139,15 @@ func (s *statement) wholeList(tenant string, q provisioning.ListQuery) {
 
 // foundList is a page of what a filter selects, without a total, if indexes find it.
 func (s *statement) foundList(tenant string, q provisioning.ListQuery) bool {
-	matches, found := s.matches(tenant, q)
-	if found {
-		s.add("select ", s.columns(selected(q)), " from ", matches,
-			" order by r.seq limit ", s.number(q.Count), " offset ", s.number(q.StartIndex-1))
+	matches, served := s.matches(tenant, q)
+	if !served.found() {
+		return false
 	}
-	return found
+	s.add("select ", s.columns(selected(q)), " from ", matches)
+	if !served.single || q.StartIndex > 1 {
+		s.add(" order by r.seq limit ", s.number(q.Count), " offset ", s.number(q.StartIndex-1))
+	}
+	return true
 }
 
 // filteredList is a page of what a filter selects, with the total. The matches are counted only where the page does
@@ -166,18 +169,18 @@ func (s *statement) filteredList(tenant string, q provisioning.ListQuery) {
 // matches are the resources r that a filter selects in a scope, as from and where. Either indexes
 // find candidates and the scope is only checked, or the scope's lane is read through: whichever it
 // is, no other index fits.
-func (s *statement) matches(tenant string, q provisioning.ListQuery) (text string, found bool) {
+func (s *statement) matches(tenant string, q provisioning.ListQuery) (text string, served service) {
 	f := filter{statement: s, scope: q.Scope}
-	condition, served := f.where(q.Filter)
+	var condition string
+	condition, served = f.where(q.Filter)
 	if !served.found() {
-		return s.laneTable() + " where r.lane = " + s.typed(laneOf(q.Scope), "bigint") + " and r.tenant = " + s.arg(tenant) + " and " + condition, false
+		return s.laneTable() + " where r.lane = " + s.typed(laneOf(q.Scope), "bigint") + " and r.tenant = " + s.arg(tenant) + " and " + condition, served
 	}
 	from := "resource r"
 	if !served.direct {
 		from = "(select distinct id from (" + served.source() + ") as ids) as found " + s.byID("found.id")
 	}
-	return from + " where " + condition + " and r.tenant = " + s.arg(tenant) + " and r.connection = " + s.arg(q.Scope.Connection) +
-		" and r.type = " + s.arg(string(q.Scope.Type)) + " and r.visible", true
+	return from + " where " + condition + " and r.tenant = " + s.arg(tenant) + " and r.lane + 0 = " + s.typed(laneOf(q.Scope), "bigint"), served
 }
 
 // laneTable is resource as read through along a lane. SQLite could also walk by seq, which is the
