@@ -33,7 +33,8 @@ type tracing struct {
 	provider *sdktrace.TracerProvider // nil without a tracer
 }
 
-// newTracing reads no variable of OpenTelemetry's: what counts is in c. failed hears of batches that
+// newTracing takes what counts from c and not from OpenTelemetry's own variables, but for
+// OTEL_RESOURCE_ATTRIBUTES, which the SDK adds to what it says of the process. failed hears of batches that
 // the collector did not take.
 func newTracing(ctx context.Context, c config.Config, failed func(error)) (*tracing, error) {
 	if c.TracesEndpoint == "" {
