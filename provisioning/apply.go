@@ -27,8 +27,12 @@ type Result struct {
 // writeTimeout bounds a unit of work.
 const writeTimeout = 30 * time.Second
 
-// refusalTimeout bounds the second one, of a refusal.
-const refusalTimeout = 5 * time.Second
+// refusalTimeout bounds the second one, of a refusal, and unlikelyTimeout that of one that has the
+// database's own failure as its reason.
+const (
+	refusalTimeout  = 5 * time.Second
+	unlikelyTimeout = time.Second
+)
 
 // Apply executes an intent: it decides and commits in one unit of work, and journals what came of
 // it. A refusal is journalled by a second unit of work, since the first was rolled back. There is
@@ -90,7 +94,11 @@ func (s *Service) Refuse(ctx context.Context, o Origin, in Intent, err error) er
 	e := failureEntry(o, in, err)
 	e.ID, e.At, e.Request = s.newID(), s.Now(), s.request(o, err)
 	// The client may be gone; what it tried is journalled all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refusalTimeout)
+	timeout := refusalTimeout
+	if KindOf(err) == Unavailable {
+		timeout = unlikelyTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	failed := s.store.Update(ctx, o.Tenant, func(tx Tx) error {
 		return tx.Commit(Batch{Entries: []Entry{e}})

@@ -31,6 +31,9 @@ func (x tx) Commit(b provisioning.Batch) error {
 }
 
 func (x *session) commit(b provisioning.Batch) error {
+	if large(b) {
+		x.patient = true
+	}
 	steps, err := x.steps(b)
 	if err != nil {
 		return err
@@ -39,6 +42,15 @@ func (x *session) commit(b provisioning.Batch) error {
 		return x.execute(b, steps)
 	}
 	return x.inTransaction(func() error { return x.execute(b, steps) })
+}
+
+// large reports whether a batch may keep the database busy for seconds.
+func large(b provisioning.Batch) bool {
+	n := 0
+	for i := range b.Changes {
+		n += len(b.Changes[i].Members.Add) + len(b.Changes[i].Members.Remove)
+	}
+	return n >= much || len(b.Admin) > 0
 }
 
 func (x *session) execute(b provisioning.Batch, steps []step) error {

@@ -43,11 +43,14 @@ func translate(ctx context.Context, err error) error {
 	var pg *pgconn.PgError
 	var lite *sqlite.Error
 	var weak weakError // of a connection that was opened later
+	var connect *pgconn.ConnectError
 	switch {
 	case err == nil, errors.Is(err, errOvertaken), errors.As(err, &known):
 		return err
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.As(err, &connect): // whatever PostgreSQL says to it
+		return unavailable(err)
 	case errors.As(err, &pg):
 		return translatePostgres(pg)
 	case errors.As(err, &lite):
@@ -60,9 +63,8 @@ func translate(ctx context.Context, err error) error {
 }
 
 func isNetwork(err error) bool {
-	var connect *pgconn.ConnectError
 	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.EOF) ||
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, errSilent) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
 		pgconn.SafeToRetry(err)
 }

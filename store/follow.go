@@ -68,7 +68,7 @@ func (s *Store) followOn(ctx context.Context, tick <-chan time.Time) {
 func (s *Store) followPostgres(ctx context.Context) (int64, error) {
 	args := []any{followLock, followBatch}
 	s.observe(followPostgres, args)
-	done := s.reads.WithContext(ctx).Exec(followPostgres, args...)
+	done := s.reads.WithContext(within(ctx, longSilence)).Exec(followPostgres, args...)
 	return done.RowsAffected, translate(ctx, done.Error)
 }
 
@@ -164,7 +164,7 @@ func (s *Store) FollowerLag(ctx context.Context) (lag Lag, err error) {
 		text = lagPostgres
 	}
 	var oldest instant
-	err = s.ask(ctx, s.reads.WithContext(ctx), text, &lag.Waiting, &oldest)
+	err = s.ask(ctx, s.reads.WithContext(within(ctx, longSilence)), text, &lag.Waiting, &oldest)
 	lag.Oldest = oldest.Time
 	return lag, err
 }

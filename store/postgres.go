@@ -32,13 +32,22 @@ func (s *Store) openPostgres(ctx context.Context) error {
 		conns = 16
 	}
 	s.dialect = dialect{postgres: true}
-	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(s.afterConnect))
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	config.DialFunc = s.dialer(config.DialFunc)
+	config.Tracer = silenceTracer{}
+	s.places = int64(conns)
+	s.probe = stdlib.OpenDB(*config, stdlib.OptionAfterConnect(s.afterConnect))
+	s.probe.SetMaxOpenConns(1)
+	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(s.afterConnect),
+		stdlib.OptionShouldPing(s.shouldPing), stdlib.OptionResetSession(s.trust))
 	s.reads, err = openPool(postgres.New(postgres.Config{Conn: pool}), conns)
 	if err != nil {
 		return err
 	}
 	s.writes = s.reads
-	if err := s.Ping(ctx); err != nil {
+	if err := s.connectable(ctx); err != nil {
 		if weak, ok := errors.AsType[weakError](err); ok {
 			err = weak // it will not get better by waiting
 		}
@@ -49,6 +58,9 @@ func (s *Store) openPostgres(ctx context.Context) error {
 
 // afterConnect settles a new connection. What it refuses it closes: nobody else knows of it.
 func (s *Store) afterConnect(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	conn.PgConn().CustomData()[generation] = s.suspects.Load()
 	err := s.settle(ctx, conn)
 	if err != nil {
 		_ = conn.Close(ctx)
@@ -90,9 +102,12 @@ func (x *session) rehearse(fn func(provisioning.Tx) error) {
 // inTransaction runs fn with all statements of x in one transaction.
 func (x *session) inTransaction(fn func() error) (err error) {
 	pool := x.db
-	tx := pool.WithContext(x.ctx).Begin()
+	ctx, a := x.admit(within(x.ctx, silence))
+	defer a.leave()
+	tx := pool.WithContext(ctx).Begin()
+	a.admitted()
 	if tx.Error != nil {
-		return x.fail(tx.Error)
+		return x.failIn(ctx, tx.Error)
 	}
 	x.db, x.transaction = tx, true
 	done := false

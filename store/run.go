@@ -9,6 +9,9 @@ import (
 // analyseEvery is how often Run looks at the sizes of the tables.
 const analyseEvery = 5 * time.Second
 
+// analyseSilence bounds how long PostgreSQL may say nothing while it gathers statistics.
+const analyseSilence = time.Minute
+
 // Run does the store's background work until ctx ends: it folds the tallies, gives entries their
 // positions and, while a database is young, has it gather statistics. An error stops nothing: it is reported, and the work is tried
 // again at its next turn.
@@ -87,13 +90,13 @@ func (s *Store) sizeOf(ctx context.Context, table string) (size int64, err error
 			query = "select coalesce(max(rowid), 0) from resource"
 		}
 	}
-	err = s.reads.WithContext(ctx).Raw(query).Row().Scan(&size)
+	err = s.reads.WithContext(within(ctx, longSilence)).Raw(query).Row().Scan(&size)
 	return size, translate(ctx, err)
 }
 
 func (s *Store) analyse(ctx context.Context, table string) error {
 	if s.dialect.postgres {
-		return translate(ctx, s.reads.WithContext(ctx).Exec("analyze "+table).Error)
+		return translate(ctx, s.reads.WithContext(within(ctx, analyseSilence)).Exec("analyze "+table).Error)
 	}
 	return s.writer.do(ctx, func(l *lent) error {
 		// A sample of each index is enough, and short enough to do between two units of work.

@@ -22,10 +22,12 @@ type session struct {
 
 	transaction bool // db is a transaction that others end
 	locking     bool // reads of resources take row locks (PostgreSQL)
+	patient     bool // what is written may take long
 	snapshot    *gorm.DB
-	committed   bool  // Commit was called
-	failure     error // of Commit
-	overtaken   bool  // run the closure again
+	entrance    admission // of the snapshot
+	committed   bool      // Commit was called
+	failure     error     // of Commit
+	overtaken   bool      // run the closure again
 }
 
 func (s *Store) session(ctx context.Context, tenant string, db *gorm.DB) *session {
@@ -62,6 +64,14 @@ func (x *session) fail(err error) error {
 	return err
 }
 
+// failIn is fail for a statement that had a context of its own.
+func (x *session) failIn(ctx context.Context, err error) error {
+	if err != nil && context.Cause(ctx) == errCrowded {
+		return unavailable(errCrowded)
+	}
+	return x.fail(err)
+}
+
 // Snapshot implements provisioning.Reader. In a unit of work it changes nothing: on SQLite that sees
 // one state anyway, and with locks what it read does not move.
 func (x *session) Snapshot() error {
@@ -72,17 +82,21 @@ func (x *session) Snapshot() error {
 	if x.postgres {
 		options.Isolation = sql.LevelRepeatableRead
 	}
-	snapshot := x.db.WithContext(x.ctx).Begin(options)
+	ctx, a := x.admit(x.long())
+	snapshot := x.db.WithContext(ctx).Begin(options)
+	a.admitted()
 	if snapshot.Error != nil {
-		return x.fail(snapshot.Error)
+		a.leave()
+		return x.failIn(ctx, snapshot.Error)
 	}
-	x.snapshot = snapshot
+	x.snapshot, x.entrance = snapshot, a
 	return nil
 }
 
 func (x *session) endSnapshot() {
 	if x.snapshot != nil {
 		x.snapshot.Rollback()
+		x.entrance.leave()
 		x.snapshot = nil
 	}
 }
@@ -99,13 +113,18 @@ func (x *session) conn() gorm.ConnPool {
 // bounded is the context of a statement that indexes bound: it runs to its end. The drivers pay for
 // a context that can be cancelled, database/sql and SQLite's with a goroutine a statement, and a
 // write that was cut off leaves its caller not knowing.
-func (x *session) bounded() context.Context { return context.Background() }
+func (x *session) bounded() context.Context {
+	if x.patient {
+		return patiently
+	}
+	return promptly
+}
 
 // long is the context of a statement that takes as long as a client reads, or that reads through
 // much. On SQLite the driver looks at it between rows only, as read does.
 func (x *session) long() context.Context {
 	if x.postgres {
-		return x.ctx
+		return within(x.ctx, longSilence)
 	}
 	return x.bounded()
 }
@@ -128,17 +147,20 @@ func (x *session) read(ctx context.Context, text string, args []any, scan func(*
 		return err
 	}
 	x.store.observe(text, args)
+	ctx, a := x.admit(ctx)
+	defer a.leave()
 	rows, err := x.conn().QueryContext(ctx, text, args...)
+	a.admitted()
 	if err != nil {
-		return x.fail(err)
+		return x.failIn(ctx, err)
 	}
-	defer func() { err = firstError(err, x.fail(rows.Close())) }()
+	defer func() { err = firstError(err, x.failIn(ctx, rows.Close())) }()
 	for rows.Next() {
 		if err := firstError(x.ctx.Err(), scan(rows)); err != nil {
 			return err
 		}
 	}
-	return x.fail(rows.Err())
+	return x.failIn(ctx, rows.Err())
 }
 
 // row scans the one row of a statement and reports whether there was one.
@@ -170,9 +192,11 @@ func (x *session) exec(name, text string, args ...any) (int64, error) {
 
 func (x *session) write(text string, args []any) (int64, error) {
 	x.store.observe(text, args)
-	done, err := x.conn().ExecContext(x.bounded(), text, args...)
+	ctx, a := x.admit(x.bounded())
+	defer a.leave()
+	done, err := x.conn().ExecContext(ctx, text, args...)
 	if err != nil {
-		return 0, x.fail(err)
+		return 0, x.failIn(ctx, err)
 	}
 	n, err := done.RowsAffected()
 	return n, x.fail(err)

@@ -33,23 +33,28 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	}
 	var err error
 	// The writer comes first: it creates the file and makes its journal a WAL, which lasts.
-	if s.writes, err = openPool(sqliteDialector{sqliteDSN(path, "immediate",
+	if s.writes, err = openPool(sqliteDialector{sqliteDSN(path, "rwc", "immediate",
 		"journal_mode(wal)", synchronous, "foreign_keys(1)", "cache_size(-4096)")}, 1); err != nil {
 		return translate(ctx, err)
 	}
-	if s.reads, err = openPool(sqliteDialector{sqliteDSN(path, "deferred", "query_only(1)", "cache_size(-2048)")}, conns); err != nil {
+	if s.reads, err = openPool(sqliteDialector{sqliteDSN(path, "rw", "deferred", "query_only(1)", "cache_size(-2048)")}, conns); err != nil {
 		return firstError(translate(ctx, err), s.Close())
 	}
 	if err := firstError(s.checkSQLite(ctx), s.checkSQLiteDurable(ctx)); err != nil {
 		return firstError(err, s.Close())
 	}
-	s.writer = newWriter(s.writes, s.options.Committed)
+	if s.file, err = s.remember(ctx, path); err != nil {
+		return firstError(err, s.Close())
+	}
+	s.writer = newWriter(s.writes, s.options.Committed, s.file.check)
 	return nil
 }
 
-func sqliteDSN(path, lock string, pragmas ...string) string {
+// sqliteDSN writes the data source of a pool. With mode "rwc" it makes a file that is not there, with
+// "rw" it does not: one that a reader made anew would hide that the file was lost.
+func sqliteDSN(path, mode, lock string, pragmas ...string) string {
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
-	u.RawQuery = url.Values{"_txlock": {lock}, "_pragma": append(pragmas, "busy_timeout(5000)")}.Encode()
+	u.RawQuery = url.Values{"mode": {mode}, "_txlock": {lock}, "_pragma": append(pragmas, "busy_timeout(5000)")}.Encode()
 	return u.String()
 }
 

@@ -13,7 +13,7 @@ import (
 // oneConn is a pool of one connection on a fresh file, and that connection.
 func oneConn(t *testing.T) (*sql.DB, *keepingConn) {
 	t.Helper()
-	connector, err := sqlite.NewConnector(sqliteDSN(filepath.Join(t.TempDir(), "x.db"), "immediate"))
+	connector, err := sqlite.NewConnector(sqliteDSN(filepath.Join(t.TempDir(), "x.db"), "rwc", "immediate"))
 	must(t, err)
 	pool := sql.OpenDB(compilingOnce{connector})
 	pool.SetMaxOpenConns(1)

@@ -64,6 +64,11 @@ type Store struct {
 	observer func(text string, args []any) // of tests
 	analysed map[string]int64              // milestone of each table; Run's own
 	weak     atomic.Pointer[[]string]      // see Weak
+	probe    *sql.DB                       // PostgreSQL: Ping's own connection
+	file     *databaseFile                 // SQLite: what the path names
+	suspects atomic.Uint64                 // see suspect
+	places   int64                         // PostgreSQL: connections of the pool
+	using    atomic.Int64                  // how many use one or wait for one
 }
 
 // Open connects to the database that options.URL names. An SQLite file is created if there is
@@ -101,19 +106,10 @@ func (s *Store) Close() error {
 	if s.writes != s.reads {
 		err = firstError(err, closePool(s.writes))
 	}
+	if s.probe != nil {
+		err = firstError(err, s.probe.Close())
+	}
 	return err
-}
-
-// Ping reports whether the database answers: nil, Unavailable or the context's error.
-func (s *Store) Ping(ctx context.Context) error {
-	pool, err := s.reads.DB()
-	if err != nil {
-		return err
-	}
-	if err := pool.PingContext(ctx); err != nil {
-		return firstError(ctx.Err(), unavailable(err))
-	}
-	return nil
 }
 
 // View implements provisioning.Store.

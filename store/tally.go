@@ -16,7 +16,7 @@ const foldLock = 0x6d656962 // "meib"
 func (s *Store) Fold(ctx context.Context) error {
 	if s.dialect.postgres {
 		s.observe(foldPostgres, []any{foldLock})
-		return translate(ctx, s.reads.WithContext(ctx).Exec(foldPostgres, foldLock).Error)
+		return translate(ctx, s.reads.WithContext(within(ctx, longSilence)).Exec(foldPostgres, foldLock).Error)
 	}
 	var waits bool
 	if err := s.reads.WithContext(context.WithoutCancel(ctx)).Raw("select exists (select 1 from tally)").Row().Scan(&waits); err != nil || !waits {

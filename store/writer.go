@@ -22,6 +22,7 @@ const maxBatch = 64
 type writer struct {
 	db        *gorm.DB
 	committed func(units int, took time.Duration)
+	sound     func() error // why a commit may not count after all
 
 	queue chan *turn
 	quit  chan struct{}
@@ -58,7 +59,7 @@ var (
 	errTransactionLost = errors.New("store: the transaction was rolled back by the database")
 )
 
-func newWriter(db *gorm.DB, committed func(int, time.Duration)) *writer {
+func newWriter(db *gorm.DB, committed func(int, time.Duration), sound func() error) *writer {
 	if committed == nil {
 		committed = func(int, time.Duration) {}
 	}
@@ -66,6 +67,7 @@ func newWriter(db *gorm.DB, committed func(int, time.Duration)) *writer {
 		// Without cancellation, since the driver starts a goroutine a statement for a context that can be cancelled.
 		db:        db.WithContext(context.Background()),
 		committed: committed,
+		sound:     sound,
 		queue:     make(chan *turn, maxBatch),
 		quit:      make(chan struct{}),
 		ended:     make(chan struct{}),
@@ -173,6 +175,7 @@ func (w *writer) serve(turns []*turn) {
 	err := tx.Commit().Error
 	if err == nil {
 		w.committed(len(done), time.Since(begun))
+		err = w.sound()
 	} else {
 		// database/sql counts the transaction as ended; SQLite may not.
 		w.db.Exec("rollback")

@@ -107,9 +107,7 @@ func (m *metrics) startAtZero() {
 func (m *metrics) watch(s *server) {
 	m.registry.MustRegister(storeCollector{s.store.Pools, s.store.FollowerLag, time.Now}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "meibo_ready",
 		Help: "1 while the server takes requests, 0 while it is shutting down or its database does not answer."}, func() float64 {
-		ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
-		defer cancel()
-		if s.ready(ctx) != nil {
+		if s.ready(context.Background()) != nil {
 			return 0
 		}
 		return 1

@@ -37,6 +37,7 @@ type server struct {
 	sites  []site
 	failed chan error // what ended by itself and should not have
 
+	health   health
 	leaving  atomic.Bool // asked to stop: not ready any more
 	work     sync.WaitGroup
 	stopWork context.CancelFunc // ends the background work
@@ -60,7 +61,9 @@ func start(ctx context.Context, c config.Config, log *zap.Logger, o serverOption
 	if err != nil {
 		return nil, err
 	}
-	s := &server{parts: p, config: c, log: log, stopWork: func() {},
+	s := &server{parts: p, config: c, log: log, health: health{probe: p.store.Ping, tell: func(err error) {
+		log.Warn("readiness changed", zap.Bool("ready", err == nil), zap.Error(err))
+	}}, stopWork: func() {},
 		failed: make(chan error, 2)} // one for each site
 	if err := s.open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.shutdown(ctx))
@@ -135,9 +138,8 @@ func (s *server) ready(ctx context.Context) error {
 	if s.leaving.Load() {
 		return errors.New("shutting down")
 	}
-	if err := s.store.Ping(ctx); err != nil {
-		s.log.Warn("not ready", zap.Error(err))
-		return errors.New("the database does not answer")
+	if s.health.ask(ctx) != nil {
+		return errors.New("the database does not answer, or takes no writes")
 	}
 	return nil
 }

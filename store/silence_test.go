@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"meibo/internal/testkit"
+	"meibo/provisioning"
+)
+
+func TestImpatientConn(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		limit time.Duration
+		outer time.Duration // deadline that pgx sets, from the beginning; 0 for none
+		says  time.Duration // when the database speaks; 0 for never
+		after time.Duration // when the read ends
+		want  error
+	}{
+		"silent":                    {4 * time.Second, 0, 0, 4 * time.Second, errSilent},
+		"answers in time":           {4 * time.Second, 0, 3 * time.Second, 3 * time.Second, nil},
+		"unbounded":                 {0, 0, time.Hour, time.Hour, nil},
+		"cancelled by its context":  {4 * time.Second, time.Second, 0, time.Second, os.ErrDeadlineExceeded},
+		"a deadline that is longer": {4 * time.Second, 6 * time.Second, 5 * time.Second, 5 * time.Second, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				defer far.Close()
+				told := 0
+				c := &impatientConn{Conn: near, silent: func() { told++ }}
+				c.limit.Store(int64(time.Nanosecond)) // of an earlier statement
+				must(t, c.arm())
+				c.limit.Store(int64(test.limit))
+				if test.outer > 0 {
+					must(t, c.SetDeadline(time.Now().Add(test.outer)))
+				}
+				if test.says > 0 {
+					time.AfterFunc(test.says, func() { _, _ = far.Write([]byte("x")) })
+				}
+				began := time.Now()
+				_, err := c.Read(make([]byte, 1))
+				if !errors.Is(err, test.want) || time.Since(began) != test.after {
+					t.Errorf("%v after %v, want %v after %v", err, time.Since(began), test.want, test.after)
+				}
+				silent := errors.Is(test.want, errSilent)
+				if (told == 1) != silent {
+					t.Errorf("told %d times", told)
+				}
+				if err := near.SetDeadline(time.Time{}); (err != nil) != silent {
+					t.Errorf("the connection is closed: %v", err)
+				}
+				_ = near.Close()
+			})
+		})
+	}
+}
+
+// A cancellation that comes while a read is under way ends it, whatever bound it has.
+func TestImpatientConnIsCancelled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		c := &impatientConn{Conn: near, silent: func() { t.Error("told of a silence") }}
+		defer c.Close()
+		c.limit.Store(int64(time.Hour))
+		time.AfterFunc(time.Second, func() { _ = c.SetDeadline(time.Now()) })
+		began := time.Now()
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		must(t, c.SetDeadline(time.Time{})) // as pgx does when it goes on
+		time.AfterFunc(time.Second, func() { _, _ = far.Write([]byte("x")) })
+		_, err := c.Read(make([]byte, 1))
+		must(t, err)
+	})
+}
+
+// TestSilentStatement has PostgreSQL take its time: the statement of a request ends, one without a
+// bound does not, and the store goes on.
+func TestSilentStatement(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	tenantOf(t, s)
+	before := s.suspects.Load()
+	began := time.Now()
+	err := s.View(context.Background(), "acme", func(r provisioning.Reader) error {
+		_, err := r.(*session).row("select pg_sleep(60)::text", nil, new(string))
+		return err
+	})
+	if took := time.Since(began); provisioning.KindOf(err) != provisioning.Unavailable || took < silence || took > 2*silence {
+		t.Errorf("%v after %v", err, took)
+	}
+	if s.suspects.Load() == before {
+		t.Error("the other connections are not doubted")
+	}
+	must(t, askTenant(s))
+	must(t, s.reads.WithContext(context.Background()).Exec("select pg_sleep("+(silence + time.Second/2).String()[:3]+")").Error)
+}
+
+// TestCrowdedPool holds the only connection: who waits for it is Unavailable in time.
+func TestCrowdedPool(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, Options{URL: testkit.Postgres(t), MaxConns: 1})
+	connection := tenantOf(t, s).ID
+	must(t, s.View(context.Background(), "acme", func(r provisioning.Reader) error {
+		must(t, r.Snapshot())
+		for name, ask := range map[string]func() error{
+			"read":  func() error { return askTenant(s) },
+			"write": func() error { return s.Update(context.Background(), "acme", create(connection, "ada")) },
+			"snapshot": func() error {
+				return s.View(context.Background(), "acme", func(r provisioning.Reader) error { return r.Snapshot() })
+			},
+		} {
+			began := time.Now()
+			err := ask()
+			if took := time.Since(began); provisioning.KindOf(err) != provisioning.Unavailable || took < silence || took > 2*silence {
+				t.Errorf("%s: %v after %v", name, err, took)
+			}
+		}
+		return nil
+	}))
+	must(t, askTenant(s))
+	if n := s.using.Load(); n != 0 {
+		t.Errorf("%d connections are counted as in use", n)
+	}
+}
