@@ -5,6 +5,7 @@ go 1.26.0
 toolchain go1.26.8
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/elimity-com/scim v0.0.0-20260328082225-d5e7ba418946
 	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0

@@ -1,0 +1,171 @@
+package campaign
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The noisy connection has 8 clients that ignore Retry-After. Together they ask for five times what it may, not for all
+// that a loop could ask: client and server share the machine, and a client's own work is no fault of the server's.
+const (
+	neighbourLimit   = 200 // the default, requests a second and connection
+	neighbourNoise   = 5 * neighbourLimit
+	neighbourNoisy   = 8  // clients
+	neighbourQuiet   = 4  // clients of the other tenant
+	neighbourPace    = 80 // requests a second of the other tenant
+	neighbourUsers   = 100
+	neighbourAllowed = 1.5 // times the quiet p99
+)
+
+// TestNoisyNeighbour: a connection far over its rate is refused, and another tenant does not feel it.
+func TestNoisyNeighbour(t *testing.T) {
+	concurrently(t)
+	each(t, func(t *testing.T, db database) {
+		f := report(t, "noisy neighbour", db.name)
+		n := newNeighbours(t, db)
+		turns, length := times(1, 7), time.Duration(times(1, 10))*time.Second
+		n.turn(length, false) // warms up
+		var quiet, noisy []time.Duration
+		for range turns {
+			quiet = append(quiet, n.turn(length, false))
+			noisy = append(noisy, n.turn(length, true))
+		}
+		before, after := median(quiet), median(noisy)
+		ratio := float64(after) / float64(before)
+		f.done, f.times = "quiet and noisy turns", turns
+		f.seen = fmt.Sprintf("0 refused of the %d requests of the quiet tenant; p99 %v, beside the noise %v: %.2f times (quiet %v, noisy %v); %d of %d noisy ones refused, %.0f/s asked of %d/s allowed",
+			n.asked, before.Round(time.Microsecond), after.Round(time.Microsecond), ratio, rounded(quiet), rounded(noisy),
+			n.refused, n.noise, float64(n.noise)/(float64(turns)*length.Seconds()), neighbourLimit)
+		if n.refused == 0 {
+			t.Error("no request of the noisy connection was refused")
+		}
+		if *full && ratio > neighbourAllowed {
+			t.Errorf("the noise makes p99 %.2f times as long, %.2f is allowed", ratio, neighbourAllowed)
+		}
+	})
+}
+
+// neighbours are two tenants of one server.
+type neighbours struct {
+	t            *testing.T
+	noisy, quiet *client
+	theirs, ours []string // ids of users
+
+	mu      sync.Mutex
+	took    []time.Duration // of the quiet tenant's requests of a turn
+	asked   int             // by the quiet tenant
+	noise   int             // asked by the noisy one
+	refused int             // of those
+}
+
+func newNeighbours(t *testing.T, db database) *neighbours {
+	t.Helper()
+	s := start(t, db.fresh(t), fmt.Sprintf("MEIBO_RATE_LIMIT=%d", neighbourLimit))
+	s.run("tenant", "create", "quiet")
+	n := &neighbours{t: t, noisy: s.client(), quiet: s.clientOf("quiet", s.token("quiet"))}
+	for i := range neighbourUsers {
+		n.theirs = append(n.theirs, wantOutcome(t, n.noisy.createUser(map[string]any{"userName": userNamed(i)}), acknowledged).id())
+		n.ours = append(n.ours, wantOutcome(t, n.quiet.createUser(map[string]any{"userName": userNamed(i)}), acknowledged).id())
+	}
+	return n
+}
+
+func userNamed(i int) string { return fmt.Sprintf("user-%d@contoso.example", i) }
+
+// turn lets the quiet tenant work for a while, alone or beside the noise, and returns the p99 of its requests.
+func (n *neighbours) turn(length time.Duration, noise bool) time.Duration {
+	n.t.Helper()
+	n.took = nil
+	end := time.Now().Add(length)
+	var work sync.WaitGroup
+	pace := func(clients, perSecond int, ask func(turn int)) {
+		for i := range clients {
+			work.Go(func() { paced(end, time.Second*time.Duration(clients)/time.Duration(perSecond), i, ask) })
+		}
+	}
+	if noise {
+		pace(neighbourNoisy, neighbourNoise, n.disturb)
+	}
+	pace(neighbourQuiet, neighbourPace, n.ask)
+	work.Wait()
+	slices.Sort(n.took)
+	return n.took[len(n.took)*99/100]
+}
+
+// paced asks at a pace until the end; a client that is late does not make up for it.
+func paced(end time.Time, each time.Duration, first int, ask func(turn int)) {
+	tick := time.NewTicker(each)
+	defer tick.Stop()
+	for i := first; time.Now().Before(end); i += neighbourNoisy {
+		ask(i)
+		<-tick.C
+	}
+}
+
+// request is what both tenants do by turns, as Entra does in an incremental cycle: look a user up, read it, change it.
+func (n *neighbours) request(c *client, ids []string, turn int) answer {
+	at := turn % len(ids)
+	switch turn / 8 % 3 {
+	case 0:
+		return c.filter("/Users", `userName eq "`+userNamed(at)+`"`)
+	case 1:
+		return c.get("/Users/" + ids[at])
+	default:
+		return c.set(ids[at], "title", fmt.Sprintf("Title %d %d", turn, time.Now().UnixNano()))
+	}
+}
+
+// ask is one request of the quiet tenant: every answer must be right.
+func (n *neighbours) ask(turn int) {
+	a := n.request(n.quiet, n.ours, turn)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked++
+	n.took = append(n.took, a.Took)
+	if a.Status != http.StatusOK || !n.isRight(a, turn) {
+		n.t.Errorf("the quiet tenant was answered %v", a)
+	}
+}
+
+// isRight reports whether an answer shows the user that was asked for.
+func (n *neighbours) isRight(a answer, turn int) bool {
+	want := n.ours[turn%len(n.ours)]
+	if a.id() == want {
+		return true
+	}
+	total, ids, _ := a.list()
+	return total == 1 && len(ids) == 1 && ids[0] == want
+}
+
+// disturb is one request of the noisy one: done, or refused with a time to wait.
+func (n *neighbours) disturb(turn int) {
+	a := n.request(n.noisy, n.theirs, turn)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.noise++
+	switch a.Status {
+	case http.StatusOK:
+	case http.StatusTooManyRequests:
+		n.refused++
+		if wait, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || wait < 1 {
+			n.t.Errorf("429 with Retry-After %q", a.Header.Get("Retry-After"))
+		}
+	default:
+		n.t.Errorf("the noisy connection was answered %v", a)
+	}
+}
+
+func median(d []time.Duration) time.Duration { return slices.Sorted(slices.Values(d))[len(d)/2] }
+
+func rounded(d []time.Duration) []time.Duration {
+	out := make([]time.Duration, len(d))
+	for i := range d {
+		out[i] = d[i].Round(10 * time.Microsecond)
+	}
+	return out
+}
