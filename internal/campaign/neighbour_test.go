@@ -35,7 +35,7 @@ func TestNoisyNeighbour(t *testing.T) {
 			quiet = append(quiet, n.turn(length, false))
 			noisy = append(noisy, n.turn(length, true))
 		}
-		before, after := median(quiet), median(noisy)
+		before, after := median(slices.Clone(quiet)), median(slices.Clone(noisy))
 		ratio := float64(after) / float64(before)
 		f.done, f.times = "quiet and noisy turns", turns
 		f.seen = fmt.Sprintf("0 refused of the %d requests of the quiet tenant; p99 %v, beside the noise %v: %.2f times (quiet %v, noisy %v); %d of %d noisy ones refused, %.0f/s asked of %d/s allowed",
@@ -159,8 +159,6 @@ func (n *neighbours) disturb(turn int) {
 		n.t.Errorf("the noisy connection was answered %v", a)
 	}
 }
-
-func median(d []time.Duration) time.Duration { return slices.Sorted(slices.Values(d))[len(d)/2] }
 
 func rounded(d []time.Duration) []time.Duration {
 	out := make([]time.Duration, len(d))
