@@ -39,13 +39,16 @@ func notFound(what string) error {
 // translate turns an error of a driver into one of the contract. Attribute values, which
 // PostgreSQL puts into details and some messages, do not survive it.
 func translate(ctx context.Context, err error) error {
+	if err == nil { // by far the most: what follows allocates
+		return nil
+	}
 	var known *provisioning.Error
 	var pg *pgconn.PgError
 	var lite *sqlite.Error
 	var weak weakError // of a connection that was opened later
 	var connect *pgconn.ConnectError
 	switch {
-	case err == nil, errors.Is(err, errOvertaken), errors.As(err, &known):
+	case errors.Is(err, errOvertaken), errors.As(err, &known):
 		return err
 	case ctx.Err() != nil:
 		return ctx.Err()

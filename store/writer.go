@@ -149,38 +149,47 @@ func (w *writer) batch(first *turn) []*turn {
 	return turns
 }
 
-// serve runs the turns in one transaction.
+// serve runs the turns in one transaction and acknowledges them.
 func (w *writer) serve(turns []*turn) {
 	turns = take(turns)
 	if len(turns) == 0 {
 		return
 	}
-	tx := w.db.Begin()
-	if tx.Error != nil {
-		acknowledge(turns, translate(context.Background(), tx.Error))
-		return
+	// Not through sql.Tx: that starts a goroutine, and one more for each query in it, to watch contexts.
+	err := w.db.Connection(func(db *gorm.DB) (err error) {
+		turns, err = w.transaction(&lent{db: db}, turns)
+		return err
+	})
+	acknowledge(turns, translate(context.Background(), err))
+}
+
+// transaction runs the turns and commits. It returns those that have no answer yet, and theirs.
+func (w *writer) transaction(l *lent, turns []*turn) (done []*turn, err error) {
+	if err := l.exec("begin immediate"); err != nil {
+		l.end() // of a transaction that could not be ended before
+		return turns, err
 	}
-	l := &lent{db: tx}
-	done := l.lendAll(turns)
-	if l.lost != nil {
-		tx.Rollback() // of what may be left
-		acknowledge(done, l.lost)
-		return
-	}
-	if len(done) == 0 {
-		tx.Rollback()
-		return
+	done = l.lendAll(turns)
+	if l.lost != nil || len(done) == 0 {
+		l.end()
+		return done, l.lost
 	}
 	begun := time.Now()
-	err := tx.Commit().Error
-	if err == nil {
-		w.committed(len(done), time.Since(begun))
-		err = w.sound()
-	} else {
-		// database/sql counts the transaction as ended; SQLite may not.
-		w.db.Exec("rollback")
+	if err := l.exec("commit"); err != nil {
+		l.end()
+		return done, err
 	}
-	acknowledge(done, translate(context.Background(), err))
+	w.committed(len(done), time.Since(begun))
+	return done, w.sound()
+}
+
+// end rolls back what may be left of the transaction.
+func (l *lent) end() { _ = l.exec("rollback") }
+
+// exec runs a statement that begins or ends a transaction or a savepoint.
+func (l *lent) exec(text string) error {
+	_, err := l.db.Statement.ConnPool.ExecContext(context.Background(), text)
+	return err
 }
 
 // take keeps the turns whose callers still wait.
@@ -241,7 +250,7 @@ func (l *lent) takeBack(fn func()) error {
 
 // save runs fn under a savepoint and rolls back to it if fn fails.
 func (l *lent) save(fn func() error) error {
-	if err := l.db.Exec("savepoint unit").Error; err != nil {
+	if err := l.exec("savepoint unit"); err != nil {
 		return translate(context.Background(), err)
 	}
 	finished := false
@@ -256,14 +265,14 @@ func (l *lent) save(fn func() error) error {
 		l.rollback()
 		return err
 	}
-	return translate(context.Background(), l.db.Exec("release unit").Error)
+	return translate(context.Background(), l.exec("release unit"))
 }
 
 // rollback goes back to the savepoint. Where there is none any more, SQLite has rolled back the
 // whole transaction: then nobody's work in it may be acknowledged.
 func (l *lent) rollback() {
-	// Two statements in one text: what is rolled back to stays open until it is released.
-	if err := l.db.Exec("rollback to unit; release unit").Error; err != nil {
+	// What is rolled back to stays open until it is released.
+	if err := firstError(l.exec("rollback to unit"), l.exec("release unit")); err != nil {
 		l.lost = unavailable(errTransactionLost)
 	}
 }
