@@ -79,19 +79,22 @@ func TestRoutesAndTokens(t *testing.T) {
 	}
 	right, revoked := m.token("acme"), m.token("acme")
 	m.run("token", "revoke", "--tenant", "acme", idOf(t, m, revoked))
+	expired := m.token("acme", "--expires", "1s")
 	bad := map[string]string{
 		"none":             "",
 		"wrong":            "Bearer meibo_" + strings.Repeat("A", 43),
 		"nothing behind":   "Bearer ",
 		"another scheme":   "Basic " + right,
 		"scheme missing":   right,
-		"expired":          "Bearer " + m.token("acme", "--expires", "1ms"), // over before the server has started
+		"expired":          "Bearer " + expired,
 		"revoked":          "Bearer " + revoked,
 		"another tenant's": "Bearer " + m.token("other"),
 		"cut short":        "Bearer " + right[:len(right)-1],
 		"second of two":    "Bearer x, Bearer " + right,
 	}
 	s := m.serve()
+	for s.do(http.MethodGet, "/t/acme/scim/v2/Users", "Bearer "+expired, "").status == http.StatusOK { // its second is not over
+	}
 	user := s.create("/t/acme/scim/v2/Users", "Bearer "+right, named(userBody, "ken@example.com"))
 	group := s.create("/t/acme/scim/v2/Groups", "Bearer "+right, named(groupBody, "staff"))
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -28,25 +27,19 @@ const (
 //	start     schema ──▶ listen ──▶ prepare ──▶ serve
 //	wait      until a signal comes or a part fails
 //	leave     not ready ──▶ ShutdownDelay
-//	shutdown  drain ──▶ end the background work ──▶ flush ──▶ close the database
+//	shutdown  leave each site ──▶ end the background work ──▶ flush ──▶ close the database
 type server struct {
 	*parts
 	config config.Config
 	log    *zap.Logger
 	base   string // public URL without a trailing slash
-	sites  []site
+	sites  []*site
 	failed chan error // what ended by itself and should not have
 
 	health   health
 	leaving  atomic.Bool // asked to stop: not ready any more
 	work     sync.WaitGroup
 	stopWork context.CancelFunc // ends the background work
-}
-
-// site is one address that is served.
-type site struct {
-	http     *http.Server
-	listener net.Listener
 }
 
 // serverOptions say how a server differs from a plain one.
@@ -106,15 +99,11 @@ func (s *server) prepareSchema(ctx context.Context, migrate bool) error {
 
 // listen takes an address. Requests queue until serve.
 func (s *server) listen(ctx context.Context, setting, address string, h http.Handler) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	one, err := newSite(ctx, address, h, s.log)
 	if err != nil {
 		return fmt.Errorf("%s: %w; stop what uses that address or choose another", setting, err)
 	}
-	s.sites = append(s.sites, site{listener: listener, http: &http.Server{
-		Handler: h, ReadHeaderTimeout: readHeaderTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, DisableGeneralOptionsHandler: true, // which would answer anybody 200
-		ErrorLog: zap.NewStdLog(s.log.Named("http")),
-	}})
+	s.sites = append(s.sites, one)
 	return nil
 }
 
@@ -124,8 +113,9 @@ func (s *server) serve() {
 	s.stopWork = stop
 	s.work.Go(func() { s.store.Run(ctx) })
 	for _, one := range s.sites {
+		one.served = make(chan struct{})
 		s.work.Go(func() {
-			if err := one.http.Serve(one.listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := one.serve(); err != nil {
 				s.failed <- err
 			}
 		})
@@ -162,19 +152,18 @@ func (s *server) leave() {
 	}
 }
 
-// shutdown ends the server: it finishes what is under way, writes what waits and closes the
+// shutdown ends the server: it answers what is under way or on its way, writes what waits and closes the
 // database. ShutdownTimeout bounds it; that ctx has ended does not.
 func (s *server) shutdown(ctx context.Context) error {
 	s.leaving.Store(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ShutdownTimeout)
 	defer cancel()
-	var errs []error
-	for _, one := range s.sites {
-		if err := one.http.Shutdown(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("requests were broken off after shutdown_timeout: %w", err), one.http.Close())
-		}
-		_ = one.listener.Close() // one that was never served is still open
+	errs := make([]error, len(s.sites))
+	var sites sync.WaitGroup
+	for i, one := range s.sites {
+		sites.Go(func() { errs[i] = one.leave(ctx) })
 	}
+	sites.Wait()
 	s.stopWork()
 	s.work.Wait()
 	return errors.Join(append(errs, s.close(ctx))...)

@@ -79,6 +79,8 @@ type client struct {
 	base    string // path of the tenant's SCIM base
 	token   string
 	dial    net.Dialer
+	once    bool          // a new connection for each request
+	think   time.Duration // at most so long the crew's writers pause before each request
 
 	mu   sync.Mutex
 	idle []*connection
@@ -149,7 +151,7 @@ func (c *client) exchange(req *http.Request) answer {
 		return answer{outcome: unsent, Err: err}
 	}
 	a, reusable := conn.exchange(req)
-	if reusable {
+	if reusable && !c.once {
 		c.keep(conn)
 	} else {
 		conn.Close()

@@ -95,7 +95,7 @@ func TestKillServer(t *testing.T) {
 		var slowest time.Duration
 		for round := range kills {
 			k.prepare(round)
-			done := k.crew.load(k.server.client(), nil)
+			done := k.crew.load(nil, k.server.client())
 			<-moment(k.random)
 			k.server.kill()
 			<-done
@@ -161,7 +161,7 @@ func TestKillPostgres(t *testing.T) {
 	for round := range kills {
 		k.prepare(round)
 		stop := make(chan struct{})
-		done := k.crew.load(k.server.client(), stop)
+		done := k.crew.load(stop, k.server.client())
 		<-moment(k.random)
 		b := blows[round%len(blows)]
 		struck := time.Now()

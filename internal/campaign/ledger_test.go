@@ -70,16 +70,19 @@ func (c *crew) regroup(to *client, round int) error {
 	return nil
 }
 
-// load has all writers write until stop is closed or the server is gone. The channel is closed when they are done.
-func (c *crew) load(to *client, stop <-chan struct{}) (done <-chan struct{}) {
+// load has all writers write until stop is closed or the server is gone. They take turns in choosing from the clients,
+// of which there is one at least. The channel is closed when they are done.
+func (c *crew) load(stop <-chan struct{}, to ...*client) (done <-chan struct{}) {
 	ended := make(chan struct{})
 	var working sync.WaitGroup
-	for _, w := range c.writers {
-		working.Go(func() { w.write(to, c.groups, stop) })
+	for i, w := range c.writers {
+		working.Go(func() { w.write(to[i%len(to)], c.groups, stop) })
 	}
 	go func() {
 		working.Wait()
-		to.close()
+		for _, one := range to {
+			one.close()
+		}
 		close(ended)
 	}()
 	return ended
@@ -109,7 +112,8 @@ type writer struct {
 	acks     []ack
 	problems []string // answers that should not have come
 	answers  tally
-	slowest  time.Duration
+
+	unanswered answer // the last one that did not come
 }
 
 // tally counts answers.
@@ -132,8 +136,11 @@ func (w *writer) write(to *client, groups []string, stop <-chan struct{}) {
 		default:
 		}
 		switch a := w.step(to, groups); {
-		case a.outcome == unknown || a.outcome == unsent:
+		case a.outcome == unsent:
+			return
+		case a.outcome == unknown:
 			w.answers.unanswered++
+			w.unanswered = a
 			return
 		case a.Status == http.StatusServiceUnavailable:
 			w.answers.unavailable++
@@ -148,6 +155,9 @@ func (w *writer) write(to *client, groups []string, stop <-chan struct{}) {
 
 // step sends one request and notes what came of it.
 func (w *writer) step(to *client, groups []string) answer {
+	if to.think > 0 {
+		<-time.After(time.Duration(w.random.Int64N(int64(to.think))))
+	}
 	dice := w.random.IntN(100)
 	if len(w.staff) < 5 || dice < 30 {
 		return w.create(to)
@@ -192,7 +202,6 @@ func (w *writer) touch(p *person) {
 
 // note enters into the ledger what came of a request to change one value; resource is what it was sent to.
 func note[T comparable](w *writer, p *person, a answer, resource string, cell *possible[T], value T) {
-	w.slowest = max(w.slowest, a.Took)
 	switch {
 	case a.outcome == acknowledged:
 		cell.acknowledge(value)

@@ -410,7 +410,7 @@ func TestJudgeNamesEachLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := make(chan struct{})
-	done := c.load(s.client(), stop)
+	done := c.load(stop, s.client())
 	awaitPeople(t, s)
 	close(stop)
 	<-done
