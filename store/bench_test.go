@@ -65,7 +65,8 @@ func BenchmarkPage(b *testing.B) {
 	for name, start := range map[string]int{"first": 1, "far": 1900} {
 		b.Run(name, func(b *testing.B) {
 			bench(b, func(b *testing.B, s *Store, c provisioning.Connection, _ []provisioning.Resource) {
-				q := provisioning.ListQuery{Scope: provisioning.Scope{Connection: c.ID, Type: scim.User}, StartIndex: start, Count: 100}
+				q := provisioning.ListQuery{Scope: provisioning.Scope{Connection: c.ID, Type: scim.User}, StartIndex: start, Count: 100,
+					References: provisioning.References{Groups: true, Manager: true}}
 				for b.Loop() {
 					must(b, s.View(context.Background(), "acme", func(r provisioning.Reader) error { _, err := r.List(q); return err }))
 				}

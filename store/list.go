@@ -115,22 +115,23 @@ small as (select block, sum(n) as n from (
 	union all select block, n from fresh where block >> 6 = (select block from stride)) as smalls group by block),
 stop as (select block, before from (
 	select block, (select before from stride) + sum(n) over (order by block) - n as before from small) as sums
-	where before <= $skip order by block desc limit 1)
-`
+	where before <= $skip order by block desc limit 1)`
 
-// wholeList is a page of a whole lane. No row before the page's block is touched, however far it is.
+// wholeList is a page of a whole lane. No row before the page's block is touched, however far it is,
+// and of those in the block before the page only the seq: what an answer needs is costly to find.
 func (s *statement) wholeList(tenant string, q provisioning.ListQuery) {
 	lane, _, owner := s.arg(laneOf(q.Scope)), s.arg(q.Scope.Connection), s.arg(tenant)
 	if q.Count == 0 {
 		s.add("select ", laneTotal)
 		return
 	}
-	limit, from, offset := s.number(q.Count), "", ""
+	limit, from := s.number(q.Count), ""
 	if q.StartIndex > 1 {
 		skip := s.number(q.StartIndex - 1)
-		s.add(strings.ReplaceAll(jump, "$skip", skip))
-		from = " and r.seq >= (select block from stop) << 10"
-		offset = " offset coalesce(" + skip + " - (select cast(before as bigint) from stop), 0)"
+		s.add(strings.ReplaceAll(jump, "$skip", skip), ", edge as (select r.seq from ", s.laneTable(), " where r.lane = ", lane,
+			" and r.seq >= (select block from stop) << 10 order by r.seq limit 1 offset coalesce(", skip,
+			" - (select cast(before as bigint) from stop), 0)) ")
+		from = " and r.seq >= (select seq from edge)"
 	}
 	within := "r.tenant = " + owner
 	if s.postgres {
@@ -140,7 +141,7 @@ func (s *statement) wholeList(tenant string, q provisioning.ListQuery) {
 	}
 	s.add("select t.n, p.* from (select ", laneTotal, " as n) as t left join (select ",
 		s.columns(selected(q)), ", r.seq from ", s.laneTable(), " where r.lane = ", lane, " and ", within, from,
-		" order by r.seq limit ", limit, offset, ") as p on true order by p.seq")
+		" order by r.seq limit ", limit, ") as p on true order by p.seq")
 }
 
 // foundList is a page of what a filter selects, without a total, if indexes find it.
