@@ -175,12 +175,12 @@ func (w *write) identity() []column {
 	return []column{{"id", r.ID, "text"}, {"tenant", w.tenant, "text"}, {"type", string(r.Type), "text"}, {"created", w.time(r.Created), "timestamptz"}}
 }
 
-// moved reports whether a column of whereabouts changes.
+// moved reports whether a column of whereabouts may change: whether anything does that they follow from.
 func (w *write) moved() bool {
 	before, after := w.change.Before, &w.change.After
-	return before.Index.Name != after.Index.Name || before.Index.ExternalID != after.Index.ExternalID ||
-		before.Connection != after.Connection || before.Visible != after.Visible ||
-		keysOf(w.tenant, before) != keysOf(w.tenant, after)
+	return before.Index.Name != after.Index.Name || before.Index.EffectiveName != after.Index.EffectiveName ||
+		before.Index.ExternalID != after.Index.ExternalID || before.Connection != after.Connection || before.Visible != after.Visible ||
+		(before.State == provisioning.Removed) != (after.State == provisioning.Removed)
 }
 
 // emailsChanged reports whether the rows of the e-mail addresses must be written.
@@ -192,9 +192,13 @@ func (w *write) emailsChanged() bool {
 	return before.Connection != after.Connection || !slices.Equal(before.Index.Emails, after.Index.Emails)
 }
 
-// lanes are where the resource is counted, before and after; nil for nowhere.
+// lanes are where the resource is counted, before and after; nil for nowhere. Where it did not move
+// both are nil.
 func (w *write) lanes() (before, after any) {
 	if w.change.Before != nil {
+		if !w.moved() {
+			return nil, nil
+		}
 		before = keysOf(w.tenant, w.change.Before).lane
 	}
 	return before, keysOf(w.tenant, &w.change.After).lane

@@ -85,17 +85,45 @@ type statement struct {
 func (s *statement) String() string { return string(s.sql) }
 
 // arg adds an argument and returns its placeholder.
-func (s *statement) arg(v any) string {
-	s.args = append(s.args, v)
-	return "$" + strconv.Itoa(len(s.args))
-}
+func (s *statement) arg(v any) string { return s.place(v, "") }
 
 // typed adds an argument with the type it has for PostgreSQL, which infers none in a select list.
 func (s *statement) typed(v any, pgType string) string {
 	if s.postgres {
-		return s.arg(v) + "::" + pgType
+		return s.place(v, pgType)
 	}
 	return s.arg(v)
+}
+
+// place adds an argument and returns its placeholder, cast to pgType unless that is "".
+func (s *statement) place(v any, pgType string) string {
+	if s.args == nil {
+		s.args = make([]any, 0, 32)
+	}
+	s.args = append(s.args, v)
+	n := len(s.args)
+	if ready := placeholders[pgType]; n < len(ready) {
+		return ready[n]
+	}
+	return placeholder(n, pgType)
+}
+
+// placeholders are ready for the first arguments of a statement, by type: a create has forty.
+var placeholders = func() map[string][]string {
+	ready := map[string][]string{}
+	for _, pgType := range []string{"", "text", "text::json", "bigint", "boolean", "timestamptz"} {
+		for n := range 64 {
+			ready[pgType] = append(ready[pgType], placeholder(n, pgType))
+		}
+	}
+	return ready
+}()
+
+func placeholder(n int, pgType string) string {
+	if pgType == "" {
+		return "$" + strconv.Itoa(n)
+	}
+	return "$" + strconv.Itoa(n) + "::" + pgType
 }
 
 // json adds a JSON document as an argument. It travels as text: pgx would decode and encode it else.
@@ -105,7 +133,7 @@ func (s *statement) json(document []byte) string {
 		v = string(document)
 	}
 	if s.postgres {
-		return s.arg(v) + "::text::json"
+		return s.place(v, "text::json")
 	}
 	return s.arg(v)
 }
@@ -120,6 +148,9 @@ func (s *statement) number(n int) string {
 }
 
 func (s *statement) add(parts ...string) {
+	if s.sql == nil {
+		s.sql = make([]byte, 0, 1024)
+	}
 	for _, p := range parts {
 		s.sql = append(s.sql, p...)
 	}
