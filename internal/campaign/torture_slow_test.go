@@ -21,6 +21,9 @@ const (
 	dripPace     = 250 * time.Millisecond // between two bytes
 )
 
+// dripRest is more than a client gets rid of before it is cut off.
+var dripRest = strings.Repeat(" ", 10_000)
+
 // drips are clients that send one byte after another, beside the torture itself.
 type drips struct {
 	clients sync.WaitGroup
@@ -41,11 +44,10 @@ type dripping struct {
 }
 
 func drippings() []dripping {
-	split := func(s *shot) (string, string) { return string(s.head()), s.body() }
 	body := func(change func(s *shot)) func(s *shot) (string, string) {
 		return func(s *shot) (string, string) {
 			change(s)
-			return split(s)
+			return string(s.head()), s.body() + dripRest
 		}
 	}
 	return []dripping{
@@ -53,12 +55,12 @@ func drippings() []dripping {
 		{"chunks", body(func(s *shot) {
 			text := s.body()
 			s.addHeader("Transfer-Encoding", "chunked")
-			s.text = string(chunked(text+strings.Repeat(" ", 100_000), 10))
+			s.text = string(chunked(text+dripRest, 10))
 		}), []int{http.StatusRequestTimeout}, bodyDeadline},
 		{"large body", body(func(s *shot) { s.setHeader("Content-Length", "2000000") }), []int{http.StatusRequestTimeout}, bodyDeadline},
 		{"head", func(s *shot) (string, string) {
 			head := string(s.head())
-			return head[:20], head[20:] + strings.Repeat("X", 100_000)
+			return head[:20], head[20:] + dripRest
 		}, []int{0, http.StatusBadRequest}, headDeadline},
 	}
 }

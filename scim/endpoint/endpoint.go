@@ -133,6 +133,7 @@ type call struct {
 	repair      repair
 	success     int // the status answered if all goes well
 	throttled   bool
+	untold      bool              // one of many refusals: the log has another
 	release     []chan struct{}   // places held
 	query       map[string]string // its parameters, once read
 	fewMembers  bool              // the request itself says that the group has few: its answer needs no place
@@ -200,7 +201,11 @@ func (c *call) observe() {
 	}
 	c.Observe(Observation{Route: route, Method: c.echo.Request().Method, Status: status, Duration: took,
 		Quirks: c.repair.used, Throttled: c.throttled})
-	if line := c.Log.Check(zap.InfoLevel, "request"); line != nil {
+	level := zap.InfoLevel
+	if c.untold {
+		level = zap.DebugLevel
+	}
+	if line := c.Log.Check(level, "request"); line != nil {
 		line.Write(zap.String("correlationId", c.correlation), zap.String("method", c.echo.Request().Method),
 			zap.String("route", route), zap.String("tenant", c.caller.Tenant), zap.String("connection", c.caller.Connection.Name),
 			zap.Int("status", status), zap.Duration("duration", took), zap.Strings("quirks", c.repair.used))
@@ -223,7 +228,7 @@ func (e *endpoint) authenticated(h func(*call) error) echo.HandlerFunc {
 		}
 		c.caller = caller
 		if wait, ok := e.limits.take(caller.Connection.ID); !ok {
-			c.throttled = true
+			c.throttled, c.untold = true, !e.limits.tells(caller.Connection.ID)
 			return &throttled{wait}
 		}
 		return h(c)

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"meibo/internal/auth"
+	"meibo/internal/testkit"
 	"meibo/provisioning"
 	"meibo/scim"
 	"meibo/store/storetest"
@@ -251,6 +252,37 @@ func TestHalfAnAnswer(t *testing.T) {
 				t.Errorf("%s: %s: the client takes %d bytes for the whole answer", tt.name, target, len(body))
 			}
 		}
+	}
+}
+
+// TestRefusalsInTheLog: a connection over its rate is named once a second, however much it asks.
+func TestRefusalsInTheLog(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.InfoLevel)
+	clock := testkit.NewClock(epoch) // the directory's own moves with each request
+	d := newDirectory(t, storetest.Open(t), func(o *Options) { o.RateLimit, o.Log, o.Now = 0.01, zap.New(core), clock.Now })
+	d.connect("other", nil)
+	ask := func(n int, connection string) {
+		for range n {
+			d.send(request{method: http.MethodGet, target: "/Users", speaker: connection})
+		}
+	}
+	ask(10, provisioning.DefaultConnection)
+	ask(10, "other")
+	clock.Advance(tellEvery)
+	ask(10, provisioning.DefaultConnection)
+	statuses := map[string]map[int64]int{}
+	for _, line := range logs.FilterMessage("request").All() {
+		fields := line.ContextMap()
+		name, status := fields["connection"].(string), fields["status"].(int64)
+		if statuses[name] == nil {
+			statuses[name] = map[int64]int{}
+		}
+		statuses[name][status]++
+	}
+	want := map[string]map[int64]int{provisioning.DefaultConnection: {200: 1, 429: 2}, "other": {200: 1, 429: 1}}
+	if diff := cmp.Diff(want, statuses); diff != "" {
+		t.Errorf("lines by connection and status (-want +got):\n%s", diff)
 	}
 }
 

@@ -14,11 +14,20 @@ type limiter struct {
 	now   func() time.Time
 
 	mu      sync.Mutex
-	buckets map[int64]*rate.Limiter // as many as there are connections with a valid token
+	buckets map[int64]*bucket // as many as there are connections with a valid token
 }
 
+// bucket is one connection's.
+type bucket struct {
+	*rate.Limiter
+	told time.Time // when a refusal was last logged
+}
+
+// tellEvery is how often the log names a connection that is over its rate: a flood fills no disk.
+const tellEvery = time.Second
+
 func newLimiter(perSecond float64, now func() time.Time) *limiter {
-	return &limiter{limit: rate.Limit(perSecond), now: now, buckets: map[int64]*rate.Limiter{}}
+	return &limiter{limit: rate.Limit(perSecond), now: now, buckets: map[int64]*bucket{}}
 }
 
 // take takes one request out of the connection's bucket, or says how long to wait for the next.
@@ -29,7 +38,7 @@ func (l *limiter) take(connection int64) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	b := l.buckets[connection]
 	if b == nil {
-		b = rate.NewLimiter(l.limit, int(math.Ceil(float64(l.limit))))
+		b = &bucket{Limiter: rate.NewLimiter(l.limit, int(math.Ceil(float64(l.limit))))}
 		l.buckets[connection] = b
 	}
 	l.mu.Unlock()
@@ -40,4 +49,16 @@ func (l *limiter) take(connection int64) (wait time.Duration, ok bool) {
 	}
 	r.CancelAt(now)
 	return wait, false
+}
+
+// tells reports whether the refusal of a request of the connection, which take has just refused, is to be logged.
+func (l *limiter) tells(connection int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b, now := l.buckets[connection], l.now()
+	if now.Sub(b.told) < tellEvery {
+		return false
+	}
+	b.told = now
+	return true
 }
