@@ -206,6 +206,9 @@ func sizeMutations() []mutation {
 				s.appendOperation(patchOp("replace", `ims[type eq "none" and value eq "none"].display`, "x"))
 			}
 		}),
+		{family: family, name: "many values", fits: both(writing, aUser), status: 413, rare: true, spoil: func(_ *rand.Rand, s *shot) {
+			s.text = strings.Replace(s.body(), "{", `{"x":[`+strings.Repeat("0,", 500_000)+`0],`, 1)
+		}},
 		{family: family, name: "large but allowed", fits: both(writing, aGroup), status: 413, rare: true, spoil: func(_ *rand.Rand, s *shot) {
 			s.text = strings.Replace(s.body(), "{", `{"x":"`+strings.Repeat("x", 2<<20)+`",`, 1)
 		}},

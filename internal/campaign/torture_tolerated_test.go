@@ -123,5 +123,6 @@ var tolerated = map[string]toleration{
 	"line/names in lower case":                 {why: "field names compare without case"},
 	"line/connection ends":                     {why: "the answer comes, then the end"},
 	"line/bytes beyond ASCII in a value":       {why: "opaque bytes are allowed in a value (RFC 9110 §5.5)"},
+	"size/many values":                         {why: "within the size of a user's body; such an attribute is dropped"},
 	"size/large but allowed":                   {why: "a group's body may have 16 MiB"},
 }

@@ -56,7 +56,7 @@ type endpoint struct {
 	Options
 	limits  *limiter
 	schemas discovery
-	// Places for what is costly: bodies of more than a user's size in memory, and answers that keep
+	// Places for what is costly: large bodies in memory, and answers that keep
 	// a database connection until a client has read them.
 	largeBodies, streams *places
 }

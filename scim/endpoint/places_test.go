@@ -103,7 +103,7 @@ func (r *announcingReader) Read(p []byte) (int, error) {
 func TestLargeBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	d := newDirectory(t, storetest.Open(t))
-	blanks := strings.Repeat(" ", maxUserBody+1)
+	blanks := strings.Repeat(" ", largeBody+1)
 	connections := []string{provisioning.DefaultConnection, "second", "third"}
 	arrived := make(chan struct{})
 	var pipes []*io.PipeWriter
@@ -149,7 +149,7 @@ func TestLargeBodiesOfOneConnection(t *testing.T) {
 	t.Parallel()
 	d := newDirectory(t, storetest.Open(t))
 	d.connect("second", nil)
-	blanks := strings.Repeat(" ", maxUserBody+1)
+	blanks := strings.Repeat(" ", largeBody+1)
 	arrived, done := make(chan struct{}), make(chan struct{})
 	r, w := io.Pipe()
 	go func() {

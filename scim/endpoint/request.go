@@ -26,6 +26,7 @@ const contentType = "application/scim+json"
 const (
 	maxUserBody  = 1 << 20
 	maxGroupBody = 16 << 20 // a group may list its members
+	largeBody    = 64 << 10 // from here on a body needs a place: read, it may take fifty times its size
 	bodyTimeout  = 60 * time.Second
 	placeTimeout = 5 * time.Second // for a place that is taken
 	maxID        = 256             // far longer than any id of ours
@@ -166,11 +167,11 @@ func (c *call) body(t scim.ResourceType) ([]byte, error) {
 	return data, nil
 }
 
-// read reads a body. A place is taken only once more has come than a user may have: whoever sends
-// slowly, or does not say how much will come, holds none meanwhile.
+// read reads a body. A place is taken only once it has turned out to be large: whoever sends slowly,
+// or does not say how much will come, holds none meanwhile.
 func (c *call) read(body io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(body, maxUserBody+1))
-	if err != nil || len(data) <= maxUserBody {
+	data, err := io.ReadAll(io.LimitReader(body, largeBody+1))
+	if err != nil || len(data) <= largeBody {
 		return data, err
 	}
 	if err := c.hold(c.largeBodies); err != nil {
