@@ -122,6 +122,10 @@ type CandidateQuery struct {
 	Scope      Scope
 	Name       string // folded userName or group displayName; "" asks for none
 	ExternalID string // of a stable key; "" asks for none
+	// Presume lets a unit of work that makes a resource of these keys go on as if there were no
+	// candidates: Commit then writes only if there are none, or fn runs again and sees them. Most
+	// creates meet none, and it spares them a round trip.
+	Presume bool
 }
 
 // Candidates are the resources that stand in the way of a write or are what it means.

@@ -147,7 +147,9 @@ func (s *Service) candidates(r Reader, o Origin, t scim.ResourceType, a scim.Att
 	if t == scim.User {
 		external = stableKey(a)
 	}
-	c, err := r.Candidates(s.candidateQuery(o, t, scim.FoldFull.Apply(nameOf(t, a)), external))
+	q := s.candidateQuery(o, t, scim.FoldFull.Apply(nameOf(t, a)), external)
+	q.Presume = true
+	c, err := r.Candidates(q)
 	return Facts{Candidates: c}, err
 }
 

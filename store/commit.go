@@ -34,6 +34,10 @@ func (x *session) commit(b provisioning.Batch) error {
 	if large(b) {
 		x.patient = true
 	}
+	if x.presumed != nil && !presumable(b) {
+		x.overtaken = true
+		return errOvertaken
+	}
 	steps, err := x.steps(b)
 	if err != nil {
 		return err
@@ -51,6 +55,11 @@ func large(b provisioning.Batch) bool {
 		n += len(b.Changes[i].Members.Add) + len(b.Changes[i].Members.Remove)
 	}
 	return n >= much || len(b.Admin) > 0
+}
+
+// presumable reports whether a batch is the create whose candidates were presumed to be none.
+func presumable(b provisioning.Batch) bool {
+	return len(b.Admin) == 0 && len(b.Changes) == 1 && len(b.Entries) == 1 && b.Changes[0].Action == provisioning.ChangeCreate
 }
 
 func (x *session) execute(b provisioning.Batch, steps []step) error {
@@ -89,7 +98,7 @@ func (x *session) steps(b provisioning.Batch) ([]step, error) {
 		if c.Action == provisioning.ChangeSkip {
 			continue
 		}
-		w := write{dialect: x.dialect, tenant: x.tenant, change: &c, entry: entryOf(b.Entries, c.After.ID)}
+		w := write{dialect: x.dialect, tenant: x.tenant, change: &c, entry: entryOf(b.Entries, c.After.ID), presumed: x.presumed}
 		if x.postgres {
 			// The entries ride on the statement of a change that is alone.
 			if len(b.Changes) == 1 && len(entries) == 1 {
@@ -138,6 +147,8 @@ type write struct {
 	change *provisioning.Change
 	entry  string               // id, for membership rows
 	riders []provisioning.Entry // PostgreSQL: entries of the same statement
+	// PostgreSQL: what must find nothing, or the statement does nothing; nil for no such demand.
+	presumed *provisioning.CandidateQuery
 }
 
 // column is one column of resource with its value, in the type that PostgreSQL wants.
@@ -229,7 +240,20 @@ func (w *write) insert(s *statement) {
 		names = append(names, c.name)
 		values = append(values, w.value(s, c))
 	}
-	s.add("insert into resource (", strings.Join(names, ", "), ") values (", strings.Join(values, ", "), ")")
+	s.add("insert into resource (", strings.Join(names, ", "), ") select ", strings.Join(values, ", "))
+	if w.presumed != nil {
+		w.presumption(s)
+	}
+}
+
+// presumption makes the insert do nothing where a candidate is found. Names are unique keys; an
+// externalId is not.
+func (w *write) presumption(s *statement) {
+	if id := w.presumed.ExternalID; id != "" {
+		s.add(" where not exists (select 1 from resource x where x.ext_key = ", s.arg(scopedKey(w.presumed.Scope, id)),
+			" and x.tenant = ", s.arg(w.tenant), ")")
+	}
+	s.add(" on conflict do nothing")
 }
 
 // update writes the statement that updates the resource as it was read.

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	optimisticTries = 3  // without a transaction, guarded by the versions read
+	optimisticTries = 3  // after the first, without a transaction, guarded by the versions read
 	lockedTries     = 10 // in a transaction with row locks; only deadlocks and races of inserts repeat it
 )
 
@@ -68,10 +68,21 @@ func (s *Store) afterConnect(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// updatePostgres runs fn optimistically, and with locks once it was overtaken too often.
+// updatePostgres runs fn optimistically, and with locks once it was overtaken too often. The first run
+// presumes that nothing stands in the way of a create (see tx.Candidates); unless its commit finds
+// that true, it counts for nothing.
 func (s *Store) updatePostgres(ctx context.Context, tenant string, fn func(provisioning.Tx) error) error {
 	if s.options.Rehearse {
 		s.session(ctx, tenant, s.reads).rehearse(fn)
+	}
+	x := s.session(ctx, tenant, s.reads)
+	x.presume = true
+	err := x.run(fn)
+	if x.presumed == nil && !x.overtaken || x.committed && !x.overtaken {
+		return err
+	}
+	if x.presumed == nil {
+		s.rerun(ctx)
 	}
 	for range optimisticTries {
 		x := s.session(ctx, tenant, s.reads)

@@ -278,6 +278,10 @@ func (x *session) Candidates(q provisioning.CandidateQuery) (provisioning.Candid
 
 // Candidates implements provisioning.Reader for a unit of work.
 func (x tx) Candidates(q provisioning.CandidateQuery) (provisioning.Candidates, error) {
+	if q.Presume && x.presume {
+		x.presumed = &q
+		return provisioning.Candidates{}, nil
+	}
 	err := x.lock("(key = $2 or eff_key = $3 or ext_key = $4)", scopedKey(q.Scope, q.Name),
 		effectiveKey(x.tenant, q.Name), scopedKey(q.Scope, q.ExternalID))
 	if err != nil {

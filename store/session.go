@@ -24,10 +24,12 @@ type session struct {
 	locking     bool // reads of resources take row locks (PostgreSQL)
 	patient     bool // what is written may take long
 	snapshot    *gorm.DB
-	entrance    admission // of the snapshot
-	committed   bool      // Commit was called
-	failure     error     // of Commit
-	overtaken   bool      // run the closure again
+	entrance    admission                    // of the snapshot
+	presume     bool                         // CandidateQuery.Presume counts: this is the first run
+	presumed    *provisioning.CandidateQuery // what was presumed to find nothing; Commit makes sure of it
+	committed   bool                         // Commit was called
+	failure     error                        // of Commit
+	overtaken   bool                         // run the closure again
 }
 
 func (s *Store) session(ctx context.Context, tenant string, db *gorm.DB) *session {
