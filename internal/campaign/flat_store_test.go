@@ -195,6 +195,15 @@ func (p *populace) group(name string, n int) (id string) {
 	return id
 }
 
+// leave removes the first n users from a group, so that their answers are again as short as those of others.
+func (p *populace) leave(group string, n int) {
+	p.t.Helper()
+	for from := 0; from < n; from += 1000 {
+		p.acknowledged(p.c.removeMembers(group, p.ids[from:min(from+1000, n)]...))
+	}
+	p.wantMembers(group, 0)
+}
+
 // add and remove change one membership.
 func (p *populace) add(group, id string) time.Duration {
 	p.t.Helper()

@@ -145,6 +145,7 @@ func flatGroups(t *testing.T, p *populace, table *flatTable) {
 			took = append(took, p.add(g, id))
 		}
 		p.wantMembers(g, adds)
+		p.leave(g, adds)
 		a, b := median(slices.Clone(took[:100])), median(slices.Clone(took[adds-100:]))
 		first, last, ratios = append(first, ms(a)), append(last, ms(b)), append(ratios, float64(b)/float64(a))
 	}
@@ -170,6 +171,8 @@ func flatGroups(t *testing.T, p *populace, table *flatTable) {
 	}
 	p.wantMembers(large, members)
 	p.wantMembers(small, 10)
+	p.leave(large, members)
+	p.leave(small, 10)
 	table.asked += 3*adds + 4*rounds()*times(2, 100)
 	for i, verb := range []string{"add", "remove"} {
 		a, b, ratio := []*pair{&adding, &removing}[i].result()
