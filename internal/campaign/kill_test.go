@@ -110,7 +110,7 @@ func TestKillServer(t *testing.T) {
 		if slowest > slowestStart && *full {
 			t.Errorf("the slowest restart took %v, want at most %v", slowest, slowestStart)
 		}
-		k.figures.seen = fmt.Sprintf("%s; %d requests unanswered; restart at most %d ms", k.zeros(), k.total.unanswered, slowest.Milliseconds())
+		k.figures.seen = fmt.Sprintf("%s; of %d requests unanswered %d turned out to be done; restart at most %d ms", k.zeros(), k.total.unanswered, k.done, slowest.Milliseconds())
 		if k.total.acknowledged == 0 || k.total.unanswered == 0 {
 			t.Errorf("nothing was at stake: %+v", k.total)
 		}

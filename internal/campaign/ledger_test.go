@@ -114,6 +114,7 @@ type writer struct {
 	answers  tally
 
 	unanswered answer // the last one that did not come
+	done       int    // changes that were not acknowledged and turned out to be done
 }
 
 // tally counts answers.
@@ -261,6 +262,8 @@ func (w *writer) createAgain(to *client) {
 		case a.Status != http.StatusConflict:
 			w.problems = append(w.problems, fmt.Sprintf("%s, created again: %v", p.name, a))
 			continue
+		default:
+			w.done++
 		}
 		found := to.filter("/Users", fmt.Sprintf("userName eq %q", p.name))
 		total, ids, _ := found.list()
@@ -274,9 +277,11 @@ func (w *writer) createAgain(to *client) {
 }
 
 // settle ends a round: what was in doubt is what found says, and those of whom nothing is in doubt are staff again.
-func (w *writer) settle(found func(*person)) {
+func (w *writer) settle(found func(*person) (more bool)) {
 	for _, p := range w.doubted {
-		found(p)
+		if found(p) {
+			w.done++
+		}
 		if p.exists.sure && !slices.Contains(w.staff, p) {
 			w.staff = append(w.staff, p)
 		}

@@ -101,15 +101,18 @@ func contradicts[T comparable](p *person, what string, told *possible[T], stored
 	return []string{fmt.Sprintf("lost: %s of %s, %s: acknowledged %s, stored %v", what, p.id, p.name, told, stored)}
 }
 
-// settle makes what is stored of a person what the ledger says.
-func (e *evidence) settle(p *person, groups map[string][]string) {
+// settle makes what is stored of a person what the ledger says, and reports whether that is more than was acknowledged.
+func (e *evidence) settle(p *person, groups map[string][]string) (more bool) {
 	s := e.stored[p.id]
 	title, _ := s.Document["title"].(string)
 	active, _ := s.Document["active"].(bool)
+	group := strings.Join(groups[p.id], " ")
+	more = p.exists.sure != s.Visible || p.title.sure != title || p.active.sure != active || p.group.sure != group
 	p.exists.acknowledge(s.Visible)
 	p.title.acknowledge(title)
 	p.active.acknowledge(active)
-	p.group.acknowledge(strings.Join(groups[p.id], " "))
+	p.group.acknowledge(group)
+	return more
 }
 
 // groupsOf are the groups of each member.
@@ -134,7 +137,7 @@ type verifier struct {
 	read    time.Time       // up to when the journal was read
 	seen    map[string]bool // entries at about that time
 	total   tally
-	entries int
+	done    int // changes that were not acknowledged and turned out to be done
 }
 
 func newVerifier(s *server, c *crew) *verifier {
@@ -149,7 +152,6 @@ func (v *verifier) round(ctx context.Context) error {
 		return err
 	}
 	v.seen, v.read = idsOf(fresh), now
-	v.entries += len(fresh)
 	problems := v.journal.Add(fresh)
 
 	e := &evidence{entries: fresh}
@@ -180,7 +182,9 @@ func (v *verifier) round(ctx context.Context) error {
 	problems = append(problems, e.judge()...)
 	groups := groupsOf(e.stored)
 	for _, w := range v.crew.writers {
-		w.settle(func(p *person) { e.settle(p, groups) })
+		w.settle(func(p *person) bool { return e.settle(p, groups) })
+		v.done += w.done
+		w.done = 0
 	}
 	return listed(problems)
 }
