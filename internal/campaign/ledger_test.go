@@ -112,6 +112,7 @@ type writer struct {
 	acks     []ack
 	problems []string // answers that should not have come
 	answers  tally
+	slowest  time.Duration // answer
 
 	unanswered answer // the last one that did not come
 	done       int    // changes that were not acknowledged and turned out to be done
@@ -203,6 +204,7 @@ func (w *writer) touch(p *person) {
 
 // note enters into the ledger what came of a request to change one value; resource is what it was sent to.
 func note[T comparable](w *writer, p *person, a answer, resource string, cell *possible[T], value T) {
+	w.slowest = max(w.slowest, a.Took)
 	switch {
 	case a.outcome == acknowledged:
 		cell.acknowledge(value)
