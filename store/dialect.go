@@ -138,7 +138,7 @@ func (s *statement) json(document []byte) string {
 	return s.arg(v)
 }
 
-// number adds a number of rows to take or to skip. SQLite plans by its value, and compiles a
+// number adds a number of rows to take. SQLite plans by its value, and compiles a
 // statement a second time once it learns the value of an argument; so it gets to see the digits.
 func (s *statement) number(n int) string {
 	if s.postgres {

@@ -127,7 +127,7 @@ func (s *statement) wholeList(tenant string, q provisioning.ListQuery) {
 	}
 	limit, from := s.number(q.Count), ""
 	if q.StartIndex > 1 {
-		skip := s.number(q.StartIndex - 1)
+		skip := s.skip(q)
 		s.add(strings.ReplaceAll(jump, "$skip", skip), ", edge as (select r.seq from ", s.laneTable(), " where r.lane = ", lane,
 			" and r.seq >= (select block from stop) << 10 order by r.seq limit 1 offset coalesce(", skip,
 			" - (select cast(before as bigint) from stop), 0)) ")
@@ -144,6 +144,10 @@ func (s *statement) wholeList(tenant string, q provisioning.ListQuery) {
 		" order by r.seq limit ", limit, ") as p on true order by p.seq")
 }
 
+// skip adds how many resources come before a page. It is an argument, so that walking through a list
+// is one statement, compiled once.
+func (s *statement) skip(q provisioning.ListQuery) string { return s.typed(q.StartIndex-1, "bigint") }
+
 // foundList is a page of what a filter selects, without a total, if indexes find it.
 func (s *statement) foundList(tenant string, q provisioning.ListQuery) bool {
 	matches, served := s.matches(tenant, q)
@@ -152,7 +156,7 @@ func (s *statement) foundList(tenant string, q provisioning.ListQuery) bool {
 	}
 	s.add("select ", s.columns(selected(q)), " from ", matches)
 	if !served.single || q.StartIndex > 1 {
-		s.add(" order by r.seq limit ", s.number(q.Count), " offset ", s.number(q.StartIndex-1))
+		s.add(" order by r.seq limit ", s.number(q.Count), " offset ", s.skip(q))
 	}
 	return true
 }
@@ -166,7 +170,7 @@ func (s *statement) filteredList(tenant string, q provisioning.ListQuery) {
 		s.add("select ", count)
 		return
 	}
-	limit, skip := s.number(q.Count), s.number(q.StartIndex-1)
+	limit, skip := s.number(q.Count), s.skip(q)
 	s.add("with page as materialized (select ", s.columns(selected(q)), ", r.seq from ", matches,
 		" order by r.seq limit ", limit, " offset ", skip, "), seen as (select count(*) as c from page) ",
 		"select case when c < ", limit, " and (c > 0 or ", skip, " = 0) then ", skip, " + c else ", count, " end, page.* ",

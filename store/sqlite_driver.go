@@ -80,8 +80,8 @@ type sqliteStmt interface {
 	driver.StmtQueryContext
 }
 
-// maxKept bounds the statements that a connection keeps. The hot ones are about twenty; lists have
-// their numbers in their texts, and pass through.
+// maxKept bounds the statements that a connection keeps. The hot ones are about twenty; filters make
+// texts of their own, and pass through.
 const maxKept = 48
 
 // keepingConn is a connection with its statements by their texts. database/sql lends a connection
