@@ -56,7 +56,9 @@ func checkLinear(t *testing.T, name, database string, servers ...*server) {
 	if h.unknown > 0 {
 		t.Errorf("%d requests without an answer, and no fault was planted", h.unknown)
 	}
-	for what, least := range map[string]int{"created": 20, "create refused": 20, "patched": 20, "overtaken": 5, "deleted": 20, "found": 20, "not found": 20, "member": 20, "no member": 20} {
+	for what, least := range map[string]int{
+		"created": 20, "create refused": 20, "patched": 20, "overtaken": 5, "deleted": 20, "found": 20, "not found": 20, "member": 20, "no member": 20,
+	} {
 		if h.counts[what] < least {
 			t.Errorf("%q happened %d times: too few to prove anything", what, h.counts[what])
 		}
@@ -570,21 +572,27 @@ func TestLinearModelsFindFaults(t *testing.T) {
 		{"stale read", false, []porcupine.Operation{one, write(2, 3, "b", 0, 2), read(4, 5, "a", 1)}},
 		{"reads that go back", false, []porcupine.Operation{one, write(2, 9, "b", 0, 2), read(3, 4, "b", 2), read(5, 6, "a", 1)}},
 		{"lost update", false, []porcupine.Operation{one, write(2, 5, "b", 1, 2), write(3, 6, "c", 1, 3)}},
-		{"one of two overtaken", true, []porcupine.Operation{one, write(2, 5, "b", 1, 2), refused(3, 6, patchingOne, act{id: "1", value: "c", expect: 1}, overtaken)}},
+		{"one of two overtaken", true, []porcupine.Operation{
+			one, write(2, 5, "b", 1, 2), refused(3, 6, patchingOne, act{id: "1", value: "c", expect: 1}, overtaken),
+		}},
 		{"overtaken by nobody", false, []porcupine.Operation{one, refused(2, 3, patchingOne, act{id: "1", value: "c", expect: 1}, overtaken)}},
 		{"write without trace", false, []porcupine.Operation{one, write(2, 3, "b", 0, 2), write(4, 5, "c", 0, 3), read(6, 7, "b", 2)}},
 		{"version given twice", false, []porcupine.Operation{one, write(2, 3, "b", 0, 2), write(4, 5, "c", 0, 2)}},
 		{"two of one name", false, []porcupine.Operation{one, at(2, 3, creating, act{value: "b"}, result{status: created, id: "2", value: "b", version: 1})}},
 		{"conflict with nobody", false, []porcupine.Operation{refused(0, 1, creating, act{value: "a"}, conflict)}},
 		{"deleted and read", false, []porcupine.Operation{one, refused(2, 3, deletingOne, act{id: "1"}, noContent), read(4, 5, "a", 1)}},
-		{"deleted twice", false, []porcupine.Operation{one, refused(2, 3, deletingOne, act{id: "1"}, noContent), refused(4, 5, deletingOne, act{id: "1"}, noContent)}},
+		{"deleted twice", false, []porcupine.Operation{
+			one, refused(2, 3, deletingOne, act{id: "1"}, noContent), refused(4, 5, deletingOne, act{id: "1"}, noContent),
+		}},
 		{"gone too early", false, []porcupine.Operation{one, refused(2, 3, findingOne, act{}, missing), read(4, 5, "a", 1)}},
 		{"created again", true, []porcupine.Operation{one, refused(2, 3, deletingOne, act{id: "1"}, noContent), at(4, 5, creating, act{value: "b"}, result{status: created, id: "2", value: "b", version: 1}),
 			refused(6, 7, readingOne, act{id: "1"}, missing), at(6, 7, findingOne, act{}, result{status: ok, id: "2", value: "b", version: 1})}},
 		{"lost answer, done", true, []porcupine.Operation{one, lost(2, patchingOne, act{id: "1", value: "b"}), read(4, 5, "a", 1), read(6, 7, "b", 2)}},
 		{"lost answer, not done", true, []porcupine.Operation{one, lost(2, patchingOne, act{id: "1", value: "b"}), read(4, 5, "a", 1)}},
 		{"lost answer, undone", false, []porcupine.Operation{one, lost(2, patchingOne, act{id: "1", value: "b"}), read(4, 5, "b", 2), read(6, 7, "a", 1)}},
-		{"lost creation", true, []porcupine.Operation{lost(0, creating, act{value: "a"}), refused(2, 3, creating, act{value: "b"}, conflict), read(4, 5, "a", 1)}},
+		{"lost creation", true, []porcupine.Operation{
+			lost(0, creating, act{value: "a"}), refused(2, 3, creating, act{value: "b"}, conflict), read(4, 5, "a", 1),
+		}},
 		{"error of the server's", false, []porcupine.Operation{one, refused(2, 3, readingOne, act{id: "1"}, 500)}},
 	} {
 		if got := porcupine.CheckOperations(userModel(), tt.run); got != tt.sound {
@@ -603,10 +611,16 @@ func TestLinearModelsFindFaults(t *testing.T) {
 		sound bool
 		run   []porcupine.Operation
 	}{
-		{"added, removed", true, []porcupine.Operation{member(0, 1, addingMember, false), member(2, 3, readingMember, true), member(4, 5, removingMember, false), member(6, 7, readingMember, false)}},
-		{"added beside a read", true, []porcupine.Operation{member(0, 9, addingMember, false), member(2, 3, readingMember, false), member(4, 5, readingMember, true)}},
+		{"added, removed", true, []porcupine.Operation{
+			member(0, 1, addingMember, false), member(2, 3, readingMember, true), member(4, 5, removingMember, false), member(6, 7, readingMember, false),
+		}},
+		{"added beside a read", true, []porcupine.Operation{
+			member(0, 9, addingMember, false), member(2, 3, readingMember, false), member(4, 5, readingMember, true),
+		}},
 		{"added and not there", false, []porcupine.Operation{member(0, 1, addingMember, false), member(2, 3, readingMember, false)}},
-		{"there and back", false, []porcupine.Operation{member(0, 9, addingMember, false), member(2, 3, readingMember, true), member(4, 5, readingMember, false)}},
+		{"there and back", false, []porcupine.Operation{
+			member(0, 9, addingMember, false), member(2, 3, readingMember, true), member(4, 5, readingMember, false),
+		}},
 		{"never added", false, []porcupine.Operation{member(2, 3, readingMember, true)}},
 	} {
 		if got := porcupine.CheckOperations(memberModel(), tt.run); got != tt.sound {

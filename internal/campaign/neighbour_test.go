@@ -46,7 +46,10 @@ func TestNoisyNeighbour(t *testing.T) {
 			t.Errorf("refused: %d of the noisy connection's, %d of the one within its rate", noisy.refused, within.refused)
 		}
 		if *full && ratio > neighbourAllowed {
-			t.Errorf("the noise makes p99 %.2f times as long, %.2f is allowed (alone %v, beside the noise %v)", ratio, neighbourAllowed, rounded(quiet.p99), rounded(noisy.p99))
+			t.Errorf(
+				"the noise makes p99 %.2f times as long, %.2f is allowed (alone %v, beside the noise %v)", ratio, neighbourAllowed,
+				rounded(quiet.p99), rounded(noisy.p99),
+			)
 		}
 	})
 }

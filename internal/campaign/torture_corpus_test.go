@@ -187,6 +187,11 @@ func readingCorpus() []wellFormed {
 		{"GET user", func(b *sandbox, rng *rand.Rand, _ string) *shot {
 			return newRead(b, getting, scim.User, "/Users/"+b.user(rng).id)
 		}},
+		{"HEAD user", func(b *sandbox, rng *rand.Rand, _ string) *shot {
+			s := newRead(b, getting, scim.User, "/Users/"+b.user(rng).id)
+			s.method = http.MethodHead
+			return s
+		}},
 		{"GET parts of a user", func(b *sandbox, rng *rand.Rand, _ string) *shot {
 			return newRead(b, getting, scim.User, "/Users/"+b.user(rng).id, "attributes=userName,emails.value,"+scim.EnterpriseUserSchema+":department")
 		}},

@@ -118,7 +118,9 @@ func wrongValues(a *scim.Attribute) []wrongValue {
 	case a.Type == scim.Boolean:
 		list = append(list, number, wrongValue{"zero", 0}, wrongValue{"word", "yes"}, wrongValue{"digit", "1"}, odd)
 	case a.Type == scim.Complex && a.Name == "members":
-		list = append(list, number, truth, odd, wrongValue{"empty value", []any{jsonObject{"value": ""}}}, wrongValue{"no value", []any{jsonObject{"display": "x"}}})
+		list = append(
+			list, number, truth, odd, wrongValue{"empty value", []any{jsonObject{"value": ""}}}, wrongValue{"no value", []any{jsonObject{"display": "x"}}},
+		)
 	case a.Type == scim.Complex:
 		list = append(list, number, truth)
 		if a.Sub("value") == nil {
@@ -163,24 +165,38 @@ func valueMutations() []mutation {
 		taken("userName taken", user, "userName", func(b *sandbox) string { return b.users[len(b.users)-1].name }),
 		taken("userName taken in capitals", user, "userName", func(b *sandbox) string { return strings.ToUpper(b.users[len(b.users)-1].name) }),
 		taken("displayName taken", group, "displayName", func(b *sandbox) string { return b.groups[len(b.groups)-1].name }),
-		badRequest(family, "attribute in two spellings", "invalidSyntax", both(sendsResource, user), func(_ *rand.Rand, s *shot) { s.tree["USERNAME"] = "other" }),
-		badRequest(family, "members in two spellings", "invalidSyntax", both(sendsResource, group), func(_ *rand.Rand, s *shot) { s.tree["Members"] = []any{} }),
+		badRequest(
+			family, "attribute in two spellings", "invalidSyntax", both(sendsResource, user), func(_ *rand.Rand, s *shot) { s.tree["USERNAME"] = "other" },
+		),
+		badRequest(
+			family, "members in two spellings", "invalidSyntax", both(sendsResource, group), func(_ *rand.Rand, s *shot) { s.tree["Members"] = []any{} },
+		),
 		badRequest(family, "extension in two spellings", "invalidSyntax", both(sendsResource, user), func(_ *rand.Rand, s *shot) {
 			s.tree["urn:example:Badge"], s.tree["URN:example:badge"] = jsonObject{"a": "b"}, jsonObject{"a": "c"}
 		}),
 		badRequest(family, "sub-attribute in two spellings", "invalidSyntax", user, func(rng *rand.Rand, s *shot) {
 			assign(rng, s, "", "name", jsonObject{"givenName": "a", "GIVENNAME": "b"})
 		}),
-		badRequest(family, "extension that is no object", "invalidValue", both(sendsResource, user), func(_ *rand.Rand, s *shot) { s.tree[scim.EnterpriseUserSchema] = "x" }),
-		badRequest(family, "extension that is an array", "invalidValue", both(sendsResource, user), func(_ *rand.Rand, s *shot) { s.tree[scim.EnterpriseUserSchema] = []any{jsonObject{}} }),
+		badRequest(
+			family, "extension that is no object", "invalidValue", both(sendsResource, user),
+			func(_ *rand.Rand, s *shot) { s.tree[scim.EnterpriseUserSchema] = "x" },
+		),
+		badRequest(
+			family, "extension that is an array", "invalidValue", both(sendsResource, user),
+			func(_ *rand.Rand, s *shot) { s.tree[scim.EnterpriseUserSchema] = []any{jsonObject{}} },
+		),
 
-		set("boolean as a word", "", user, "active", "True"), set("optional attribute null", "", user, "title", nil), set("optional attribute empty", "", user, "nickName", ""),
-		set("bare manager", "", user, scim.EnterpriseUserSchema, jsonObject{"manager": "nobody"}), set("one value for a list", "", user, "ims", jsonObject{"value": "x"}),
+		set("boolean as a word", "", user, "active", "True"), set("optional attribute null", "", user, "title", nil),
+		set("optional attribute empty", "", user, "nickName", ""),
+		set("bare manager", "", user, scim.EnterpriseUserSchema, jsonObject{"manager": "nobody"}),
+		set("one value for a list", "", user, "ims", jsonObject{"value": "x"}),
 		set("list of one for a value", "", user, "locale", []any{"en"}), set("mail as a string", "", user, "emails", []any{"kim@contoso.example"}),
 		set("read-only attribute", "", both(user, sendsResource), "groups", 7), set("password", "", user, "password", 7),
 		set("id of the client's", "", both(user, sendsResource), "id", "mine"), set("meta of the client's", "", both(user, sendsResource), "meta", []any{1}),
-		set("schemas that are none", "", sendsResource, "schemas", 7), set("unknown extension", "", both(user, sendsResource), "urn:example:Torture", jsonObject{"a": []any{1, "b", nil}}),
-		set("injection text", "", user, "displayName", `'; DROP TABLE resource; --`), set("markup", "", user, "displayName", `<script>alert(1)</script>{{7*7}}${7*7}`),
+		set("schemas that are none", "", sendsResource, "schemas", 7),
+		set("unknown extension", "", both(user, sendsResource), "urn:example:Torture", jsonObject{"a": []any{1, "b", nil}}),
+		set("injection text", "", user, "displayName", `'; DROP TABLE resource; --`),
+		set("markup", "", user, "displayName", `<script>alert(1)</script>{{7*7}}${7*7}`),
 		set("text in another direction", "", user, "displayName", "\u202egnp.exe\u200b\ufeff"), set("null among members", "", group, "members", []any{nil}),
 	}
 }
