@@ -138,7 +138,7 @@ func (x *session) query(text string, args []any, scan func(*sql.Rows) error) err
 
 // queryIn is query in the context given.
 func (x *session) queryIn(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
-	if x.store.options.Tracer != nil {
+	if x.store.traces(x.ctx) {
 		return x.traced(text, func() error { return x.read(ctx, text, args, scan) })
 	}
 	return x.read(ctx, text, args, scan)
@@ -181,7 +181,7 @@ func (x *session) exec(name, text string, args ...any) (int64, error) {
 			return 0, err
 		}
 	}
-	if x.store.options.Tracer == nil {
+	if !x.store.traces(x.ctx) {
 		return x.write(text, args)
 	}
 	var n int64

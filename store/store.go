@@ -114,7 +114,7 @@ func (s *Store) Close() error {
 
 // View implements provisioning.Store.
 func (s *Store) View(ctx context.Context, tenant string, fn func(provisioning.Reader) error) error {
-	if s.options.Tracer != nil {
+	if s.traces(ctx) {
 		return s.tracedUnit(ctx, "view", tenant, func(ctx context.Context) error { return s.view(ctx, tenant, fn) })
 	}
 	return s.view(ctx, tenant, fn)
@@ -128,7 +128,7 @@ func (s *Store) view(ctx context.Context, tenant string, fn func(provisioning.Re
 
 // Update implements provisioning.Store.
 func (s *Store) Update(ctx context.Context, tenant string, fn func(provisioning.Tx) error) error {
-	if s.options.Tracer != nil {
+	if s.traces(ctx) {
 		return s.tracedUnit(ctx, "update", tenant, func(ctx context.Context) error { return s.update(ctx, tenant, fn) })
 	}
 	return s.update(ctx, tenant, fn)

@@ -17,6 +17,16 @@ import (
 // They say what was done to which table, how long it took and how it ended; never the text of a
 // statement, an argument or the text of an error. Without a Tracer nothing of this file runs.
 
+// traces reports whether spans are made: not without a Tracer, nor where the caller's own span is not
+// recorded, since these would be none either.
+func (s *Store) traces(ctx context.Context) bool {
+	if s.options.Tracer == nil {
+		return false
+	}
+	caller := trace.SpanContextFromContext(ctx)
+	return caller.IsSampled() || !caller.IsValid()
+}
+
 // tracedUnit runs a unit of work in a span of its own.
 func (s *Store) tracedUnit(ctx context.Context, name, tenant string, fn func(context.Context) error) error {
 	ctx, span := s.options.Tracer.Start(ctx, "store "+name, trace.WithAttributes(s.system(), attribute.String("meibo.tenant", tenant)))
@@ -52,7 +62,7 @@ func (s *Store) rerun(ctx context.Context) {
 
 // mark notes a moment in the unit of work's span.
 func (s *Store) mark(ctx context.Context, event string) {
-	if s.options.Tracer != nil {
+	if s.traces(ctx) {
 		trace.SpanFromContext(ctx).AddEvent(event)
 	}
 }
@@ -109,7 +119,7 @@ func operation(text string) (verb, table string) {
 		}
 	}
 	for i, w := range words {
-		if from := word(words, i+1); w == "from" && !strings.Contains(from, "(") {
+		if from := word(words, i+1); (w == "from" || w == "join") && !strings.Contains(from, "(") && from != "lateral" {
 			return "select", from
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
+	"meibo/internal/drill"
 	"meibo/scim/endpoint"
 	"meibo/store"
 )
@@ -37,7 +38,7 @@ func (r *recorder) tracer() trace.Tracer {
 // OnEnd implements sdktrace.SpanProcessor.
 func (r *recorder) OnEnd(span sdktrace.ReadOnlySpan) {
 	r.SpanRecorder.OnEnd(span)
-	if attributes(span)["meibo.correlation_id"] != "" {
+	if r.requests != nil && attributes(span)["meibo.correlation_id"] != "" {
 		r.requests <- span
 	}
 }
@@ -209,4 +210,31 @@ func TestCallersTraceIsLinked(t *testing.T) {
 			t.Errorf("sampled %s: trace %s with parent %v and links %v", sampled, root.SpanContext().TraceID(), root.Parent(), links)
 		}
 	}
+}
+
+// TestSpansOfADrill: whatever the server does for a client, its spans hang together and name what they are of.
+func TestSpansOfADrill(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db database) {
+		recorder := newRecorder()
+		recorder.requests = nil // nobody waits for one
+		s := newServer(t, db, options{tracer: recorder.tracer()})
+		s.newTenant("acme").drill(drill.Default, drill.Options{Users: 10, Groups: 2, Members: 10, Seed: 1})
+		s.stop()
+		names := map[string]bool{}
+		for _, span := range recorder.Ended() {
+			kind, words := describe(span)
+			if kind == "statement" {
+				names[words] = true
+				if !statementName.MatchString(words) || !span.Parent().IsValid() {
+					t.Errorf("a statement's span is called %q, within %v", words, span.Parent())
+				}
+			}
+		}
+		for _, want := range []string{"insert resource", "update resource", "select resource", "insert entry", "select tally"} {
+			if !names[want] {
+				t.Errorf("no statement %q among %q", want, slices.Sorted(maps.Keys(names)))
+			}
+		}
+	})
 }

@@ -28,6 +28,10 @@ func (c *call) startSpan() {
 // endSpan names the span and says how the request ended. Path and query stay out of it: they hold
 // ids and values.
 func (c *call) endSpan(route string, status int) {
+	defer c.span.End()
+	if !c.span.IsRecording() {
+		return
+	}
 	method := spanMethod(c.echo.Request().Method)
 	c.span.SetName(method + " " + route)
 	c.span.SetAttributes(
@@ -42,7 +46,6 @@ func (c *call) endSpan(route string, status int) {
 	if status >= http.StatusInternalServerError {
 		c.span.SetStatus(codes.Error, http.StatusText(status))
 	}
-	c.span.End()
 }
 
 var spanMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
