@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -62,9 +63,9 @@ func TestSpans(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
 		recorder := newRecorder()
-		broken := false // no request is under way when it changes
+		var broken atomic.Bool
 		s := newServer(t, db, options{tracer: recorder.tracer(), store: store.Options{BeforeWrite: func(string) error {
-			if broken {
+			if broken.Load() {
 				return errors.New(canary)
 			}
 			return nil
@@ -105,9 +106,9 @@ func TestSpans(t *testing.T) {
 			}
 		}
 
-		broken = true
+		broken.Store(true)
 		failed := s.traced(t, recorder, c, http.MethodDelete, "/Users/"+id, "")
-		broken = false
+		broken.Store(false)
 		if failed.answer.status != http.StatusServiceUnavailable || failed.root.Status().Code != codes.Error {
 			t.Errorf("a write that could not be journalled: status %d, span %v", failed.answer.status, failed.root.Status())
 		}
