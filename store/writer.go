@@ -157,7 +157,8 @@ func (w *writer) serve(turns []*turn) {
 	}
 	// Not through sql.Tx: that starts a goroutine, and one more for each query in it, to watch contexts.
 	err := w.db.Connection(func(db *gorm.DB) (err error) {
-		turns, err = w.transaction(&lent{db: db}, turns)
+		// A session of its own for each statement: GORM's connection keeps the first error for all that follow.
+		turns, err = w.transaction(&lent{db: db.Session(&gorm.Session{NewDB: true})}, turns)
 		return err
 	})
 	acknowledge(turns, translate(context.Background(), err))
