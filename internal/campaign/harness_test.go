@@ -96,7 +96,16 @@ type database struct {
 
 var databases = []database{
 	{"SQLite", sqlite},
-	{"PostgreSQL", func(t *testing.T) string { return postgres(t).Database(t) }},
+	{"PostgreSQL", freshPostgres},
+}
+
+// freshPostgres is a database of a cluster that the tests share in the short form; the figures of the full one are
+// those of a cluster that serves nobody else.
+func freshPostgres(t *testing.T) string {
+	if *full {
+		return postgres(t).Database(t)
+	}
+	return testkit.Postgres(t)
 }
 
 // each runs a campaign on both databases.

@@ -128,7 +128,8 @@ func (k *killing) awaitBackends(killed time.Time) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for left := 1; left > 0; <-tick.C {
-		err := db.QueryRowContext(k.t.Context(), `select count(*) from pg_stat_activity where application_name = 'meibo' and backend_start < $1`, killed).Scan(&left)
+		err := db.QueryRowContext(k.t.Context(), `select count(*) from pg_stat_activity
+			where datname = current_database() and application_name = 'meibo' and backend_start < $1`, killed).Scan(&left)
 		if err != nil {
 			k.t.Fatal(err)
 		}

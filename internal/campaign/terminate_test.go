@@ -16,7 +16,7 @@ func TestTerminate(t *testing.T) {
 		k.figures.done = fmt.Sprintf("%d writers (connections kept, kept with pauses, new for each request), SIGTERM after 20–200 ms, restart; "+
 			"all that was touched compared", writers)
 		var slowest time.Duration
-		for round := range times(4, 100) {
+		for round := range times(3, 100) {
 			k.prepare(round)
 			busy, pausing, fresh := k.server.client(), k.server.client(), k.server.client()
 			pausing.think, fresh.once = 100*time.Millisecond, true

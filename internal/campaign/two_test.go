@@ -36,8 +36,7 @@ type race struct {
 func TestTwoServers(t *testing.T) {
 	concurrently(t)
 	f := report(t, "two servers, one database", "PostgreSQL")
-	cluster := postgres(t)
-	first := start(t, cluster.Database(t))
+	first := start(t, freshPostgres(t))
 	second := first.another()
 	r := &race{t: t, users: make([]string, times(20, 500)), asked: map[string]int{}, told: map[int]int{}}
 	for i := range times(8, 32) {
