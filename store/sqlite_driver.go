@@ -80,9 +80,12 @@ type sqliteStmt interface {
 	driver.StmtQueryContext
 }
 
-// maxKept bounds the statements that a connection keeps. The hot ones are about twenty; filters make
-// texts of their own, and pass through.
-const maxKept = 48
+// What a connection keeps is bounded, since a compiled statement takes thirty times its text: the hot
+// ones are some thirty and below three kilobytes, while filters make texts of their own, and long ones.
+const (
+	maxKept = 40
+	maxText = 4 << 10
+)
 
 // keepingConn is a connection with its statements by their texts. database/sql lends a connection
 // to one goroutine at a time.
@@ -137,7 +140,7 @@ func (c *keepingConn) statement(ctx context.Context, text string) (*keptStmt, er
 		return nil, firstError(compiled.Close(), fmt.Errorf("the SQLite driver's %T is not the statement that this build expects", compiled))
 	}
 	fresh := &keptStmt{sqliteStmt: own, used: c.clock, busy: true}
-	if s != nil { // its rows are open: the new one serves once
+	if s != nil || len(text) > maxText { // rows of s are open: the new one serves once
 		fresh.used = 0
 		return fresh, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"modernc.org/sqlite"
@@ -83,7 +84,7 @@ func TestStatementWithOpenRows(t *testing.T) {
 	}
 }
 
-// TestStatementsAreForgotten sends more texts than are kept.
+// TestStatementsAreForgotten sends more texts than are kept, and one that is too long.
 func TestStatementsAreForgotten(t *testing.T) {
 	t.Parallel()
 	pool, conn := oneConn(t)
@@ -93,6 +94,14 @@ func TestStatementsAreForgotten(t *testing.T) {
 			var s string
 			must(t, pool.QueryRow(text).Scan(&s))
 		}
+	}
+	long := "select '" + strings.Repeat("x", maxText) + "'"
+	for range 2 {
+		var s string
+		must(t, pool.QueryRow(long).Scan(&s))
+	}
+	if conn.kept[long] != nil {
+		t.Error("a long statement was kept")
 	}
 	if len(conn.kept) != maxKept || conn.kept[hot] == nil || conn.kept["select 1"] != nil {
 		t.Errorf("%d statements kept, want %d; the hot one: %v; an old one: %v",
