@@ -43,6 +43,7 @@ type faulty struct {
 	direct      string // URL that no fault is between, "" for SQLite
 	descriptors int    // of a server without load
 	goroutines  int
+	rounds      int
 }
 
 func newFaulty(t *testing.T, databaseURL, direct string) *faulty {
@@ -55,7 +56,7 @@ func newFaulty(t *testing.T, databaseURL, direct string) *faulty {
 }
 
 // run has the server under load meet a fault, holds it for a while and mends it, and judges what clients saw.
-func (f *faulty) run(t *testing.T, round int, what fault, database string) {
+func (f *faulty) run(t *testing.T, what fault, database string) {
 	t.Helper()
 	row := report(t, "the database: "+what.name, database)
 	row.times = times(1, 5)
@@ -63,7 +64,8 @@ func (f *faulty) run(t *testing.T, round int, what fault, database string) {
 	var notice, heal time.Duration
 	o := &onlooker{what: what, server: f.server}
 	for range row.times {
-		f.prepare(round)
+		f.prepare(f.rounds * regroupEvery)
+		f.rounds++
 		stop := make(chan struct{})
 		done := f.crew.load(stop, f.server.client())
 		o.watch()
@@ -91,9 +93,9 @@ func (f *faulty) run(t *testing.T, round int, what fault, database string) {
 		if !f.server.alive() {
 			t.Fatal("the server ended")
 		}
-		f.conclude(round)
+		f.conclude(f.rounds)
 	}
-	f.check(round, true)
+	f.check(f.rounds, true)
 	f.awaitRest()
 	for _, w := range f.crew.writers {
 		o.slowest = max(o.slowest, w.slowest)
@@ -113,6 +115,9 @@ func (f *faulty) run(t *testing.T, round int, what fault, database string) {
 	}
 	if f.total.unanswered > 0 {
 		t.Errorf("%d requests were not answered", f.total.unanswered)
+	}
+	if (f.total.unavailable > 0) == what.ready {
+		t.Errorf("%d writes were answered 503", f.total.unavailable)
 	}
 	row.seen = fmt.Sprintf("0 of %d acknowledged changes lost, 0 half done, integrity clean; %d writes 503 with Retry-After, no other server error; reads: %s; ",
 		f.total.acknowledged, f.total.unavailable, o.counts())
@@ -335,8 +340,8 @@ func TestPostgresFaults(t *testing.T) {
 	if disk != "" {
 		faults = append(faults, fullDisk(disk))
 	}
-	for i, what := range faults {
-		if !t.Run(what.name, func(t *testing.T) { f.run(t, i, what, "PostgreSQL") }) {
+	for _, what := range faults {
+		if !t.Run(what.name, func(t *testing.T) { f.run(t, what, "PostgreSQL") }) {
 			return // what follows would fail for this reason
 		}
 	}
@@ -396,8 +401,8 @@ func TestSQLiteFaults(t *testing.T) {
 	if disk != "" {
 		faults = append(faults, fullDisk(disk))
 	}
-	for i, what := range faults {
-		if !t.Run(what.name, func(t *testing.T) { f.run(t, i, what, "SQLite") }) {
+	for _, what := range faults {
+		if !t.Run(what.name, func(t *testing.T) { f.run(t, what, "SQLite") }) {
 			return
 		}
 	}
