@@ -180,7 +180,7 @@ func describe(span sdktrace.ReadOnlySpan) (kind, words string) {
 func attributes(span sdktrace.ReadOnlySpan) map[string]string {
 	out := map[string]string{}
 	for _, a := range span.Attributes() {
-		out[string(a.Key)] = a.Value.Emit()
+		out[string(a.Key)] = a.Value.String()
 	}
 	return out
 }
