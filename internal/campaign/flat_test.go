@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -135,21 +134,29 @@ func wantNoStatistics(t *testing.T, admin *sql.DB) {
 
 // flatGroups asks what depends on the size of a group.
 func flatGroups(t *testing.T, p *populace, table *flatTable) {
-	adds := times(120, 10_000)
-	adds = min(adds, len(p.ids))
-	var first, last, ratios []float64
-	for i := range times(1, 3) {
-		g := p.group(fmt.Sprint("grows ", i), 0)
-		var took []time.Duration
-		for _, id := range p.ids[:adds] {
-			took = append(took, p.add(g, id))
+	adds := min(times(120, 10_000), len(p.ids))
+	var growing pair
+	for round := range times(2, 4) {
+		grown, fresh := p.group(fmt.Sprint("grown ", round), 0), p.group(fmt.Sprint("fresh ", round), 0)
+		for _, id := range p.ids[:adds-100] {
+			p.add(grown, id)
 		}
-		p.wantMembers(g, adds)
-		p.leave(g, adds)
-		a, b := median(slices.Clone(took[:100])), median(slices.Clone(took[adds-100:]))
-		first, last, ratios = append(first, ms(a)), append(last, ms(b)), append(ratios, float64(b)/float64(a))
+		growing.begin()
+		for i, id := range p.ids[adds-100 : adds] {
+			inTurns(round+i, func(big bool) {
+				g := fresh
+				if big {
+					g = grown
+				}
+				growing.took(big, p.add(g, id))
+			})
+		}
+		p.wantMembers(grown, adds)
+		p.leave(grown, adds)
+		p.leave(fresh, adds)
 	}
-	table.add(t, fmt.Sprintf("last 100 of %s one-member adds against the first 100", grouped(adds)), 1.2, median(first), median(last), median(ratios))
+	first, last, ratio := growing.result()
+	table.add(t, fmt.Sprintf("last 100 of %s one-member adds against the first 100 of another group", grouped(adds)), 1.2, first, last, ratio)
 
 	members := min(times(200, 100_000), len(p.ids)-1)
 	large, small := p.group("large", members), p.group("small", 10)
@@ -173,7 +180,7 @@ func flatGroups(t *testing.T, p *populace, table *flatTable) {
 	p.wantMembers(small, 10)
 	p.leave(large, members)
 	p.leave(small, 10)
-	table.asked += 3*adds + 4*rounds()*times(2, 100)
+	table.asked += times(2, 4)*(adds+100) + 4*rounds()*times(2, 100)
 	for i, verb := range []string{"add", "remove"} {
 		a, b, ratio := []*pair{&adding, &removing}[i].result()
 		table.add(t, fmt.Sprintf("%s one member of a group of %s against one of 10", verb, grouped(members)), 1.2, a, b, ratio)
