@@ -59,7 +59,7 @@ func newFaulty(t *testing.T, databaseURL, direct string) *faulty {
 func (f *faulty) run(t *testing.T, what fault, database string) {
 	t.Helper()
 	row := report(t, "the database: "+what.name, database)
-	row.times = times(1, 5)
+	row.times = times(1, 2)
 	row.done = fmt.Sprintf("%d writers and a reader; broken for %v; all that was touched compared", writers, what.holding())
 	var notice, heal time.Duration
 	o := &onlooker{what: what, server: f.server}
