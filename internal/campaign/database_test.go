@@ -5,10 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -101,17 +103,21 @@ func (f *faulty) run(t *testing.T, what fault, database string) {
 		o.slowest = max(o.slowest, w.slowest)
 		w.slowest = 0
 	}
-	if notice > slowestNotice {
+	if notice > bar(slowestNotice) {
 		t.Errorf("/readyz has noticed after %v, want %v", notice, slowestNotice)
 	}
-	if heal > slowestHeal {
+	if heal > bar(slowestHeal) {
 		t.Errorf("the server was well again %v after its database, want %v", heal, slowestHeal)
 	}
-	if o.slowest > slowestAnswer {
+	if o.slowest > bar(slowestAnswer) {
 		t.Errorf("an answer took %v, want at most %v", o.slowest, slowestAnswer)
 	}
 	for _, p := range o.problems {
 		t.Error(p)
+	}
+	// Each connection, and each client's, may be there a second time while the first one closes.
+	if most := f.most() + poolSize + 1 + 2*(writers+1); o.descriptors > most {
+		t.Errorf("the server had %d descriptors, want at most %d", o.descriptors, most)
 	}
 	if f.total.unanswered > 0 {
 		t.Errorf("%d requests were not answered", f.total.unanswered)
@@ -153,10 +159,7 @@ func (f *faulty) awaitNotice(struck time.Time) time.Duration {
 // awaitRest waits until the server holds no more than it does without load, but for its idle connections to PostgreSQL.
 func (f *faulty) awaitRest() {
 	f.t.Helper()
-	most := f.descriptors + 4*3 // SQLite's readers, each with its files
-	if f.direct != "" {
-		most = f.descriptors + poolSize + 1
-	}
+	most := f.most()
 	var descriptors, goroutines int
 	err := until(f.t.Context(), func() bool {
 		descriptors, goroutines = f.server.descriptors(), f.countGoroutines()
@@ -168,6 +171,14 @@ func (f *faulty) awaitRest() {
 	if n := f.countBackends(); n > poolSize+1 {
 		f.t.Errorf("PostgreSQL has %d connections of the server, want at most %d", n, poolSize+1)
 	}
+}
+
+// most is how many descriptors a server without clients has when it has opened all that it keeps of its database.
+func (f *faulty) most() int {
+	if f.direct != "" {
+		return f.descriptors + poolSize + 1
+	}
+	return f.descriptors + 4*3 // SQLite's readers, each with its files
 }
 
 // countBackends is how many connections of the server PostgreSQL knows.
@@ -272,21 +283,52 @@ func (o *onlooker) note(a answer, during bool) {
 	o.statuses[a.Status]++
 	o.slowest = max(o.slowest, a.Took)
 	o.descriptors = max(o.descriptors, o.server.descriptors())
-	switch {
-	case a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") == "":
-		o.problem("503 without Retry-After: %v", a)
-	case a.Status != http.StatusOK && a.Status != http.StatusServiceUnavailable:
-		o.problem("a read is answered %v", a)
-	case during && o.what.ready && a.Status != http.StatusOK:
-		o.problem("a read fails, though nothing is broken: %v", a)
-	case during && !o.what.reads && !o.what.ready && a.Status == http.StatusOK:
-		o.problem("a read succeeds without a database")
+	if problem := o.what.misread(a, during); problem != "" && len(o.problems) < 10 {
+		o.problems = append(o.problems, fmt.Sprintf("%s: %v", problem, a))
 	}
 }
 
-func (o *onlooker) problem(format string, args ...any) {
-	if len(o.problems) < 10 {
-		o.problems = append(o.problems, fmt.Sprintf(format, args...))
+// misread says what is wrong with the answer to a read, "" where nothing is.
+func (f fault) misread(a answer, during bool) string {
+	switch {
+	case a.Err != nil:
+		return "a read is not answered to the end"
+	case a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") == "":
+		return "503 without Retry-After"
+	case a.Status != http.StatusOK && a.Status != http.StatusServiceUnavailable:
+		return "a read is answered neither 200 nor 503"
+	case during && f.ready && a.Status != http.StatusOK:
+		return "a read fails, though nothing is broken"
+	case during && !f.reads && !f.ready && a.Status == http.StatusOK:
+		return "a read succeeds without a database"
+	default:
+		return ""
+	}
+}
+
+func TestMisread(t *testing.T) {
+	t.Parallel()
+	ok, soon := answer{Status: 200}, answer{Status: 503, outcome: refused, Header: http.Header{"Retry-After": {"1"}}}
+	half, slow, gone := answer{Status: 200, outcome: unknown, Err: io.ErrUnexpectedEOF}, fault{ready: true, reads: true}, fault{}
+	for name, tt := range map[string]struct {
+		what   fault
+		a      answer
+		during bool
+		right  bool
+	}{
+		"read before":             {gone, ok, false, true},
+		"refused":                 {gone, soon, true, true},
+		"read without a database": {gone, ok, true, false},
+		"read of a reader":        {fault{reads: true}, ok, true, true},
+		"refused for no reason":   {slow, soon, true, false},
+		"half an answer":          {slow, half, false, false},
+		"no time to come again":   {gone, answer{Status: 503, outcome: refused}, true, false},
+		"another error":           {gone, answer{Status: 500, outcome: refused}, false, false},
+		"no connection":           {gone, answer{outcome: unsent, Err: io.EOF}, true, false},
+	} {
+		if problem := tt.what.misread(tt.a, tt.during); (problem == "") != tt.right {
+			t.Errorf("%s: %q", name, problem)
+		}
 	}
 }
 
@@ -445,16 +487,16 @@ func smallDisk(t *testing.T) string {
 			t.Error(err)
 		}
 	})
-	err = syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=755,size="+strconv.Itoa(times(96, 512))+"m")
+	words, err := exec.Command("mount", "-t", "tmpfs", "-o", "mode=755,size="+strconv.Itoa(times(96, 512))+"m", "tmpfs", dir).CombinedOutput()
 	switch {
-	case errors.Is(err, syscall.EPERM) && os.Getenv("REQUIRE_MOUNT") != "1":
-		t.Logf("no full disk without the right to mount one: %v", err)
+	case err != nil && os.Getenv("REQUIRE_MOUNT") != "1":
+		t.Logf("no full disk without the right to mount one: %v: %s", err, words)
 		return ""
 	case err != nil:
-		t.Fatal(err)
+		t.Fatalf("mount: %v: %s", err, words)
 	}
 	t.Cleanup(func() {
-		if err := until(context.Background(), func() bool { return syscall.Unmount(dir, 0) == nil }); err != nil {
+		if err := until(context.Background(), func() bool { return exec.Command("umount", dir).Run() == nil }); err != nil {
 			t.Errorf("unmount %s: %v", dir, err)
 		}
 	})

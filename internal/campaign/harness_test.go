@@ -51,6 +51,14 @@ func times(short, long int) int {
 	return short
 }
 
+// bar is a bound of time by form: the short one, beside other tests on a busy machine, looks for what hangs alone.
+func bar(d time.Duration) time.Duration {
+	if *full {
+		return d
+	}
+	return 5 * d
+}
+
 // concurrently lets a test run at the same time as others, in the short form alone: the full one takes figures.
 func concurrently(t *testing.T) {
 	t.Helper()

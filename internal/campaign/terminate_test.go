@@ -37,6 +37,9 @@ func TestTerminate(t *testing.T) {
 			k.conclude(round)
 		}
 		k.check(k.figures.times-1, true)
+		if k.total.unavailable > 0 || k.total.acknowledged == 0 {
+			t.Errorf("%d of the requests were answered 503, %d were acknowledged: the database was there all the time", k.total.unavailable, k.total.acknowledged)
+		}
 		k.figures.seen = fmt.Sprintf("%d requests dropped; %s; gone after at most %d ms", k.total.unanswered, k.zeros(), slowest.Milliseconds())
 	})
 }
