@@ -116,7 +116,6 @@ func (x *session) inTransaction(fn func() error) (err error) {
 	ctx, a := x.admit(within(x.ctx, silence))
 	defer a.leave()
 	tx := pool.WithContext(ctx).Begin()
-	a.admitted()
 	if tx.Error != nil {
 		return x.failIn(ctx, tx.Error)
 	}

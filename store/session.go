@@ -86,7 +86,6 @@ func (x *session) Snapshot() error {
 	}
 	ctx, a := x.admit(x.long())
 	snapshot := x.db.WithContext(ctx).Begin(options)
-	a.admitted()
 	if snapshot.Error != nil {
 		a.leave()
 		return x.failIn(ctx, snapshot.Error)
@@ -152,7 +151,6 @@ func (x *session) read(ctx context.Context, text string, args []any, scan func(*
 	ctx, a := x.admit(ctx)
 	defer a.leave()
 	rows, err := x.conn().QueryContext(ctx, text, args...)
-	a.admitted()
 	if err != nil {
 		return x.failIn(ctx, err)
 	}

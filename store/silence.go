@@ -130,42 +130,44 @@ func limitSilence(conn *pgx.Conn, limit time.Duration) {
 	}
 }
 
-// silenceTracer hands the bound of a statement's context to its connection: pgx calls it with both.
+// silenceTracer hands the bound of a statement's context to its connection, and ends the wait for that: pgx calls it with both.
 type silenceTracer struct{}
 
 func (silenceTracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
 	limit, _ := ctx.Value(silenceKey{}).(time.Duration)
 	limitSilence(conn, limit)
+	if wait, ok := ctx.Value(waitKey{}).(*time.Timer); ok {
+		wait.Stop()
+	}
 	return ctx
 }
 
 func (silenceTracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// admission is a statement's way to a connection of PostgreSQL's pool. When all are in use it waits
+// admission is a statement's use of a connection of PostgreSQL's pool. When all are in use it waits
 // for no longer than for the database itself: when that is silent, so are all of them, one after the other.
 type admission struct {
 	store  *Store
-	timer  *time.Timer
+	wait   *time.Timer // nil where there is none
 	cancel context.CancelCauseFunc
 }
 
-// admit begins the way: call admitted when the connection is there, and leave when it is given back.
+// waitKey is what a context has the timer of its statement's wait under.
+type waitKey struct{}
+
+// admit begins the way to a connection, which ends with the first statement in the context returned;
+// call leave when the connection is given back.
 func (x *session) admit(ctx context.Context) (context.Context, admission) {
 	if !x.postgres || x.transaction || x.snapshot != nil { // it has its connection
 		return ctx, admission{}
 	}
 	a := admission{store: x.store}
 	if a.store.using.Add(1) > a.store.places {
-		ctx, a.cancel = context.WithCancelCause(ctx)
-		a.timer = time.AfterFunc(silence, func() { a.cancel(errCrowded) })
+		crowded, cancel := context.WithCancelCause(ctx)
+		a.wait, a.cancel = time.AfterFunc(silence, func() { cancel(errCrowded) }), cancel
+		ctx = context.WithValue(crowded, waitKey{}, a.wait)
 	}
 	return ctx, a
-}
-
-func (a admission) admitted() {
-	if a.timer != nil {
-		a.timer.Stop()
-	}
 }
 
 func (a admission) leave() {
@@ -173,8 +175,8 @@ func (a admission) leave() {
 		return
 	}
 	a.store.using.Add(-1)
-	if a.cancel != nil {
-		a.timer.Stop()
+	if a.wait != nil {
+		a.wait.Stop()
 		a.cancel(nil)
 	}
 }

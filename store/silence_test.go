@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net"
 	"os"
@@ -130,5 +131,30 @@ func TestCrowdedPool(t *testing.T) {
 	must(t, askTenant(s))
 	if n := s.using.Load(); n != 0 {
 		t.Errorf("%d connections are counted as in use", n)
+	}
+}
+
+// TestWaitIsNotWork: in a crowded pool the wait for a connection is bounded, and not with it what the
+// statement takes once it has one.
+func TestWaitIsNotWork(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	tenantOf(t, s)
+	s.using.Store(s.places) // everybody comes into a crowd
+	slow := "select pg_sleep(" + (silence + time.Second/2).String()[:3] + ")::text"
+	for name, work := range map[string]func(*session) error{
+		"read":  func(x *session) error { return x.queryIn(x.long(), slow, nil, func(*sql.Rows) error { return nil }) },
+		"write": func(x *session) error { x.patient = true; _, err := x.exec("resource", slow); return err },
+		"transaction": func(x *session) error {
+			x.patient = true
+			return x.inTransaction(func() error { _, err := x.exec("resource", slow); return err })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if err := work(s.session(context.Background(), "acme", s.reads)); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
