@@ -266,16 +266,21 @@ func (l *lent) save(fn func() error) error {
 		l.rollback()
 		return err
 	}
-	return translate(context.Background(), l.exec("release unit"))
+	return l.close("release unit")
 }
 
-// rollback goes back to the savepoint. Where there is none any more, SQLite has rolled back the
-// whole transaction: then nobody's work in it may be acknowledged.
-func (l *lent) rollback() {
-	// What is rolled back to stays open until it is released.
-	if err := firstError(l.exec("rollback to unit"), l.exec("release unit")); err != nil {
-		l.lost = unavailable(errTransactionLost)
+// rollback goes back to the savepoint. What is rolled back to stays open until it is released.
+func (l *lent) rollback() { _ = l.close("rollback to unit", "release unit") }
+
+// close ends the savepoint by the statements given. Where there is none any more, SQLite has rolled back the whole
+// transaction: then nobody's work in it may be acknowledged, and nobody may go on outside it.
+func (l *lent) close(texts ...string) error {
+	for _, text := range texts {
+		if l.exec(text) != nil {
+			l.lost = unavailable(errTransactionLost)
+		}
 	}
+	return l.lost
 }
 
 func acknowledge(turns []*turn, err error) {
