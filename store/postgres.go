@@ -78,11 +78,12 @@ func (s *Store) updatePostgres(ctx context.Context, tenant string, fn func(provi
 	x := s.session(ctx, tenant, s.reads)
 	x.presume = true
 	err := x.run(fn)
-	if x.presumed == nil && !x.overtaken || x.committed && !x.overtaken {
-		return err
-	}
-	if x.presumed == nil {
+	switch {
+	case x.overtaken && x.presumed == nil:
 		s.rerun(ctx)
+	case x.overtaken:
+	case x.presumed == nil, x.committed, provisioning.KindOf(err) == provisioning.Unavailable: // which better facts would not change
+		return err
 	}
 	for range optimisticTries {
 		x := s.session(ctx, tenant, s.reads)

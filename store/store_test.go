@@ -384,3 +384,26 @@ func TestLockedForm(t *testing.T) {
 		t.Errorf("the unit of work ran %d times, want %d", got, optimisticTries+1)
 	}
 }
+
+// TestPresumptionEndsWithTheDatabase: what the database could not tell is not asked again.
+func TestPresumptionEndsWithTheDatabase(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	scope := provisioning.Scope{Connection: tenantOf(t, s).ID, Type: scim.User}
+	for _, test := range []struct {
+		err  error
+		runs int
+	}{{unavailable(errSilent), 1}, {provisioning.Taken("userName"), 2}} {
+		runs := 0
+		err := s.Update(context.Background(), "acme", func(tx provisioning.Tx) error {
+			runs++
+			if _, err := tx.Candidates(provisioning.CandidateQuery{Scope: scope, Name: "ada", Presume: true}); err != nil {
+				return err
+			}
+			return test.err
+		})
+		if err != test.err || runs != test.runs {
+			t.Errorf("%v: ended with %v after %d runs, want %d", test.err, err, runs, test.runs)
+		}
+	}
+}
