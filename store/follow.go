@@ -66,6 +66,7 @@ func (s *Store) followOn(ctx context.Context, tick <-chan time.Time) {
 // go on without gap. What is left for this pass is in order too, since the other saw all that this
 // one sees and took what was first.
 func (s *Store) followPostgres(ctx context.Context) (int64, error) {
+	defer s.occupy()()
 	args := []any{followLock, followBatch}
 	s.observe(followPostgres, args)
 	done := s.reads.WithContext(within(ctx, longSilence)).Exec(followPostgres, args...)
@@ -159,6 +160,7 @@ type Lag struct {
 // a millisecond while the follower keeps up, and not much more on a database that has fallen behind.
 // Unavailable if the database does not answer.
 func (s *Store) FollowerLag(ctx context.Context) (lag Lag, err error) {
+	defer s.occupy()()
 	text := lagSQLite
 	if s.dialect.postgres {
 		text = lagPostgres

@@ -55,6 +55,7 @@ var growing = []string{"resource", "resource_value", "member", "entry"}
 
 // Analyse gathers statistics on each table that has passed a milestone since the last call. Not safe for concurrent use.
 func (s *Store) Analyse(ctx context.Context) error {
+	defer s.occupy()()
 	for _, table := range growing {
 		size, err := s.sizeOf(ctx, table)
 		if err != nil {

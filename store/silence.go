@@ -27,6 +27,9 @@ const (
 	connectTimeout = 3 * time.Second
 	// settleTimeout bounds its first statement.
 	settleTimeout = time.Second
+	// lockTimeout bounds a wait for a lock. It is shorter than silence, which would take a database that waits for a
+	// dead one: its connection would be closed, while the server's end of it waits on, and writes in the end.
+	lockTimeout = 3 * time.Second
 )
 
 var (
@@ -154,6 +157,13 @@ type admission struct {
 
 // waitKey is what a context has the timer of its statement's wait under.
 type waitKey struct{}
+
+// occupy counts a connection that is used without admission, by the background's work, so that requests find the pool
+// crowded in time. Call leave when it is given back.
+func (s *Store) occupy() (leave func()) {
+	s.using.Add(1)
+	return func() { s.using.Add(-1) }
+}
 
 // admit begins the way to a connection, which ends with the first statement in the context returned;
 // call leave when the connection is given back.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,5 +157,47 @@ func TestWaitIsNotWork(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestLockIsNoSilence: who waits for a lock in vain is told so by PostgreSQL, and the connection stays.
+func TestLockIsNoSilence(t *testing.T) {
+	t.Parallel()
+	url := testkit.Postgres(t)
+	s, other := openTest(t, Options{URL: url}), openTest(t, Options{URL: url})
+	connection := tenantOf(t, s).ID
+	before := s.suspects.Load()
+	x := other.session(context.Background(), "acme", other.reads)
+	must(t, x.inTransaction(func() error {
+		if _, err := x.exec("lock", "lock table resource in access exclusive mode"); err != nil {
+			return err
+		}
+		began := time.Now()
+		err := s.Update(context.Background(), "acme", create(connection, "ada"))
+		if took := time.Since(began); provisioning.KindOf(err) != provisioning.Unavailable || took < lockTimeout || took >= silence {
+			t.Errorf("%v after %v", err, took)
+		}
+		return nil
+	}))
+	if s.suspects.Load() != before {
+		t.Error("the connections are doubted")
+	}
+	wantNames(t, s, connection)
+	must(t, s.Update(context.Background(), "acme", create(connection, "ada")))
+}
+
+// TestBackgroundIsCounted: a connection that the background's work has is not counted as free.
+func TestBackgroundIsCounted(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	var using []int64
+	s.observer = func(string, []any) { using = append(using, s.using.Load()) }
+	must(t, s.Fold(context.Background()))
+	_, _, err := s.Follow(context.Background())
+	must(t, err)
+	_, err = s.FollowerLag(context.Background())
+	must(t, err)
+	if !slices.Equal(using, []int64{1, 1, 1}) || s.using.Load() != 0 {
+		t.Errorf("counted %v, and %d at the end", using, s.using.Load())
 	}
 }

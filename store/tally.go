@@ -14,6 +14,7 @@ const foldLock = 0x6d656962 // "meib"
 // Fold moves the deltas of the tallies into their totals and blocks. Where several processes share
 // a database, one does it and the others return.
 func (s *Store) Fold(ctx context.Context) error {
+	defer s.occupy()()
 	if s.dialect.postgres {
 		s.observe(foldPostgres, []any{foldLock})
 		return translate(ctx, s.reads.WithContext(within(ctx, longSilence)).Exec(foldPostgres, foldLock).Error)
