@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -53,7 +52,7 @@ func newFaulty(t *testing.T, databaseURL, direct string) *faulty {
 	s := start(t, databaseURL)
 	k := &killing{verifier: newVerifier(s, newCrew(seed, writers)), t: t, figures: &figures{}, random: rand.New(rand.NewPCG(seed, 98))}
 	f := &faulty{killing: k, t: t, direct: direct}
-	f.descriptors, f.goroutines = s.descriptors(), f.countGoroutines()
+	f.descriptors, f.goroutines = s.descriptors(), s.goroutines()
 	return f
 }
 
@@ -162,7 +161,7 @@ func (f *faulty) awaitRest() {
 	most := f.most()
 	var descriptors, goroutines int
 	err := until(f.t.Context(), func() bool {
-		descriptors, goroutines = f.server.descriptors(), f.countGoroutines()
+		descriptors, goroutines = f.server.descriptors(), f.server.goroutines()
 		return descriptors <= most+2 && goroutines <= f.goroutines+2*(poolSize+1)
 	})
 	if err != nil {
@@ -189,21 +188,6 @@ func (f *faulty) countBackends() (n int) {
 	}
 	if err := query(f.direct, "select count(*) from pg_stat_activity where application_name = 'meibo'", &n); err != nil {
 		f.t.Fatal(err)
-	}
-	return n
-}
-
-func (f *faulty) countGoroutines() (n int) {
-	f.t.Helper()
-	c := f.server.client()
-	defer c.close()
-	for line := range strings.Lines(string(c.get("/metrics").Body)) {
-		if value, ok := strings.CutPrefix(line, "go_goroutines "); ok {
-			n, _ = strconv.Atoi(strings.TrimSpace(value)) // 0 is noticed below
-		}
-	}
-	if n == 0 {
-		f.t.Fatal("/metrics has no go_goroutines")
 	}
 	return n
 }

@@ -1,7 +1,6 @@
 package campaign
 
 import (
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -230,17 +229,6 @@ func (p *populace) wantMembers(group string, n int) {
 	if err := json.Unmarshal(p.c.get("/Groups/"+group).Body, &body); err != nil || len(body.Members) != n {
 		p.t.Errorf("the group has %d members, want %d: %v", len(body.Members), n, err)
 	}
-}
-
-// behind opens the database behind the server's back.
-func (p *populace) behind() *sql.DB {
-	p.t.Helper()
-	db, err := sql.Open(dsn(p.t, p.s.databaseURL))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.t.Cleanup(func() { db.Close() })
-	return db
 }
 
 // median is the middle of some durations, or ratios; it sorts them.

@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"database/sql"
 	"flag"
 	"fmt"
 	"net/url"
@@ -134,14 +135,18 @@ func sqlite(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(),
 // Kill, Postmaster. Without PostgreSQL on the machine t is skipped, as testkit says.
 func postgres(t *testing.T) *testkit.Cluster { return testkit.NewCluster(t) }
 
-// dsn turns a database URL into driver and data source of database/sql, for reading behind the server's back.
-func dsn(t testing.TB, databaseURL string) (driver, source string) {
+// behind opens a database behind the server's back, to alter it; package witness reads it.
+func behind(t testing.TB, databaseURL string) *sql.DB {
 	t.Helper()
-	path, isFile := strings.CutPrefix(databaseURL, "sqlite:")
-	if !isFile {
-		return "pgx", databaseURL
+	driver, source := "pgx", databaseURL
+	if path, isFile := strings.CutPrefix(databaseURL, "sqlite:"); isFile {
+		file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: "_pragma=busy_timeout(5000)"}
+		driver, source = "sqlite", file.String()
 	}
-	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
-	file.RawQuery = url.Values{"_pragma": {"query_only(1)", "busy_timeout(5000)"}}.Encode()
-	return "sqlite", file.String()
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
 }

@@ -230,6 +230,25 @@ func (s *server) descriptors() int {
 	return len(entries)
 }
 
+// goroutines is how many the process says that it has.
+func (s *server) goroutines() int {
+	s.t.Helper()
+	c := s.client()
+	defer c.close()
+	a := c.get("/metrics")
+	for line := range strings.Lines(string(a.Body)) {
+		if number, ok := strings.CutPrefix(line, "go_goroutines "); ok {
+			n, err := strconv.Atoi(strings.TrimSpace(number))
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return n
+		}
+	}
+	s.t.Fatalf("no go_goroutines among the metrics: %v", a)
+	return 0
+}
+
 // host is what URL has after its scheme.
 func (s *server) host() string {
 	u, err := url.Parse(s.URL)

@@ -49,7 +49,7 @@ func TestTorture(t *testing.T) {
 		n := cmp.Or(*tortureN, times(2_000, 100_000))
 		x := newTorture(t, start(t, db.fresh(t)), *tortureSeed)
 		x.checkCorpus()
-		before, state := x.measure(), x.firm.state(t)
+		before, state := x.server.vitals(), x.firm.state(t)
 		slowly := x.drip(times(12, 200))
 		x.run(n)
 		slow := x.finish(slowly)
@@ -63,7 +63,7 @@ func TestTorture(t *testing.T) {
 		t.Log("\n" + x.table())
 		f.done, f.times = "malformed requests sent", n
 		f.seen = fmt.Sprintf("%d wrong answers, %d 5xx (%d more where HTTP demands 501 or 505), %s; %s; slowest %v; memory %d → %d MiB; goroutines %d → %d; %.0f/s; seed %d",
-			x.wrong.Load(), x.serverErrors(), x.demanded(), changed, slow, x.slowest.took.Round(time.Millisecond), before.rss>>20, after.rss>>20, before.goroutines, after.goroutines, x.rate, *tortureSeed)
+			x.wrong.Load(), x.serverErrors(), x.demanded(), changed, slow, x.slowest.took.Round(time.Millisecond), before.memory>>20, after.memory>>20, before.goroutines, after.goroutines, x.rate, *tortureSeed)
 	})
 }
 
@@ -362,38 +362,15 @@ func TestTortureJudges(t *testing.T) {
 	}
 }
 
-// vitals are what must not grow.
-type vitals struct {
-	rss        int64
-	goroutines int
-}
-
-func (x *torture) measure() vitals {
-	x.t.Helper()
-	c := x.server.client()
-	defer c.close()
-	for line := range strings.Lines(string(wantOutcome(x.t, c.get("/metrics"), acknowledged).Body)) {
-		if text, ok := strings.CutPrefix(line, "go_goroutines "); ok {
-			n, err := strconv.Atoi(strings.TrimSpace(text))
-			if err != nil {
-				x.t.Fatal(err)
-			}
-			return vitals{x.server.rss(), n}
-		}
-	}
-	x.t.Fatal("no go_goroutines among the metrics")
-	return vitals{}
-}
-
 // settle waits until memory and goroutines are back, or have had their time: Go gives memory back in the background.
-func (x *torture) settle(before vitals) vitals {
+func (x *torture) settle(before vital) vital {
 	x.t.Helper()
 	deadline := time.Now().Add(3 * time.Minute)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		now := x.measure()
-		grown, leaked := now.rss-before.rss, now.goroutines-before.goroutines
+		now := x.server.vitals()
+		grown, leaked := now.memory-before.memory, now.goroutines-before.goroutines
 		if grown < tortureGrowth && leaked <= 2 {
 			return now
 		}
