@@ -17,7 +17,7 @@ import (
 // context's error. It writes nothing into the database, so that it may be asked often, but lets it
 // use some of its disk, which is all that shows a full one before a client's write fails.
 //
-// It does not wait for those who use the database: on PostgreSQL it has a connection of its own.
+// It does not wait for those who use the database: it has a connection of its own.
 func (s *Store) Ping(ctx context.Context) error {
 	if !s.dialect.postgres {
 		return s.pingSQLite(ctx)
@@ -167,7 +167,7 @@ func (s *Store) pingSQLite(ctx context.Context) error {
 		return err
 	}
 	var tables int
-	if err := s.reads.WithContext(ctx).Raw("select count(*) from sqlite_schema").Row().Scan(&tables); err != nil {
+	if err := s.probe.QueryRowContext(ctx, "select count(*) from sqlite_schema").Scan(&tables); err != nil {
 		return firstError(ctx.Err(), unavailable(err))
 	}
 	return s.file.spare()

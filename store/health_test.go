@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"meibo/internal/testkit"
 	"meibo/provisioning"
@@ -56,6 +57,26 @@ func TestFileGone(t *testing.T) {
 				t.Error(err)
 			}
 			wantNames(t, s, connection, "ada")
+		})
+	}
+}
+
+// TestPingInACrowd: that all connections of the pool are busy is no failure of the database.
+func TestPingInACrowd(t *testing.T) {
+	t.Parallel()
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			t.Parallel()
+			s := openTest(t, Options{URL: database.url(t), MaxConns: 1})
+			must(t, s.View(context.Background(), "acme", func(r provisioning.Reader) error {
+				must(t, r.Snapshot())
+				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+				defer cancel()
+				if err := s.Ping(ctx); err != nil {
+					t.Error(err)
+				}
+				return nil
+			}))
 		})
 	}
 }

@@ -40,6 +40,13 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	if s.reads, err = openPool(sqliteDialector{sqliteDSN(path, "rw", "deferred", "query_only(1)", "cache_size(-2048)")}, conns); err != nil {
 		return firstError(translate(ctx, err), s.Close())
 	}
+	probe, err := openPool(sqliteDialector{sqliteDSN(path, "rw", "deferred", "query_only(1)", "cache_size(-64)")}, 1)
+	if err == nil {
+		s.probe, err = probe.DB()
+	}
+	if err != nil {
+		return firstError(translate(ctx, err), s.Close())
+	}
 	if err := firstError(s.checkSQLite(ctx), s.checkSQLiteDurable(ctx)); err != nil {
 		return firstError(err, s.Close())
 	}

@@ -144,7 +144,7 @@ func (c *keepingConn) statement(ctx context.Context, text string) (*keptStmt, er
 		fresh.used = 0
 		return fresh, nil
 	}
-	if len(c.kept) == maxKept {
+	if len(c.kept) >= maxKept {
 		c.forget()
 	}
 	c.kept[text] = fresh

@@ -64,7 +64,7 @@ type Store struct {
 	observer func(text string, args []any) // of tests
 	analysed map[string]int64              // milestone of each table; Run's own
 	weak     atomic.Pointer[[]string]      // see Weak
-	probe    *sql.DB                       // PostgreSQL: Ping's own connection
+	probe    *sql.DB                       // Ping's own connection
 	file     *databaseFile                 // SQLite: what the path names
 	suspects atomic.Uint64                 // see suspect
 	places   int64                         // PostgreSQL: connections of the pool
