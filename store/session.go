@@ -156,7 +156,10 @@ func (x *session) read(ctx context.Context, text string, args []any, scan func(*
 	}
 	defer func() { err = firstError(err, x.failIn(ctx, rows.Close())) }()
 	for rows.Next() {
-		if err := firstError(x.ctx.Err(), scan(rows)); err != nil {
+		if err := x.ctx.Err(); err != nil {
+			return err
+		}
+		if err := scan(rows); err != nil {
 			return err
 		}
 	}

@@ -22,6 +22,11 @@ func TestPresumedCandidates(t *testing.T) {
 	}{
 		{name: "nothing", stored: func(*world) {}},
 		{name: "the name", stored: func(w *world) { w.created(w.user("ada@example.com")) }, visible: true, effective: true, candidates: true},
+		{name: "the name on another connection", stored: func(w *world) {
+			r := w.user("ada@example.com")
+			r.Connection = w.other.ID
+			w.created(r)
+		}, effective: true, candidates: true},
 		{name: "the externalId of a visible user", stored: func(w *world) {
 			r := w.user("other@example.com")
 			r.Index.ExternalID = external
