@@ -44,7 +44,7 @@ func newMetrics() *metrics {
 			total: counters("meibo_http_requests_total", "SCIM requests by route, method and status.", "route", "method", "status"),
 			durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "meibo_http_request_duration_seconds",
 				Help:    "Time from a SCIM request's arrival to its answer.",
-				Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"route", "method"}),
+				Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"route", "method", "outcome"}),
 		},
 		throttled: prometheus.NewCounter(prometheus.CounterOpts{Name: "meibo_http_requests_throttled_total",
 			Help: "Requests answered 429 because a connection was over its rate limit."}),
@@ -185,6 +185,18 @@ func (s *requestSeries) of(route, method string, status int) requestCounts {
 	return s.add(kind)
 }
 
+// outcomeOf is a status in a word: what is refused costs next to nothing, so a flood of it must not hide slow answers.
+func outcomeOf(status int) string {
+	switch {
+	case status >= 500:
+		return "failure"
+	case status >= 400:
+		return "refused"
+	default:
+		return "success"
+	}
+}
+
 // add makes the series of a kind. With the first of a route and method come those of its failures,
 // at 0: the rate of a series does not see what it was born with.
 func (s *requestSeries) add(kind requestKind) requestCounts {
@@ -197,7 +209,7 @@ func (s *requestSeries) add(kind requestKind) requestCounts {
 	for _, status := range []int{http.StatusInternalServerError, http.StatusServiceUnavailable, kind.status} {
 		kind.status = status
 		known[kind] = requestCounts{s.total.WithLabelValues(kind.route, kind.method, strconv.Itoa(status)),
-			s.durations.WithLabelValues(kind.route, kind.method)}
+			s.durations.WithLabelValues(kind.route, kind.method, outcomeOf(status))}
 	}
 	s.known.Store(&known)
 	return known[kind]

@@ -47,18 +47,20 @@ func TestMetrics(t *testing.T) {
 	body := s.do(http.MethodGet, "/metrics", "", "").body
 	route := `route="/t/:tenant/scim/v2/Users"`
 	for sample, want := range map[string]string{
-		`meibo_http_requests_total{method="GET",` + route + `,status="401"}`: "2",
-		`meibo_http_requests_total{method="GET",` + route + `,status="429"}`: "1",
-		`meibo_http_requests_throttled_total`:                                "1",
-		`meibo_auth_failures_total{reason="revoked"}`:                        "1",
-		`meibo_auth_failures_total{reason="unknown"}`:                        "1",
-		`meibo_auth_failures_total{reason="expired"}`:                        "0",
-		`meibo_http_requests_total{method="GET",` + route + `,status="500"}`: "0",
-		`meibo_decisions_total{action="create",outcome="failure"}`:           "1",
-		`meibo_decisions_total{action="create",outcome="success"}`:           "0",
-		`meibo_background_failures_total{work="database"}`:                   "0",
-		`meibo_units_overtaken_total`:                                        "0",
-		`meibo_db_connections_limit{pool="write"}`:                           "1",
+		`meibo_http_requests_total{method="GET",` + route + `,status="401"}`:                       "2",
+		`meibo_http_requests_total{method="GET",` + route + `,status="429"}`:                       "1",
+		`meibo_http_requests_throttled_total`:                                                      "1",
+		`meibo_http_request_duration_seconds_count{method="POST",outcome="refused",` + route + `}`: "1",
+		`meibo_http_request_duration_seconds_count{method="POST",outcome="failure",` + route + `}`: "0",
+		`meibo_auth_failures_total{reason="revoked"}`:                                              "1",
+		`meibo_auth_failures_total{reason="unknown"}`:                                              "1",
+		`meibo_auth_failures_total{reason="expired"}`:                                              "0",
+		`meibo_http_requests_total{method="GET",` + route + `,status="500"}`:                       "0",
+		`meibo_decisions_total{action="create",outcome="failure"}`:                                 "1",
+		`meibo_decisions_total{action="create",outcome="success"}`:                                 "0",
+		`meibo_background_failures_total{work="database"}`:                                         "0",
+		`meibo_units_overtaken_total`:                                                              "0",
+		`meibo_db_connections_limit{pool="write"}`:                                                 "1",
 		`meibo_ready`: "1",
 	} {
 		if got := metric(body, sample); got != want {
