@@ -83,15 +83,25 @@ func (s *site) settle(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
+	began, word := time.Now(), lastWordWithin(ctx)
 	tick := time.NewTicker(leavingTick)
 	defer tick.Stop()
-	for began := time.Now(); !s.clients.silent(began, time.Now()); {
+	for !s.clients.silent(word, began, time.Now()) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// lastWordWithin is lastWord, or half of the time that is left: what comes after the sites needs some, too.
+func lastWordWithin(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return lastWord
+	}
+	return min(lastWord, time.Until(deadline)/2)
 }
 
 // clients knows since when each connection has been idle.
@@ -114,12 +124,12 @@ func (c *clients) observe(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// silent reports whether every connection has been idle for lastWord, counted from began at the earliest.
-func (c *clients) silent(began, now time.Time) bool {
+// silent reports whether every connection has been idle for so long, counted from began at the earliest.
+func (c *clients) silent(long time.Duration, began, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, since := range c.since {
-		if since.IsZero() || now.Sub(since) < lastWord || now.Sub(began) < lastWord {
+		if since.IsZero() || now.Sub(since) < long || now.Sub(began) < long {
 			return false
 		}
 	}

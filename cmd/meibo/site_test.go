@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -102,6 +103,23 @@ func TestSiteHearsLastWords(t *testing.T) {
 	}
 }
 
+// Where little time is given, silent connections do not take it all.
+func TestLastWordWithin(t *testing.T) {
+	t.Parallel()
+	for given, most := range map[time.Duration]time.Duration{lastWord: lastWord / 2, lastWord / 2: lastWord / 4, 0: 0} {
+		ctx, cancel := context.WithTimeout(t.Context(), given)
+		if got := lastWordWithin(ctx); got > most {
+			t.Errorf("%v of %v", got, given)
+		}
+		cancel()
+	}
+	ample, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	if got := lastWordWithin(ample); got != lastWord || lastWordWithin(t.Context()) != lastWord {
+		t.Errorf("%v of an hour", got)
+	}
+}
+
 // Connections that the kernel has completed and nobody has accepted yet are answered, and those after them refused.
 func TestSiteAnswersQueue(t *testing.T) {
 	t.Parallel()
@@ -182,7 +200,7 @@ func TestClientsSilent(t *testing.T) {
 			for _, state := range tc.states {
 				c.observe(conn, state)
 			}
-			if got := c.silent(began, time.Now().Add(tc.after)); got != tc.want {
+			if got := c.silent(lastWord, began, time.Now().Add(tc.after)); got != tc.want {
 				t.Errorf("silent: %v, want %v", got, tc.want)
 			}
 		})
