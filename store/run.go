@@ -13,8 +13,8 @@ const analyseEvery = 5 * time.Second
 const analyseSilence = time.Minute
 
 // Run does the store's background work until ctx ends: it folds the tallies, gives entries their
-// positions and, while a database is young, has it gather statistics. An error stops nothing: it is reported, and the work is tried
-// again at its next turn.
+// positions, sweeps up behind both and, while a database is young, has it gather statistics. An
+// error stops nothing: it is reported, and the work is tried again at its next turn.
 func (s *Store) Run(ctx context.Context) {
 	fold, follow, analyse := time.NewTicker(foldEvery), time.NewTicker(followEvery), time.NewTicker(analyseEvery)
 	defer fold.Stop()
@@ -33,10 +33,52 @@ func (s *Store) work(ctx context.Context, fold, analyse <-chan time.Time) {
 			return
 		case <-fold:
 			s.report(ctx, s.Fold(ctx))
+			s.report(ctx, s.sweep(ctx))
 		case <-analyse:
 			s.report(ctx, s.Analyse(ctx))
 		}
 	}
+}
+
+// passing are the tables that rows only pass through, written by each change and emptied by the
+// background work. They are read whole, so what counts is how large they are on disk.
+var passing = []string{"tally", "pending"}
+
+// sweepFrom is the size in bytes from which on a table is swept.
+const sweepFrom = 64 << 10
+
+// sweep has PostgreSQL take the dead rows out of a table that has doubled since it was swept last.
+// Autovacuum comes around once a minute, and in that time an initial cycle leaves a hundred thousand
+// dead rows for each list page to read over. What does not get smaller, because an old snapshot still
+// sees the rows, is left alone until it has doubled again. Not safe for concurrent use.
+func (s *Store) sweep(ctx context.Context) error {
+	if !s.dialect.postgres {
+		return nil // SQLite gives the space of deleted rows to the next ones
+	}
+	defer s.occupy()()
+	for _, table := range passing {
+		size, err := s.bytesOf(ctx, table)
+		if err != nil {
+			return err
+		}
+		s.swept[table] = min(s.swept[table], size)
+		if size < max(sweepFrom, 2*s.swept[table]) {
+			continue
+		}
+		if err := s.reads.WithContext(within(ctx, longSilence)).Exec("vacuum (skip_locked) " + table).Error; err != nil {
+			return translate(ctx, err)
+		}
+		if s.swept[table], err = s.bytesOf(ctx, table); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bytesOf is how large a table is on disk.
+func (s *Store) bytesOf(ctx context.Context, table string) (size int64, err error) {
+	err = s.ask(ctx, s.reads.WithContext(within(ctx, silence)), "select pg_relation_size('"+table+"')", &size)
+	return size, err
 }
 
 // report tells of an error of the background work, unless that is about to end.

@@ -63,6 +63,7 @@ type Store struct {
 	writer   *writer                       // nil on PostgreSQL
 	observer func(text string, args []any) // of tests
 	analysed map[string]int64              // milestone of each table; Run's own
+	swept    map[string]int64              // size of each passing table when it was swept last; Run's own
 	weak     atomic.Pointer[[]string]      // see Weak
 	probe    *sql.DB                       // Ping's own connection
 	file     *databaseFile                 // SQLite: what the path names
@@ -78,7 +79,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if options.Overtaken == nil {
 		options.Overtaken = func() {}
 	}
-	s := &Store{options: options, analysed: map[string]int64{}}
+	s := &Store{options: options, analysed: map[string]int64{}, swept: map[string]int64{}}
 	err := s.checkAllowed()
 	if err != nil {
 		return nil, err
