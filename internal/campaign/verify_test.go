@@ -210,7 +210,69 @@ func (v *verifier) whole(ctx context.Context, anew bool) error {
 	problems = append(problems, e.judge()...)
 	problems = append(problems, v.listings(stored)...)
 	broken, err := integrity(ctx, v.server.databaseURL)
-	return errors.Join(err, listed(append(problems, broken...)))
+	misplaced, lost := misplaced(ctx, v.server.databaseURL)
+	return errors.Join(err, lost, listed(slices.Concat(problems, broken, misplaced)))
+}
+
+// misplaced says where the journal's positions are not 1, 2, 3, … of each tenant, one for each entry, once the server's
+// follower has caught up.
+func misplaced(ctx context.Context, databaseURL string) (problems []string, err error) {
+	db, err := witness.Open(databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	var n int
+	count := func(text string) bool {
+		err = db.QueryRowContext(ctx, text).Scan(&n)
+		return err != nil || n == 0
+	}
+	if late := until(ctx, func() bool { return count("select (select count(*) from entry) - (select count(*) from position)") }); late != nil {
+		problems = append(problems, fmt.Sprintf("%d entries have no position: %v", n, late))
+	}
+	for what, text := range map[string]string{
+		"tenants have gaps, or an entry twice, among their positions": `select count(*) from (select tenant from position group by tenant
+			having min(position) <> 1 or max(position) <> count(*) or count(distinct entry) <> count(*)) as t`,
+		"positions are of no entry of their tenant": `select count(*) from position p left join entry e on e.id = p.entry and e.tenant = p.tenant
+			where e.id is null`,
+	} {
+		if err == nil && !count(text) {
+			problems = append(problems, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	return problems, err
+}
+
+// TestMisplacedNamesDamage alters the positions of a real journal.
+func TestMisplacedNamesDamage(t *testing.T) {
+	concurrently(t)
+	each(t, func(t *testing.T, db database) {
+		s := start(t, db.fresh(t))
+		c := s.client()
+		defer c.close()
+		for i := range 5 {
+			wantOutcome(t, c.createUser(map[string]any{"userName": fmt.Sprintf("u%d@example.com", i)}), acknowledged)
+		}
+		rows := behind(t, s.databaseURL)
+		for _, step := range []struct{ alter, want string }{
+			{"update position set position = position", ""},
+			{"update position set position = 99 where position = 1", "gaps"},
+			{"update position set position = 1 where position = 99", ""},
+			{"update position set entry = 'nobody' where position = 2", "no entry"},
+			{"update position set entry = (select entry from position where position = 3) where position = 2", "twice"},
+		} {
+			if _, err := misplaced(t.Context(), s.databaseURL); err != nil { // waits for the follower
+				t.Fatal(err)
+			}
+			if _, err := rows.Exec(step.alter); err != nil {
+				t.Fatal(err)
+			}
+			problems, err := misplaced(t.Context(), s.databaseURL)
+			if text := strings.Join(problems, "; "); err != nil || (step.want == "") != (text == "") || !strings.Contains(text, step.want) {
+				t.Errorf("after %q: %q, %v, want %q", step.alter, text, err, step.want)
+			}
+		}
+	})
 }
 
 // listings compares what a client finds page by page with the rows.
