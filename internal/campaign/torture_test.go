@@ -62,8 +62,8 @@ func TestTorture(t *testing.T) {
 		x.checkLog()
 		t.Log("\n" + x.table())
 		f.done, f.times = "malformed requests sent", n
-		f.seen = fmt.Sprintf("%d wrong answers, %d 5xx (%d more where HTTP demands 501 or 505), %s; %s; slowest %v; memory %d → %d MiB; goroutines %d → %d; %.0f/s; seed %d",
-			x.wrong.Load(), x.serverErrors(), x.demanded(), changed, slow, x.slowest.took.Round(time.Millisecond), before.memory>>20, after.memory>>20, before.goroutines, after.goroutines, x.rate, *tortureSeed)
+		f.seen = fmt.Sprintf("%d wrong answers, %d 5xx (%d more where HTTP demands 501 or 505), %s; %s; slowest %v; memory %d → %d MiB, at most %d; goroutines %d → %d; %.0f/s; seed %d",
+			x.wrong.Load(), x.serverErrors(), x.demanded(), changed, slow, x.slowest.took.Round(time.Millisecond), before.memory>>20, after.memory>>20, x.server.peak()>>20, before.goroutines, after.goroutines, x.rate, *tortureSeed)
 	})
 }
 
