@@ -56,7 +56,7 @@ func newFaulty(t *testing.T, databaseURL, direct string) *faulty {
 	return f
 }
 
-// run has the server under load meet a fault, holds it for a while and mends it, and judges what clients saw.
+// run has the server under load meet a fault, some times, and judges what clients saw.
 func (f *faulty) run(t *testing.T, what fault, database string) {
 	t.Helper()
 	row := report(t, "the database: "+what.name, database)
@@ -65,36 +65,8 @@ func (f *faulty) run(t *testing.T, what fault, database string) {
 	var notice, heal time.Duration
 	o := &onlooker{what: what, server: f.server}
 	for range row.times {
-		f.prepare(f.rounds * regroupEvery)
-		f.rounds++
-		stop := make(chan struct{})
-		done := f.crew.load(stop, f.server.client())
-		o.watch()
-		<-moment(f.random)
-		struck := time.Now()
-		if err := what.strike(); err != nil {
-			t.Fatalf("%s: %v", what.name, err)
-		}
-		if !what.ready {
-			notice = max(notice, f.awaitNotice(struck))
-		}
-		o.broken()
-		<-time.After(what.holding())
-		if what.ready && f.server.readiness() != http.StatusOK {
-			t.Error("the server is not ready, but nothing is broken")
-		}
-		o.mended()
-		if err := what.mend(); err != nil {
-			t.Fatalf("mend %s: %v", what.name, err)
-		}
-		heal = max(heal, f.awaitHealing())
-		close(stop)
-		<-done
-		o.end()
-		if !f.server.alive() {
-			t.Fatal("the server ended")
-		}
-		f.conclude(f.rounds)
+		noticed, healed := f.suffer(t, what, o)
+		notice, heal = max(notice, noticed), max(heal, healed)
 	}
 	f.check(f.rounds, true)
 	f.awaitRest()
@@ -102,14 +74,62 @@ func (f *faulty) run(t *testing.T, what fault, database string) {
 		o.slowest = max(o.slowest, w.slowest)
 		w.slowest = 0
 	}
-	if notice > bar(slowestNotice) {
-		t.Errorf("/readyz has noticed after %v, want %v", notice, slowestNotice)
+	f.judge(t, o, notice, heal)
+	row.seen = fmt.Sprintf("0 of %d acknowledged changes lost, 0 half done, integrity clean; %d writes 503 with Retry-After, no other server error; reads: %s; ",
+		f.total.acknowledged, f.total.unavailable, o.counts())
+	if !what.ready {
+		row.seen += fmt.Sprintf("not ready after %d ms; ", notice.Milliseconds())
 	}
-	if heal > bar(slowestHeal) {
-		t.Errorf("the server was well again %v after its database, want %v", heal, slowestHeal)
+	row.seen += fmt.Sprintf("well again %d ms after the database; slowest answer %d ms; at most %d descriptors, %d without load",
+		heal.Milliseconds(), o.slowest.Milliseconds(), o.descriptors, f.descriptors)
+	f.total = tally{}
+}
+
+// suffer has the fault come, holds it for a while and mends it, and returns how long the server took to notice it and
+// to be well again.
+func (f *faulty) suffer(t *testing.T, what fault, o *onlooker) (notice, heal time.Duration) {
+	t.Helper()
+	f.prepare(f.rounds * regroupEvery)
+	f.rounds++
+	stop := make(chan struct{})
+	done := f.crew.load(stop, f.server.client())
+	o.watch()
+	<-moment(f.random)
+	struck := time.Now()
+	if err := what.strike(); err != nil {
+		t.Fatalf("%s: %v", what.name, err)
 	}
-	if o.slowest > bar(slowestAnswer) {
-		t.Errorf("an answer took %v, want at most %v", o.slowest, slowestAnswer)
+	if !what.ready {
+		notice = f.awaitNotice(struck)
+	}
+	o.broken()
+	<-time.After(what.holding())
+	if what.ready && f.server.readiness() != http.StatusOK {
+		t.Error("the server is not ready, but nothing is broken")
+	}
+	o.mended()
+	if err := what.mend(); err != nil {
+		t.Fatalf("mend %s: %v", what.name, err)
+	}
+	heal = f.awaitHealing()
+	close(stop)
+	<-done
+	o.end()
+	if !f.server.alive() {
+		t.Fatal("the server ended")
+	}
+	f.conclude(f.rounds)
+	return notice, heal
+}
+
+// judge holds what was seen under a fault against the bounds.
+func (f *faulty) judge(t *testing.T, o *onlooker, notice, heal time.Duration) {
+	t.Helper()
+	for what, took := range map[string][2]time.Duration{
+		"/readyz to notice": {notice, slowestNotice}, "the server to be well again after its database": {heal, slowestHeal}, "an answer": {o.slowest, slowestAnswer}} {
+		if took[0] > bar(took[1]) {
+			t.Errorf("%s took %v, want at most %v", what, took[0], bar(took[1]))
+		}
 	}
 	for _, p := range o.problems {
 		t.Error(p)
@@ -121,17 +141,9 @@ func (f *faulty) run(t *testing.T, what fault, database string) {
 	if f.total.unanswered > 0 {
 		t.Errorf("%d requests were not answered", f.total.unanswered)
 	}
-	if (f.total.unavailable > 0) == what.ready {
+	if (f.total.unavailable > 0) == o.what.ready {
 		t.Errorf("%d writes were answered 503", f.total.unavailable)
 	}
-	row.seen = fmt.Sprintf("0 of %d acknowledged changes lost, 0 half done, integrity clean; %d writes 503 with Retry-After, no other server error; reads: %s; ",
-		f.total.acknowledged, f.total.unavailable, o.counts())
-	if !what.ready {
-		row.seen += fmt.Sprintf("not ready after %d ms; ", notice.Milliseconds())
-	}
-	row.seen += fmt.Sprintf("well again %d ms after the database; slowest answer %d ms; at most %d descriptors, %d without load",
-		heal.Milliseconds(), o.slowest.Milliseconds(), o.descriptors, f.descriptors)
-	f.total = tally{}
 }
 
 // holding is how long a fault lasts after the server has noticed it: in full, for longer than any answer takes.
