@@ -87,7 +87,7 @@ func (s *Store) checkDurable(values map[string]string) error {
 // It has the connection plan each statement once: every statement here has one good plan whatever
 // its arguments are, and planning a look-up costs more than doing it. That is no startup parameter
 // because connection poolers refuse those that they do not know. For a lock it waits shorter than
-// for an answer: see lockTimeout.
+// for an answer: see lockTimeout. And each statement sees what it waited for, which is not everybody's default.
 //
 // It reads the durability settings, since role, database and URL may each have their own, and then
 // sets synchronous_commit for the session to what it found: a session's own value is not changed by
@@ -98,7 +98,8 @@ func (s *Store) settle(ctx context.Context, conn *pgx.Conn) error {
 	var fsync, fullPageWrites, synchronousCommit string
 	err := conn.QueryRow(ctx, `select current_setting('fsync'), current_setting('full_page_writes'),
 		set_config('synchronous_commit', current_setting('synchronous_commit'), false)
-		from set_config('plan_cache_mode', 'force_generic_plan', false) as plans, set_config('lock_timeout', $1, false) as locks`, pgx.QueryExecModeSimpleProtocol, lockTimeout.String()).
+		from set_config('plan_cache_mode', 'force_generic_plan', false) as plans, set_config('lock_timeout', $1, false) as locks,
+			set_config('default_transaction_isolation', 'read committed', false) as isolation`, pgx.QueryExecModeSimpleProtocol, lockTimeout.String()).
 		Scan(&fsync, &fullPageWrites, &synchronousCommit)
 	if err != nil {
 		return err

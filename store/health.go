@@ -147,19 +147,23 @@ func same(path string, opened os.FileInfo) error {
 // room is how much must fit on the disk of an SQLite file.
 const room = 256 << 10
 
-// spare writes room bytes next to the file and removes them; they hardly ever reach the disk.
-func (f *databaseFile) spare() (err error) {
+// spare writes room bytes next to the file and removes them; they hardly ever reach the disk. The
+// name goes first where the system allows it, so that a killed process leaves nothing.
+func (f *databaseFile) spare() error {
 	scratch, err := os.CreateTemp(filepath.Dir(f.path), ".meibo-probe-*")
 	if err != nil {
 		return unavailable(err)
 	}
-	defer func() {
-		if failed := errors.Join(err, scratch.Close(), os.Remove(scratch.Name())); failed != nil {
-			err = unavailable(failed)
-		}
-	}()
+	removed := os.Remove(scratch.Name())
 	_, err = scratch.Write(make([]byte, room))
-	return err
+	err = errors.Join(err, scratch.Close())
+	if removed != nil {
+		err = errors.Join(err, os.Remove(scratch.Name()))
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
 }
 
 func (s *Store) pingSQLite(ctx context.Context) error {

@@ -18,12 +18,15 @@ func (x *session) List(q provisioning.ListQuery) (provisioning.Page, error) {
 	}
 	// What indexes find is mostly one resource or none. Then the page tells the total, and the
 	// statement need not know how to count, which is most of what it costs to plan.
-	if s := (statement{dialect: x.dialect}); q.Count > 0 && s.foundList(x.tenant, q) {
-		page, err := x.found(q, s)
-		n := len(page.Resources)
-		page.Total = q.StartIndex - 1 + n
-		if err != nil || n < q.Count && (n > 0 || q.StartIndex == 1) {
-			return page, err
+	if s := (statement{dialect: x.dialect}); q.Count > 0 {
+		if served := s.foundList(x.tenant, q); served.found() {
+			page, err := x.found(q, s)
+			n := len(page.Resources)
+			page.Total = q.StartIndex - 1 + n
+			whole := n < q.Count || served.single // there is nothing behind the page
+			if err != nil || whole && (n > 0 || q.StartIndex == 1) {
+				return page, err
+			}
 		}
 	}
 	s := statement{dialect: x.dialect}
@@ -148,17 +151,17 @@ func (s *statement) wholeList(tenant string, q provisioning.ListQuery) {
 // is one statement, compiled once.
 func (s *statement) skip(q provisioning.ListQuery) string { return s.typed(q.StartIndex-1, "bigint") }
 
-// foundList is a page of what a filter selects, without a total, if indexes find it.
-func (s *statement) foundList(tenant string, q provisioning.ListQuery) bool {
+// foundList is a page of what a filter selects, without a total, if indexes find it; it tells how they do.
+func (s *statement) foundList(tenant string, q provisioning.ListQuery) service {
 	matches, served := s.matches(tenant, q)
 	if !served.found() {
-		return false
+		return served
 	}
 	s.add("select ", s.columns(selected(q)), " from ", matches)
 	if !served.single || q.StartIndex > 1 {
 		s.add(" order by r.seq limit ", s.number(q.Count), " offset ", s.skip(q))
 	}
-	return true
+	return served
 }
 
 // filteredList is a page of what a filter selects, with the total. The matches are counted only where the page does
