@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"flag"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -51,7 +52,7 @@ func flatSQLite(t *testing.T, db database, table *flatTable) {
 	p := populate(t, start(t, db.fresh(t)))
 	for _, n := range sizes(times(300, *usersLite)) {
 		table.rate(n, p.fill(n, fillers))
-		table.compare(t, db, p, fmt.Sprint(grouped(n)))
+		table.compare(t, db, p, fmt.Sprint(grouped(n)), n == *usersLite)
 	}
 	flatGroups(t, p, table)
 }
@@ -66,7 +67,7 @@ func flatPostgres(t *testing.T, db database, table *flatTable) {
 	p := populate(t, s)
 	for _, n := range sizes(times(300, *users)) {
 		table.rate(n, p.fill(n, fillers))
-		table.compare(t, db, p, grouped(n)+", no statistics")
+		table.compare(t, db, p, grouped(n)+", no statistics", false)
 	}
 	wantNoStatistics(t, admin)
 	flatGroups(t, p, table)
@@ -78,7 +79,7 @@ func flatPostgres(t *testing.T, db database, table *flatTable) {
 	}
 	s.restart()
 	p.c = s.client()
-	table.compare(t, db, p, grouped(len(p.ids))+", analysed")
+	table.compare(t, db, p, grouped(len(p.ids))+", analysed", true)
 }
 
 // sizes are what a store is filled to, one after the other.
@@ -249,8 +250,9 @@ type flatRow struct {
 	small, large, ratio float64 // milliseconds, and how they compare
 }
 
-// compare asks a new small store and the large one in turns.
-func (f *flatTable) compare(t *testing.T, db database, large *populace, title string) {
+// compare asks a new small store and the large one in turns. Pages are held to their bar in a store that is full: on
+// the way there nothing is vacuumed, and a place in a list is found by way of rows instead of the index alone.
+func (f *flatTable) compare(t *testing.T, db database, large *populace, title string, filled bool) {
 	s := start(t, db.fresh(t))
 	small := populate(t, s)
 	small.fill(f.small, fillers)
@@ -275,7 +277,11 @@ func (f *flatTable) compare(t *testing.T, db database, large *populace, title st
 	f.columns = append(f.columns, column)
 	for i, q := range questions {
 		a, b, ratio := pairs[i].result()
-		f.judge(t, &f.columns[len(f.columns)-1].rows, flatRow{q.name + " at " + title, q.bar, a, b, ratio})
+		r := flatRow{q.name + " at " + title, q.bar, a, b, ratio}
+		if q.bar == listBar && !filled {
+			r.bar = math.Inf(1)
+		}
+		f.judge(t, &f.columns[len(f.columns)-1].rows, r)
 	}
 }
 
