@@ -270,8 +270,13 @@ func (x *filter) unknown(t test) string {
 // What else an element has is read from the document.
 func (x root) emails(p scim.Path, t test) (string, service) {
 	v := x.alias("v")
-	exists := "exists (select 1 from resource_value as " + v + " where " + v + ".resource = r.id and " + v + ".attr = 'emails'" +
-		x.element(p, t, emailElement{x.filter, v}) + ")"
+	of := v + ".resource = r.id and " + v + ".attr = 'emails'"
+	if value := wanted(p, t); value != "" {
+		// What found the resource is looked at again, and not what another index has of it: one page
+		// less that may be cold.
+		of = v + ".key = " + x.arg(valueKey(x.scope.Connection, emails, value)) + " and " + v + ".resource || '' = r.id"
+	}
+	exists := "exists (select 1 from resource_value as " + v + " where " + of + x.element(p, t, emailElement{x.filter, v}) + ")"
 	return exists, x.byValue(p, t, func(value string) string {
 		return "select v.resource as id from resource_value v where v.key = " + x.arg(valueKey(x.scope.Connection, emails, value))
 	})

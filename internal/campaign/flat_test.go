@@ -3,6 +3,7 @@ package campaign
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -13,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"meibo/internal/testkit"
 )
 
 var (
@@ -59,6 +62,9 @@ func flatSQLite(t *testing.T, db database, table *flatTable) {
 
 func flatPostgres(t *testing.T, db database, table *flatTable) {
 	cluster := postgres(t) // the same for all stores
+	if *full {
+		enlarge(t, cluster)
+	}
 	db.fresh = func(t *testing.T) string { return cluster.Database(t) }
 	s := start(t, db.fresh(t))
 	owner := s.databaseURL
@@ -80,6 +86,18 @@ func flatPostgres(t *testing.T, db database, table *flatTable) {
 	s.restart()
 	p.c = s.client()
 	table.compare(t, db, p, grouped(len(p.ids))+", analysed", true)
+}
+
+// enlarge gives PostgreSQL the memory that a directory of a million users deserves, though far less than it is large.
+// With what it has by default, each page that a look-up reads pushes another one out that must be written first.
+func enlarge(t *testing.T, cluster *testkit.Cluster) {
+	t.Helper()
+	if _, err := behind(t, cluster.Database(t)).Exec("alter system set shared_buffers = '1GB'"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(cluster.Stop("fast"), cluster.Start()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // sizes are what a store is filled to, one after the other.
