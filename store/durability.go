@@ -89,20 +89,25 @@ func (s *Store) checkDurable(values map[string]string) error {
 // because connection poolers refuse those that they do not know. For a lock it waits shorter than
 // for an answer: see lockTimeout. And each statement sees what it waited for, which is not everybody's default.
 //
+// An encoding other than UTF8 is refused, since it has no place for most names.
+//
 // It reads the durability settings, since role, database and URL may each have their own, and then
 // sets synchronous_commit for the session to what it found: a session's own value is not changed by
 // a reload or ALTER ROLE, so what was checked stays in effect for as long as the connection lives.
 // A weak value is refused rather than replaced: who turned it off should learn that it is needed,
 // and fsync cannot be replaced from here at all.
 func (s *Store) settle(ctx context.Context, conn *pgx.Conn) error {
-	var fsync, fullPageWrites, synchronousCommit string
-	err := conn.QueryRow(ctx, `select current_setting('fsync'), current_setting('full_page_writes'),
+	var encoding, fsync, fullPageWrites, synchronousCommit string
+	err := conn.QueryRow(ctx, `select current_setting('server_encoding'), current_setting('fsync'), current_setting('full_page_writes'),
 		set_config('synchronous_commit', current_setting('synchronous_commit'), false)
 		from set_config('plan_cache_mode', 'force_generic_plan', false) as plans, set_config('lock_timeout', $1, false) as locks,
 			set_config('default_transaction_isolation', 'read committed', false) as isolation`, pgx.QueryExecModeSimpleProtocol, lockTimeout.String()).
-		Scan(&fsync, &fullPageWrites, &synchronousCommit)
+		Scan(&encoding, &fsync, &fullPageWrites, &synchronousCommit)
 	if err != nil {
 		return err
+	}
+	if encoding != "UTF8" {
+		return encodingError(encoding)
 	}
 	return s.checkDurable(map[string]string{"fsync": fsync, "full_page_writes": fullPageWrites, "synchronous_commit": synchronousCommit})
 }

@@ -45,7 +45,8 @@ func translate(ctx context.Context, err error) error {
 	var known *provisioning.Error
 	var pg *pgconn.PgError
 	var lite *sqlite.Error
-	var weak weakError // of a connection that was opened later
+	var weak weakError // as encoding, of a connection that was opened later
+	var encoding encodingError
 	var connect *pgconn.ConnectError
 	switch {
 	case errors.Is(err, errOvertaken), errors.As(err, &known):
@@ -58,7 +59,7 @@ func translate(ctx context.Context, err error) error {
 		return translatePostgres(pg)
 	case errors.As(err, &lite):
 		return translateSQLite(lite)
-	case isNetwork(err), errors.As(err, &weak):
+	case isNetwork(err), errors.As(err, &weak), errors.As(err, &encoding):
 		return unavailable(err)
 	default:
 		return err
@@ -82,7 +83,8 @@ func translatePostgres(err *pgconn.PgError) error {
 		return missing(err.TableName, cause)
 	case err.Code == "40001", err.Code == "40P01": // serialization failure, deadlock
 		return errOvertaken
-	case class == "08", class == "53", class == "57", class == "58", err.Code == "25006", err.Code == "55P03":
+	case class == "08", class == "53", class == "57", class == "58", err.Code == "55P03",
+		err.Code == "25006", err.Code == "25P03", err.Code == "25P04": // read-only; a transaction idle, or open, for too long
 		return unavailable(cause)
 	case class == "22": // messages of data exceptions quote the data
 		return cause

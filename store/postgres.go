@@ -24,6 +24,7 @@ func (s *Store) openPostgres(ctx context.Context) error {
 		return fmt.Errorf("database URL: not a valid postgres:// URL")
 	}
 	config.RuntimeParams["timezone"] = "UTC"
+	config.RuntimeParams["client_encoding"] = "UTF8" // what we send, whatever the database or the role prefers
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "meibo"
 	}
@@ -48,12 +49,23 @@ func (s *Store) openPostgres(ctx context.Context) error {
 	}
 	s.writes = s.reads
 	if err := s.connectable(ctx); err != nil {
+		// Some will not get better by waiting.
 		if weak, ok := errors.AsType[weakError](err); ok {
-			err = weak // it will not get better by waiting
+			err = weak
+		} else if encoding, ok := errors.AsType[encodingError](err); ok {
+			err = encoding
 		}
 		return firstError(err, s.Close())
 	}
 	return nil
+}
+
+// encodingError refuses a database whose encoding, which it names, cannot hold every text.
+type encodingError string
+
+func (e encodingError) Error() string {
+	return "the database's encoding is " + string(e) + ", which cannot hold every name; create one with " +
+		"CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
 }
 
 // afterConnect settles a new connection. What it refuses it closes: nobody else knows of it.

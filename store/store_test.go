@@ -219,6 +219,7 @@ func TestTranslate(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]provisioning.Kind{
 		"53100": provisioning.Unavailable, "57P01": provisioning.Unavailable, "08006": provisioning.Unavailable,
+		"25P03": provisioning.Unavailable, "25P04": provisioning.Unavailable,
 		"25006": provisioning.Unavailable, "55P03": provisioning.Unavailable, "42601": provisioning.Internal, "22P02": provisioning.Internal,
 	} {
 		if got := provisioning.KindOf(translate(context.Background(), &pgconn.PgError{Code: code})); got != want {
