@@ -42,6 +42,10 @@ func (w *write) sqliteTally() (steps []step) {
 	return steps
 }
 
+// valuesAtOnce bounds the rows that one statement inserts: SQLite looks for each argument of a statement among those
+// before it, takes no more than 32,766 of them, and is compiled anew for each number of rows.
+const valuesAtOnce = 16
+
 func (w *write) sqliteValues() (steps []step) {
 	id := w.change.After.ID
 	if w.change.Before != nil {
@@ -50,19 +54,19 @@ func (w *write) sqliteValues() (steps []step) {
 		steps = append(steps, s)
 	}
 	c := w.emailColumns()
-	if len(c.ord) == 0 {
-		return steps
-	}
-	s := w.step("resource_value")
-	s.add("insert into resource_value (resource, attr, ord, key, value, type, display, is_primary) values ")
-	for i := range c.ord {
-		if i > 0 {
-			s.add(", ")
+	for first := 0; first < len(c.ord); first += valuesAtOnce {
+		s := w.step("resource_value")
+		s.add("insert into resource_value (resource, attr, ord, key, value, type, display, is_primary) values ")
+		for i := first; i < min(first+valuesAtOnce, len(c.ord)); i++ {
+			if i > first {
+				s.add(", ")
+			}
+			s.add("(", s.arg(id), ", 'emails', ", s.arg(c.ord[i]), ", ", s.arg(c.key[i]), ", ", s.arg(c.value[i]), ", ",
+				s.arg(c.kind[i]), ", ", s.arg(c.display[i]), ", ", s.arg(c.bit[i] == "1"), ")")
 		}
-		s.add("(", s.arg(id), ", 'emails', ", s.arg(c.ord[i]), ", ", s.arg(c.key[i]), ", ", s.arg(c.value[i]), ", ",
-			s.arg(c.kind[i]), ", ", s.arg(c.display[i]), ", ", s.arg(c.bit[i] == "1"), ")")
+		steps = append(steps, s)
 	}
-	return append(steps, s)
+	return steps
 }
 
 func (w *write) sqliteMembers() (steps []step) {
