@@ -89,6 +89,9 @@ func (s *Store) checkDurable(values map[string]string) error {
 // because connection poolers refuse those that they do not know. For a lock it waits shorter than
 // for an answer: see lockTimeout. And each statement sees what it waited for, which is not everybody's default.
 //
+// It compiles none: planned without their arguments, statements look dearer than they are, and once a list was
+// long enough for its cost to be believed, compiling took a page half a second.
+//
 // An encoding other than UTF8 is refused, since it has no place for most names.
 //
 // It reads the durability settings, since role, database and URL may each have their own, and then
@@ -101,7 +104,7 @@ func (s *Store) settle(ctx context.Context, conn *pgx.Conn) error {
 	err := conn.QueryRow(ctx, `select current_setting('server_encoding'), current_setting('fsync'), current_setting('full_page_writes'),
 		set_config('synchronous_commit', current_setting('synchronous_commit'), false)
 		from set_config('plan_cache_mode', 'force_generic_plan', false) as plans, set_config('lock_timeout', $1, false) as locks,
-			set_config('default_transaction_isolation', 'read committed', false) as isolation`, pgx.QueryExecModeSimpleProtocol, lockTimeout.String()).
+			set_config('default_transaction_isolation', 'read committed', false) as isolation, set_config('jit', 'off', false) as jit`, pgx.QueryExecModeSimpleProtocol, lockTimeout.String()).
 		Scan(&encoding, &fsync, &fullPageWrites, &synchronousCommit)
 	if err != nil {
 		return err

@@ -102,12 +102,13 @@ func TestPostgresDurability(t *testing.T) {
 	}
 
 	s := openTest(t, Options{URL: with(t, with(t, database, "synchronous_commit", "local"), "default_transaction_isolation", "serializable")})
-	var value, source, plans, isolation string
+	var value, source, plans, isolation, jit string
 	must(t, s.reads.Raw("select setting, source from pg_settings where name = 'synchronous_commit'").Row().Scan(&value, &source))
 	must(t, s.reads.Raw("show plan_cache_mode").Row().Scan(&plans))
 	must(t, s.reads.Raw("show transaction_isolation").Row().Scan(&isolation))
-	if isolation != "read committed" {
-		t.Errorf("statements are %s", isolation)
+	must(t, s.reads.Raw("show jit").Row().Scan(&jit))
+	if isolation != "read committed" || jit != "off" {
+		t.Errorf("statements are %s, jit is %s", isolation, jit)
 	}
 	if value != "local" || source != "session" || plans != "force_generic_plan" {
 		t.Errorf("synchronous_commit is %s by %s, plan_cache_mode %s", value, source, plans)
