@@ -350,8 +350,7 @@ func TestPostgresFaults(t *testing.T) {
 	if disk != "" {
 		direct = onDisk(t, direct, data, disk)
 	}
-	p := newProxy(t, filepath.Join(sockets, ".s.PGSQL.5432"))
-	p.delay = 50 * time.Millisecond
+	p := newProxy(t, filepath.Join(sockets, ".s.PGSQL.5432"), 50*time.Millisecond)
 	through := throughProxy(t, direct, p)
 	f := newFaulty(t, through, direct)
 	under := func(w weather) func() error {

@@ -42,9 +42,10 @@ type link struct {
 	dead      bool
 }
 
-func newProxy(t testing.TB, target string) *proxy {
+// newProxy stands before target. A slow one keeps what passes for delay, each way.
+func newProxy(t testing.TB, target string, delay time.Duration) *proxy {
 	t.Helper()
-	p := &proxy{t: t, target: target, address: "127.0.0.1:0", changed: make(chan struct{}), links: map[*link]bool{}}
+	p := &proxy{t: t, target: target, delay: delay, address: "127.0.0.1:0", changed: make(chan struct{}), links: map[*link]bool{}}
 	p.listen()
 	t.Cleanup(func() {
 		p.set(closed)
@@ -222,8 +223,7 @@ func TestProxy(t *testing.T) {
 			go func() { _, _ = io.Copy(conn, conn); conn.Close() }()
 		}
 	}()
-	p := newProxy(t, socket)
-	p.delay = 50 * time.Millisecond
+	p := newProxy(t, socket, 50*time.Millisecond)
 	const brief = 100 * time.Millisecond
 	ask := func(conn net.Conn) error {
 		_ = conn.SetDeadline(time.Now().Add(brief * 3))
