@@ -25,7 +25,7 @@ func TestNoisyNeighbour(t *testing.T) {
 		f := report(t, "noisy neighbour", db.name)
 		limit := times(50, 200) // requests a second and connection; 200 is the default, and more than a busy machine may do
 		n := newNeighbours(t, db, limit)
-		turns, length := times(1, 7), time.Duration(times(1, 10))*time.Second
+		turns, length := times(1, 5), time.Duration(times(1, 5))*time.Second
 		// The noise is five times what it may be, not all that a loop could make: client and server share the machine, and
 		// a client's own work is no fault of the server's.
 		quiet, within, noisy := &beside{}, &beside{perSecond: limit * 9 / 10}, &beside{perSecond: 5 * limit}
