@@ -88,11 +88,12 @@ func flatPostgres(t *testing.T, db database, table *flatTable) {
 	table.compare(t, db, p, grouped(len(p.ids))+", analysed", true)
 }
 
-// enlarge gives PostgreSQL the memory that a directory of a million users deserves, though far less than it is large.
-// With what it has by default, each page that a look-up reads pushes another one out that must be written first.
+// enlarge gives PostgreSQL memory for the whole of a directory of a million users. What is compared is what a
+// request costs, and with less memory it would be what reading the disk costs: with the default each page that
+// a look-up reads pushes another one out that must be written first.
 func enlarge(t *testing.T, cluster *testkit.Cluster) {
 	t.Helper()
-	if _, err := behind(t, cluster.Database(t)).Exec("alter system set shared_buffers = '1GB'"); err != nil {
+	if _, err := behind(t, cluster.Database(t)).Exec("alter system set shared_buffers = '6GB'"); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(cluster.Stop("fast"), cluster.Start()); err != nil {

@@ -149,14 +149,17 @@ func jsonMutations() []mutation {
 	}
 }
 
-// swapSome replaces one occurrence of old, any of them.
+// swapSome replaces one occurrence of old, any of those that no backslash makes a part of a string: what
+// is left of \"f is a form feed, and a sound body.
 func swapSome(rng *rand.Rand, text, old, new string) string {
-	n := rng.IntN(strings.Count(text, old))
-	at := 0
-	for range n {
-		at += strings.Index(text[at:], old) + len(old)
+	var all []int
+	for at := range len(text) {
+		if strings.HasPrefix(text[at:], old) && (at == 0 || text[at-1] != '\\') {
+			all = append(all, at)
+		}
 	}
-	return text[:at] + strings.Replace(text[at:], old, new, 1)
+	at := all[rng.IntN(len(all))]
+	return text[:at] + new + text[at+len(old):]
 }
 
 // wide is ASCII text in UTF-16, little endian.

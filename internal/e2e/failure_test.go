@@ -22,8 +22,11 @@ import (
 // errSabotage is what a sabotaged statement answers. No client may read it.
 var errSabotage = errors.New("sabotaged")
 
-// sabotage fails statements before they write. It leaves alone the times at which tokens were last
-// used and the positions in the journal, which are written whenever there is leisure.
+// atLeisure reports whether a statement is no part of what a request writes: the times at which tokens
+// were last used and the positions in the journal are written whenever there is leisure.
+func atLeisure(statement string) bool { return statement == "credential" || statement == "position" }
+
+// sabotage fails statements before they write, but for those that are written at leisure.
 type sabotage struct {
 	mu    sync.Mutex
 	next  int // the statement that fails, counted from 1; 0 for none
@@ -34,7 +37,7 @@ type sabotage struct {
 func (s *sabotage) beforeWrite(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if name == "credential" || name == "position" {
+	if atLeisure(name) {
 		return nil
 	}
 	if s.all {
