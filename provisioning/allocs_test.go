@@ -11,7 +11,8 @@ import (
 // still is a store that answers with one resource and keeps nothing: what is left of a request is the
 // core's own work.
 type still struct {
-	Tx       // for what is not asked
+	Tx // both for what is not asked
+	Store
 	resource Resource
 	commits  int
 }

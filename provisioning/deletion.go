@@ -9,8 +9,14 @@ import (
 // DeletionPolicy is what becomes of an account that its owner disables or deletes.
 type DeletionPolicy string
 
-// SuspendPolicy keeps the account and its data, and lets nobody in.
-const SuspendPolicy DeletionPolicy = "suspend"
+// The policies of users; of groups DeletePolicy, HoldPolicy, IgnorePolicy and RemoveMembersPolicy.
+const (
+	SuspendPolicy       DeletionPolicy = "suspend"       // keeps the account and its data, and lets nobody in
+	DeletePolicy        DeletionPolicy = "delete"        // removes it; purged after the grace time
+	HoldPolicy          DeletionPolicy = "hold"          // waits for a person
+	IgnorePolicy        DeletionPolicy = "ignore"        // the account stays as it is; a deleted one has no owner any more
+	RemoveMembersPolicy DeletionPolicy = "removeMembers" // keeps the group and empties it
+)
 
 // departure is the state that each policy leaves an account in.
 var departure = map[DeletionPolicy]State{

@@ -30,10 +30,20 @@ const (
 	Warning Outcome = "warning"
 )
 
-// Paths of the differences in an entry that are no attributes of a document.
+// Paths of the differences in an entry that are no attributes of the asserted document.
 const (
-	PathState             = "meibo.state"
-	PathVisible           = "meibo.visible"
+	PathState     = "meibo.state"
+	PathVisible   = "meibo.visible"
+	PathOwner     = "meibo.owner" // id of the connection as a number; 0 for none
+	PathRole      = "meibo.role"
+	PathProtected = "meibo.protected"
+	PathPurgeAt   = "meibo.purgeAt" // RFC 3339
+	// PathOverride is followed by the path of an attribute, or by "role", that a person set.
+	PathOverride = "meibo.override."
+	// PathEffective is followed by the path of an attribute whose effective value is not the asserted one: it is
+	// absent where both are equal, and an empty object where the attribute is effectively unassigned.
+	PathEffective = "meibo.effective."
+
 	PathEffectiveUserName = "meibo.effectiveUserName"
 )
 
@@ -53,11 +63,13 @@ type Entry struct {
 	ResourceType   scim.ResourceType
 	ResourceName   string // userName or displayName, for people
 	Version        int64  // of the resource afterwards; 0 where nothing changed
-	MatchedBy      string // id or externalId; "" where nothing was matched
-	Diff           []AttributeChange
-	Members        MemberDelta
-	Reason         Reason
-	Error          *EntryError
+	MatchedBy      string // id, externalId, userName or emails; "" where nothing was matched
+	// Settings is the version of the connection's settings that decided.
+	SettingsVersion int64
+	Diff            []AttributeChange
+	Members         MemberDelta
+	Reason          Reason
+	Error           *EntryError
 }
 
 // RequestInfo is the request behind an entry.
@@ -88,4 +100,10 @@ type AdminChange struct {
 	CreateCredential *Credential
 	RevokeCredential *Credential // ID and Revoked
 	TouchCredential  *Credential // ID and LastUsed
+	// SaveSettings stores the next version of a connection's settings and puts it in force. It is overtaken
+	// where Version is not one more than the one in force. Conflict "displayName" as for SetConnection.
+	SaveSettings *SettingsVersion
+	CreateKey    *APIKey
+	RevokeKey    *APIKey // ID and Revoked
+	TouchKey     *APIKey // ID and LastUsed
 }

@@ -18,7 +18,9 @@ type Connection struct {
 	Name     string
 	Kind     string // "scim"
 	Settings ConnectionSettings
-	Created  time.Time
+	// SettingsVersion is that of the Settings in force, whose Protocol is repeated in Settings; 0 for DefaultSettings.
+	SettingsVersion int64
+	Created         time.Time
 }
 
 // ConnectionSettings are a connection's choices where clients differ.
@@ -79,15 +81,19 @@ type Resource struct {
 	Connection int64 // its owner; 0 for none
 	Visible    bool  // the owner's clients find it
 	State      State
-	Role       string
-	Protected  bool
-	Version    int64 // 1 at creation, one more with each change
+	Role       string // of a user
+	Protected  bool   // by a person, whatever its role is
+	Version    int64  // 1 at creation, one more with each change
 	Created    time.Time
 	Modified   time.Time
 
-	Asserted    []byte // scim.Definition.Encode of what the owner wrote
-	Effective   []byte // the same of what the host application sees; nil where it equals Asserted
-	RuleVersion int64  // of the rules that made Effective
+	Asserted    []byte    // scim.Definition.Encode of what the owner wrote
+	Effective   []byte    // the same of what the host application sees; nil where it equals Asserted
+	RuleVersion int64     // of the settings that made Effective
+	Overrides   []byte    // JSON object by path: what a person set and no sync changes, PathRole included; nil for none
+	MemberCount int       // open memberships of a group
+	LeftAt      time.Time // when it was suspended or removed; zero while it is active or held
+	PurgeAt     time.Time // when what was removed may be purged; zero for never
 	Index       Index
 
 	Groups      []Reference   // as References.Groups asked
@@ -106,6 +112,29 @@ type Index struct {
 	Manager       string  // id of the asserted manager
 	Emails        []Email // read inside Update only, since only a write compares them
 }
+
+// APIKey is a credential for the admin API: of a person or a system, with one role in one tenant. Its text is not stored.
+type APIKey struct {
+	ID       string // UUIDv7
+	Holder   string // the person or system it belongs to
+	Role     KeyRole
+	Hash     []byte // SHA-256 of the key
+	Hint     string // its last four characters
+	Created  time.Time
+	Expires  time.Time // zero: never
+	Revoked  time.Time // zero: not revoked
+	LastUsed time.Time // zero: never; written at most once a minute
+}
+
+// KeyRole is what an API key may do.
+type KeyRole string
+
+const (
+	KeyOwner       KeyRole = "owner"       // everything, keys included
+	KeyOperator    KeyRole = "operator"    // settings, open matters, users, groups, import, undo
+	KeySupport     KeyRole = "support"     // reads
+	KeyApplication KeyRole = "application" // the host application: reads effective users, groups and changes
+)
 
 // Email is one asserted e-mail address. The folded forms follow the attributes' Folding.
 type Email struct {

@@ -24,6 +24,14 @@ type Store interface {
 	// touches nothing outside tx; ids and times are fixed before. fn returns the error of Commit
 	// as it came.
 	Update(ctx context.Context, tenant string, fn func(Tx) error) error
+
+	// Tenants reads the names of all tenants.
+	Tenants(ctx context.Context) ([]string, error)
+	// APIKey finds a key by the SHA-256 of its text, live or not, with its tenant. NotFound.
+	APIKey(ctx context.Context, hash []byte) (tenant string, k APIKey, err error)
+	// ClaimJob takes the oldest job, of any tenant, that is queued or whose lease is over, and leases it until
+	// then with a fence of its own. NotFound for none.
+	ClaimJob(ctx context.Context, now, until time.Time) (tenant string, j Job, err error)
 }
 
 // Reader reads one tenant.
@@ -51,6 +59,51 @@ type Reader interface {
 	Members(groups []string, fn func(GroupMember) error) error
 	// Entries calls fn with the journal entries that q selects, newest first.
 	Entries(q EntryQuery, fn func(Entry) error) error
+
+	// Departure reads what a departure is weighed by.
+	Departure(q BudgetQuery) (DepartureFacts, error)
+	// Settings reads one version of a connection's settings; version 0 asks for the latest. NotFound.
+	Settings(connection, version int64) (SettingsVersion, error)
+	// SettingsHistory reads all versions, latest first.
+	SettingsHistory(connection int64) ([]SettingsVersion, error)
+	// Matters calls fn with the matters that q selects, latest first.
+	Matters(q MatterQuery, fn func(Matter) error) error
+
+	// Account reads a resource by id, whoever owns it and whether or not its owner sees it. NotFound.
+	Account(t scim.ResourceType, id string, refs References) (Resource, error)
+	// Accounts calls fn with the resources that q selects, by id.
+	Accounts(q AccountQuery, fn func(Resource) error) error
+	// Memberships calls fn with the open memberships of a group, oldest first, whoever sees them.
+	Memberships(group string, fn func(GroupMember) error) error
+
+	// Changes reads the entries after a position in the tenant's journal, at most limit, in the order of positions,
+	// each with its own; head is the last position given.
+	Changes(after int64, limit int) (entries []PositionedEntry, head int64, err error)
+
+	APIKeys() ([]APIKey, error)                  // oldest first, revoked ones too
+	Job(id string) (Job, error)                  // NotFound
+	Jobs(kind JobKind, limit int) ([]Job, error) // latest first; kind "" for all
+}
+
+// AccountQuery selects resources of a tenant by what they are to the host application.
+type AccountQuery struct {
+	Type       scim.ResourceType
+	Connection int64     // of the owner; -1 for any, 0 for none
+	State      State     // "" for any but Removed
+	Removed    bool      // removed ones too
+	Effective  string    // folded effective userName; "" for any
+	ExternalID string    // "" for any
+	LeftBefore time.Time // LeftAt is before it
+	PurgeDue   time.Time // PurgeAt is not after it
+	After      string    // id: only later ones, for paging
+	Limit      int       // 0 for no limit
+	References References
+}
+
+// PositionedEntry is an entry with its place in the gapless order of a tenant's journal.
+type PositionedEntry struct {
+	Position int64
+	Entry    Entry
 }
 
 // Tx is a Reader that can write.
@@ -68,6 +121,9 @@ type Batch struct {
 	Changes []Change
 	Admin   []AdminChange
 	Entries []Entry
+	Matters []MatterChange
+	Budgets []Budget // as they are afterwards, guarded by the version before: Version is one more
+	Jobs    []JobChange
 }
 
 // View runs fn against one tenant and returns its result.
@@ -120,8 +176,10 @@ type ResourceQuery struct {
 // CandidateQuery names the keys of a resource about to be written.
 type CandidateQuery struct {
 	Scope      Scope
-	Name       string // folded userName or group displayName; "" asks for none
-	ExternalID string // of a stable key; "" asks for none
+	Name       string   // folded userName or group displayName; "" asks for none
+	Effective  string   // folded effective userName that is to be taken; "" for Name
+	Emails     []string // folded addresses by which accounts of other owners are looked for
+	ExternalID string   // of a stable key; "" asks for none
 	// Presume lets a unit of work that makes a resource of these keys go on as if there were no
 	// candidates: Commit then writes only if there are none, or fn runs again and sees them. Most
 	// creates meet none, and it spares them a round trip.
@@ -132,6 +190,8 @@ type CandidateQuery struct {
 type Candidates struct {
 	Visible   *Resource // the scope's visible resource of that name (unique names only)
 	Effective *Resource // the tenant's user whose effective userName it is, whoever owns it; nil for groups
+	// Mail are users of the tenant that other owners assert with one of Emails, or nobody does; three at most.
+	Mail []Resource
 	// Stable are the scope's resources with that externalId, visible or not, two at most: with
 	// two it is no key.
 	Stable []Resource

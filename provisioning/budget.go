@@ -1,0 +1,54 @@
+package provisioning
+
+import "time"
+
+// BudgetKind is what a tolerance counts.
+type BudgetKind string
+
+const (
+	BudgetUsers   BudgetKind = "users"   // users leaving active
+	BudgetGroups  BudgetKind = "groups"  // groups deleted
+	BudgetMembers BudgetKind = "members" // members removed from one group
+)
+
+// Budget is what a connection has spent of a tolerance, and what a person allowed beyond it. One row;
+// claims of concurrent requests are settled by its version.
+type Budget struct {
+	Connection int64
+	Kind       BudgetKind
+	Group      string // of BudgetMembers; "" otherwise
+	Version    int64  // 0: there is no row yet
+	Spent      []Spent
+	Allowances []Allowance
+}
+
+// Spent is how many departures an interval of a window saw.
+type Spent struct {
+	Since time.Time `json:"since"` // of the interval, a part of the window
+	N     int       `json:"n"`
+}
+
+// Allowance is what a person lets go beyond the tolerance, or, with Reject, what shall be ignored.
+type Allowance struct {
+	Cause  string    `json:"cause"` // "" for any
+	Left   int       `json:"left"`  // how many more; -1 for any number
+	Until  time.Time `json:"until"`
+	By     string    `json:"by"`
+	Reject bool      `json:"reject,omitempty"`
+}
+
+// BudgetQuery asks for what a departure is weighed by.
+type BudgetQuery struct {
+	Connection int64
+	Kind       BudgetKind
+	Group      string // of BudgetMembers
+	Resource   string // whose matters are wanted
+}
+
+// DepartureFacts are what a departure is weighed by, beside the resource itself. One statement reads them.
+type DepartureFacts struct {
+	Budget  Budget
+	Present int // users of the connection in state active or held, its groups that are not removed, or the group's members
+	// Matters are those about the resource that are open, allowed or rejected, the latest of each kind.
+	Matters []Matter
+}
