@@ -8,16 +8,15 @@ type BudgetKind string
 const (
 	BudgetUsers   BudgetKind = "users"   // users leaving active
 	BudgetGroups  BudgetKind = "groups"  // groups deleted
-	BudgetMembers BudgetKind = "members" // members removed from one group
+	BudgetMembers BudgetKind = "members" // members removed from one group; kept with the group: Resource.Removals
 )
 
 // Budget is what a connection has spent of a tolerance, and what a person allowed beyond it. One row;
 // claims of concurrent requests are settled by its version.
 type Budget struct {
 	Connection int64
-	Kind       BudgetKind
-	Group      string // of BudgetMembers; "" otherwise
-	Version    int64  // 0: there is no row yet
+	Kind       BudgetKind // BudgetUsers or BudgetGroups
+	Version    int64      // 0: there is no row yet
 	Spent      []Spent
 	Allowances []Allowance
 }
@@ -40,15 +39,15 @@ type Allowance struct {
 // BudgetQuery asks for what a departure is weighed by.
 type BudgetQuery struct {
 	Connection int64
-	Kind       BudgetKind
-	Group      string // of BudgetMembers
-	Resource   string // whose matters are wanted
+	Kind       BudgetKind // "" reads the matters alone
+	Resource   string     // whose matters are wanted; "" for nobody's
+	Key        string     // matters with this Key are wanted as well; "" for none
 }
 
 // DepartureFacts are what a departure is weighed by, beside the resource itself. One statement reads them.
 type DepartureFacts struct {
 	Budget  Budget
-	Present int // users of the connection in state active or held, its groups that are not removed, or the group's members
+	Present int // users of the connection in state active or held, or its groups that are so
 	// Matters are those about the resource that are open, allowed or rejected, the latest of each kind.
 	Matters []Matter
 }

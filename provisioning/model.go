@@ -92,6 +92,7 @@ type Resource struct {
 	RuleVersion int64     // of the settings that made Effective
 	Overrides   []byte    // JSON object by path: what a person set and no sync changes, PathRole included; nil for none
 	MemberCount int       // open memberships of a group
+	Removals    []byte    // JSON of []Spent: what a group of some size lost lately; nil for nothing
 	LeftAt      time.Time // when it was suspended or removed; zero while it is active or held
 	PurgeAt     time.Time // when what was removed may be purged; zero for never
 	Index       Index
