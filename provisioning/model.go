@@ -25,9 +25,9 @@ type Connection struct {
 
 // ConnectionSettings are a connection's choices where clients differ.
 type ConnectionSettings struct {
-	PatchResponse    PatchResponse
-	UnknownMembers   UnknownMembers
-	UniqueGroupNames bool
+	PatchResponse    PatchResponse  `json:"patchResponse"`
+	UnknownMembers   UnknownMembers `json:"unknownMembers"`
+	UniqueGroupNames bool           `json:"uniqueGroupNames"`
 }
 
 // DefaultConnectionSettings are what Entra ID is best served with.
