@@ -15,9 +15,10 @@ import (
 
 // still is a store that answers with one resource and one token, and tells whether members were asked for.
 type still struct {
-	provisioning.Tx // for what is not asked
-	resource        provisioning.Resource
-	members         int
+	provisioning.Tx    // for what is not asked
+	provisioning.Store // likewise
+	resource           provisioning.Resource
+	members            int
 }
 
 func (s *still) View(_ context.Context, _ string, fn func(provisioning.Reader) error) error {
