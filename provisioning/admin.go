@@ -118,13 +118,12 @@ func (s *Service) SetConnection(ctx context.Context, o Origin, name string, edit
 // is. Invalid for an expiry that has passed, NotFound.
 func (s *Service) CreateCredential(ctx context.Context, o Origin, connection string, n NewCredential) (Credential, error) {
 	c := Credential{ID: s.newID(), Hash: n.Hash, Hint: n.Hint, Created: s.Now()}
-	if !n.Expires.IsZero() {
-		c.Expires = n.Expires.UTC().Truncate(time.Microsecond)
-		if !c.Expires.After(c.Created) {
-			return Credential{}, &Error{Kind: Invalid, Attribute: "expires", Detail: "the expiry has passed already; name an instant in the future"}
-		}
+	ends, err := expiry(n.Expires, c.Created)
+	if err != nil {
+		return Credential{}, err
 	}
-	err := s.administer(ctx, o, func(tx Tx) ([]step, error) {
+	c.Expires = ends
+	err = s.administer(ctx, o, func(tx Tx) ([]step, error) {
 		owner, err := connectionOf(tx, o.Tenant, connection)
 		c.Connection = owner.ID
 		return []step{{change: AdminChange{CreateCredential: &c}, reason: ReasonCredentialCreated, connection: owner,

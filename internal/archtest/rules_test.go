@@ -40,8 +40,9 @@ var rows = []row{
 	{pkg: "provisioning", imports: []string{"meibo/scim", text, uuid}, pure: true,
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
 
-	{pkg: "scim/endpoint", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth",
-		echo, otel, uuid, zap, "github.com/prometheus/client_golang", "golang.org/x/time"},
+	{pkg: "internal/edge", imports: []string{otel, "golang.org/x/time"}},
+	{pkg: "scim/endpoint", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth", "meibo/internal/edge",
+		echo, otel, uuid, zap},
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
 	{pkg: "store", imports: []string{"meibo/scim", "meibo/provisioning",
 		gorm, "modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", otel, text, uuid, zap, "golang.org/x/sync"},

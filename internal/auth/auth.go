@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"sync"
 	"time"
 
 	"meibo/provisioning"
@@ -33,12 +32,6 @@ func (r Refusal) Error() string {
 	return "a valid bearer token is required; create one with `meibo token create`"
 }
 
-// cacheFor is half of the second in which a revocation has to take effect.
-const cacheFor = 500 * time.Millisecond
-
-// maxCached bounds the memory of a server with very many live tokens; beyond it the cache starts over.
-const maxCached = 10_000
-
 // Options are what an Authenticator needs.
 type Options struct {
 	Store provisioning.Store
@@ -47,28 +40,28 @@ type Options struct {
 	Report func(error)
 }
 
-// Authenticator checks tokens. It is safe for concurrent use; Close ends it.
+// Authenticator checks tokens and API keys. It is safe for concurrent use; Close ends it.
 type Authenticator struct {
-	store provisioning.Store
-	now   func() time.Time
-	used  *lastUsed
-
-	mu    sync.Mutex
-	cache map[key]known
+	store  provisioning.Store
+	now    func() time.Time
+	used   *lastUsed
+	tokens *cache[place, known]
+	keys   *cache[digest, Holder]
 }
 
-// key names a token within its tenant. That map access takes no constant time tells nothing: an
-// attacker cannot choose a hash.
-type key struct {
+// digest is the SHA-256 of a token or key.
+type digest = [sha256.Size]byte
+
+// place names a token within its tenant.
+type place struct {
 	tenant string
-	hash   [sha256.Size]byte
+	hash   digest
 }
 
 // known is what the database said of a token.
 type known struct {
 	credential provisioning.Credential
 	connection provisioning.Connection
-	asked      time.Time
 }
 
 // New returns an Authenticator on a store.
@@ -79,7 +72,8 @@ func New(o Options) *Authenticator {
 	if o.Report == nil {
 		o.Report = func(error) {}
 	}
-	return &Authenticator{store: o.Store, now: o.Now, used: newLastUsed(o.Store, o.Now, o.Report), cache: map[key]known{}}
+	return &Authenticator{store: o.Store, now: o.Now, used: newLastUsed(o.Store, o.Now, o.Report),
+		tokens: newCache[place, known](), keys: newCache[digest, Holder]()}
 }
 
 // Authenticate finds the caller behind the text of a bearer token, "" for none. The error is a
@@ -88,15 +82,15 @@ func (a *Authenticator) Authenticate(ctx context.Context, tenant, token string) 
 	if token == "" {
 		return Caller{}, Missing
 	}
-	if !wellFormed(token) {
+	if !wellFormed(token, tokenPrefix) {
 		return Caller{}, Unknown
 	}
-	k := key{tenant, sha256.Sum256([]byte(token))}
-	found, err := a.find(ctx, k)
+	p := place{tenant, sha256.Sum256([]byte(token))}
+	found, err := a.find(ctx, p)
 	if err != nil {
 		return Caller{}, err
 	}
-	if err := found.refusal(a.now()); err != nil {
+	if err := refusal(found.credential.Revoked, found.credential.Expires, a.now()); err != nil {
 		return Caller{}, err
 	}
 	return Caller{Tenant: tenant, Connection: found.connection, Credential: found.credential.ID, Hint: found.credential.Hint}, nil
@@ -106,30 +100,38 @@ func (a *Authenticator) Authenticate(ctx context.Context, tenant, token string) 
 func (a *Authenticator) Close(ctx context.Context) error { return a.used.close(ctx) }
 
 // find takes what was read within the last half second, or else asks the database.
-func (a *Authenticator) find(ctx context.Context, k key) (known, error) {
+func (a *Authenticator) find(ctx context.Context, p place) (known, error) {
 	// Taken before the question is put: the answer is as old as the question.
 	asked := a.now()
-	if found, ok := a.cached(k, asked); ok {
+	if found, ok := a.tokens.get(p, asked); ok {
 		return found, nil
 	}
-	found := known{asked: asked}
-	err := a.store.View(ctx, k.tenant, func(r provisioning.Reader) (err error) {
-		found.credential, found.connection, err = r.CredentialByHash(k.hash[:])
+	var found known
+	err := a.store.View(ctx, p.tenant, func(r provisioning.Reader) (err error) {
+		found.credential, found.connection, err = r.CredentialByHash(p.hash[:])
 		return err
 	})
-	switch {
-	case err != nil && provisioning.KindOf(err) == provisioning.NotFound:
-		return known{}, Unknown
-	case err != nil:
-		return known{}, undecided(err)
-	case subtle.ConstantTimeCompare(found.credential.Hash, k.hash[:]) != 1:
-		return known{}, Unknown
+	if err := checkFound(err, found.credential.Hash, p.hash); err != nil {
+		return known{}, err
 	}
-	if found.refusal(asked) == nil {
-		a.keep(k, found)
-		a.used.note(k, found.credential, asked)
+	if refusal(found.credential.Revoked, found.credential.Expires, asked) == nil {
+		a.tokens.keep(p, found, asked)
+		a.used.note(tokenUse(p, found.credential), asked)
 	}
 	return found, nil
+}
+
+// checkFound judges what a look-up by a hash came to.
+func checkFound(err error, stored []byte, hash digest) error {
+	switch {
+	case err != nil && provisioning.KindOf(err) == provisioning.NotFound:
+		return Unknown
+	case err != nil:
+		return undecided(err)
+	case subtle.ConstantTimeCompare(stored, hash[:]) != 1:
+		return Unknown
+	}
+	return nil
 }
 
 // undecided makes every fault of the store one that passes: a client that were refused for it
@@ -141,29 +143,12 @@ func undecided(err error) error {
 	return &provisioning.Error{Kind: provisioning.Unavailable, Detail: "the credential cannot be checked now; repeat the request later", Err: err}
 }
 
-func (a *Authenticator) cached(k key, now time.Time) (known, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	found, ok := a.cache[k]
-	age := now.Sub(found.asked)
-	return found, ok && age >= 0 && age < cacheFor
-}
-
-func (a *Authenticator) keep(k key, found known) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.cache) >= maxCached {
-		clear(a.cache)
-	}
-	a.cache[k] = found
-}
-
 // refusal is nil for a credential that counts at an instant.
-func (k known) refusal(now time.Time) error {
-	switch c := k.credential; {
-	case !c.Revoked.IsZero():
+func refusal(revoked, expires, now time.Time) error {
+	switch {
+	case !revoked.IsZero():
 		return Revoked
-	case !c.Expires.IsZero() && !now.Before(c.Expires):
+	case !expires.IsZero() && !now.Before(expires):
 		return Expired
 	}
 	return nil

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"meibo/internal/auth"
+	"meibo/internal/edge"
 	"meibo/provisioning"
 	"meibo/scim"
 )
@@ -54,7 +55,7 @@ const CorrelationHeader = "X-Correlation-Id"
 
 type endpoint struct {
 	Options
-	limits  *limiter
+	limits  *edge.Limiter[int64] // by connection
 	schemas discovery
 	// Places for what is costly: large bodies in memory, and answers that keep
 	// a database connection until a client has read them.
@@ -76,7 +77,7 @@ func New(o Options) http.Handler {
 	if o.Observe == nil {
 		o.Observe = func(Observation) {}
 	}
-	e := &endpoint{Options: o, limits: newLimiter(o.RateLimit, o.Now), schemas: newDiscovery(),
+	e := &endpoint{Options: o, limits: edge.NewLimiter[int64](o.RateLimit, o.Now), schemas: newDiscovery(),
 		largeBodies: newPlaces(maxLargeBodies, maxLargeBodiesOf), streams: newPlaces(maxStreams, maxStreamsOf)}
 	router := echo.New()
 	router.Use(e.frame) // which answers all errors
@@ -216,7 +217,7 @@ func (c *call) observe() {
 func (e *endpoint) authenticated(h func(*call) error) echo.HandlerFunc {
 	return func(ec echo.Context) error {
 		c := callOf(ec)
-		token := bearer(ec.Request().Header)
+		token := edge.Bearer(ec.Request().Header)
 		caller, err := e.Authenticate(ec.Request().Context(), ec.Param("tenant"), token)
 		switch {
 		case provisioning.KindOf(err) == provisioning.Unavailable:
@@ -227,8 +228,8 @@ func (e *endpoint) authenticated(h func(*call) error) echo.HandlerFunc {
 			return errBadToken
 		}
 		c.caller = caller
-		if wait, ok := e.limits.take(caller.Connection.ID); !ok {
-			c.throttled, c.untold = true, !e.limits.tells(caller.Connection.ID)
+		if wait, ok := e.limits.Take(caller.Connection.ID); !ok {
+			c.throttled, c.untold = true, !e.limits.Tells(caller.Connection.ID)
 			return &throttled{wait}
 		}
 		return h(c)

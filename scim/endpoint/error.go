@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"math"
 	"net/http"
 	"os"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"go.uber.org/zap"
 
+	"meibo/internal/edge"
 	"meibo/provisioning"
 	"meibo/scim"
 )
@@ -157,7 +157,7 @@ func (c *call) errorHeaders(h http.Header, err error, status int) {
 	case http.StatusTooManyRequests:
 		var t *throttled
 		if errors.As(err, &t) {
-			h.Set("Retry-After", strconv.Itoa(int(math.Ceil(max(1, t.wait.Seconds())))))
+			h.Set("Retry-After", strconv.Itoa(edge.RetryAfter(t.wait)))
 		}
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(int(retryUnavailable.Seconds())))

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"meibo/internal/auth"
+	"meibo/internal/edge"
 	"meibo/internal/testkit"
 	"meibo/provisioning"
 	"meibo/scim"
@@ -269,7 +270,7 @@ func TestRefusalsInTheLog(t *testing.T) {
 	}
 	ask(10, provisioning.DefaultConnection)
 	ask(10, "other")
-	clock.Advance(tellEvery)
+	clock.Advance(edge.TellEvery)
 	ask(10, provisioning.DefaultConnection)
 	statuses := map[string]map[int64]int{}
 	for _, line := range logs.FilterMessage("request").All() {

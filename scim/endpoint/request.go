@@ -107,20 +107,6 @@ func (c *call) id() string {
 // cut bounds ASCII text.
 func cut(s string, length int) string { return s[:min(len(s), length)] }
 
-// bearer is the token of the Authorization header (RFC 6750 §2.1); "" without one, and where there
-// are two, of which a proxy in front may have judged the other.
-func bearer(h http.Header) string {
-	given := h["Authorization"]
-	if len(given) != 1 {
-		return ""
-	}
-	scheme, token, _ := strings.Cut(given[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
-}
-
 // object reads the body as one JSON object.
 func (c *call) object(t scim.ResourceType) (map[string]any, error) {
 	data, err := c.body(t)

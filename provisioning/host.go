@@ -1,0 +1,66 @@
+package provisioning
+
+import (
+	"context"
+	"fmt"
+
+	"meibo/scim"
+)
+
+// Account reads a user or group as the host application sees it, whoever owns it. NotFound.
+func (s *Service) Account(ctx context.Context, tenant string, t scim.ResourceType, id string) (Resource, error) {
+	return View(ctx, s.store, tenant, func(r Reader) (Resource, error) { return accountOf(r, t, id) })
+}
+
+// Accounts calls fn with the users or groups that q selects, by id.
+func (s *Service) Accounts(ctx context.Context, tenant string, q AccountQuery, fn func(Resource) error) error {
+	return s.store.View(ctx, tenant, func(r Reader) error { return r.Accounts(q, fn) })
+}
+
+// Memberships calls fn with the open memberships of a group, oldest first, whoever sees them. NotFound for the group.
+func (s *Service) Memberships(ctx context.Context, tenant, group string, fn func(GroupMember) error) error {
+	return s.store.View(ctx, tenant, func(r Reader) error {
+		if _, err := accountOf(r, scim.Group, group); err != nil {
+			return err
+		}
+		return r.Memberships(group, fn)
+	})
+}
+
+// Changes is a piece of a tenant's journal in the gapless order of its positions.
+type Changes struct {
+	Entries []PositionedEntry
+	Head    int64               // the last position given
+	Now     map[string]Resource // by id: those that the entries changed, as they are now
+}
+
+// Changes reads the entries after a position, at most limit, with the resources that they changed.
+func (s *Service) Changes(ctx context.Context, tenant string, after int64, limit int) (Changes, error) {
+	return View(ctx, s.store, tenant, func(r Reader) (Changes, error) {
+		entries, head, err := r.Changes(after, limit)
+		if err != nil {
+			return Changes{}, err
+		}
+		c := Changes{Entries: entries, Head: head, Now: map[string]Resource{}}
+		for _, e := range entries {
+			if _, read := c.Now[e.Entry.ResourceID]; read || e.Entry.Version == 0 {
+				continue
+			}
+			// Read after the entries, so it is at least as new as each of them.
+			now, err := r.Account(e.Entry.ResourceType, e.Entry.ResourceID, References{})
+			if err != nil {
+				return Changes{}, fmt.Errorf("resource of the entry at position %d: %w", e.Position, err)
+			}
+			c.Now[now.ID] = now
+		}
+		return c, nil
+	})
+}
+
+func accountOf(r Reader, t scim.ResourceType, id string) (Resource, error) {
+	res, err := r.Account(t, id, References{})
+	if KindOf(err) == NotFound {
+		return res, &Error{Kind: NotFound, Detail: fmt.Sprintf("there is no %s with that id", t), Err: err}
+	}
+	return res, err
+}
