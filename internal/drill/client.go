@@ -33,6 +33,8 @@ type request struct {
 	query  string // encoded, without the question mark
 	body   any
 	token  string // instead of the right one
+	// delayable marks a departure, which a deletion tolerance may put off: 503 with Retry-After, for that object alone.
+	delayable bool
 }
 
 // answer is a final answer: anything but a 429.
@@ -226,10 +228,15 @@ func clip(s string) string {
 
 // judge holds an answer against what every answer must be, and says whether there is something to work with.
 func (c *client) judge(a *answer) bool {
-	if a.method != http.MethodGet && a.status < 500 {
+	if a.method != http.MethodGet && (a.status < 500 || a.delayed()) {
 		c.keepWrite(a)
 	}
-	if a.status >= 500 {
+	if a.delayed() {
+		c.rep.putOff()
+		if a.header.Get("Retry-After") == "" {
+			c.report(a, delayNoRetryAfter, "Retry-After with seconds or a date", "none")
+		}
+	} else if a.status >= 500 {
 		c.report(a, serverError, "an answer below 500", describe(a))
 		return false
 	}
@@ -253,6 +260,9 @@ func (c *client) judge(a *answer) bool {
 	}
 	return parsed || a.status >= 400
 }
+
+// delayed says that a departure was put off.
+func (a *answer) delayed() bool { return a.delayable && a.status == http.StatusServiceUnavailable }
 
 // parse decodes the body. False means that one is there and it is no JSON object.
 func (c *client) parse(a *answer) bool {

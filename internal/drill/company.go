@@ -34,6 +34,9 @@ type person struct {
 	heir        *person // gets the userName when this one leaves
 	rehired     bool
 
+	// What a scenario knows of the account beside what the client asserts.
+	lot lot
+
 	id     string // given by the server; "" while not linked
 	former string // the id before the last DELETE, if it was another
 	state  presence

@@ -7,6 +7,11 @@
 //	           groups             PATCH what       lists       leavers, groups      PATCH what
 //	           references         differs (none)               (Options.Cycles)     differs (none)
 //
+// With [Options.Scenario] it plays a story instead, between two roll calls that compare what the client sees, and what the
+// host application sees ([Host]), with what the rules of [Options.Preset] lead to. What only a person can do is done by a [Person].
+//
+//	initial cycle ──► roll call ──► the story ──► roll call ──► steady cycle (none) ──► report
+//
 // Three rules hold all along:
 //
 //   - What was sent must be read back byte for byte. A steady cycle reads every known object and would send a PATCH for each

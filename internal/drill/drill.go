@@ -18,10 +18,16 @@ type Options struct {
 	BaseURL string // the SCIM base, such as https://host/t/acme/scim/v2; a query on it goes along with every request
 	Token   string
 
-	Users   int    // 0 means 100
-	Groups  int    // 0 means none
-	Members int    // memberships over all groups together, at most Users × Groups
+	Users   int    // 0 means 100, or what the scenario needs
+	Groups  int    // 0 means none, or what the scenario needs
+	Members int    // memberships over all groups together, at most Users × Groups; 0 means none, or what the scenario needs
 	Seed    uint64 // with Dialect it decides the company and every choice of the run; on a used connection take a new one
+
+	// Scenario is a story to play instead of a whole job, under the rules of Preset; "" for none. The connection must be a fresh one.
+	Scenario Scenario
+	Preset   Preset // that the connection's settings are; of a scenario only
+	Person   Person // does what a person does in a scenario; nil: those steps are skipped
+	Host     Host   // sees accounts as the host application does; nil: nobody looks
 
 	Dialect Dialect // "" means Default
 	Cycles  int     // incremental cycles; 0 means 1
@@ -69,7 +75,11 @@ func Run(ctx context.Context, opt Options) (*Report, error) {
 
 // complete fills the defaults and names every option that makes no sense.
 func (o *Options) complete() (*url.URL, error) {
-	o.Users = orElse(o.Users, defaultUsers)
+	story, err := o.story()
+	if err != nil {
+		return nil, err
+	}
+	o.Users, o.Groups, o.Members = story.sizes(*o)
 	o.Dialect = orElse(o.Dialect, Default)
 	o.Cycles = orElse(o.Cycles, 1)
 	o.Workers = orElse(o.Workers, 8)
@@ -99,8 +109,12 @@ func (o Options) CheckSizes() error {
 	if min(o.Users, o.Cycles, o.Workers, o.Groups, o.Members) < 0 {
 		return errors.New("users, groups, members, cycles and workers must not be negative")
 	}
-	if users := orElse(o.Users, defaultUsers); o.Members > users*o.Groups {
-		return fmt.Errorf("%d memberships do not fit into %d groups of at most %d users: lower members or raise groups", o.Members, o.Groups, users)
+	story, err := o.story()
+	if err != nil {
+		return err
+	}
+	if users, groups, members := story.sizes(o); members > users*groups {
+		return fmt.Errorf("%d memberships do not fit into %d groups of at most %d users: lower members or raise groups", members, groups, users)
 	}
 	return nil
 }
@@ -139,7 +153,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 func newReport(o Options) *Report {
 	return &Report{
-		BaseURL: o.BaseURL, Dialect: o.Dialect, Seed: o.Seed, Users: o.Users, Groups: o.Groups, Members: o.Members,
+		BaseURL: o.BaseURL, Dialect: o.Dialect, Scenario: o.Scenario, Preset: o.Preset, Seed: o.Seed, Users: o.Users, Groups: o.Groups, Members: o.Members,
 		Kinds: map[string]Kind{}, Faults: map[string]int{}, Warnings: map[string]int{},
 		byKind: map[string][]time.Duration{}, seen: map[string]bool{}, writesTo: o.WritesTo,
 	}
@@ -149,6 +163,7 @@ func newReport(o Options) *Report {
 type drill struct {
 	*client
 	company *company
+	rules   rules      // what a scenario expects
 	rng     *rand.Rand // used between phases only, so that workers do not change what is drawn
 	bar     *progress
 }
@@ -158,13 +173,18 @@ func newDrill(opt Options, base *url.URL, rep *Report, stop context.CancelCauseF
 	return &drill{
 		client:  &client{opt: opt, base: base, rep: rep, stop: stop},
 		company: newCompany(rng, opt.Users, opt.Groups, opt.Members, opt.Cycles*share(opt.Users, 40)),
+		rules:   presets[opt.Preset],
 		rng:     rng,
 		bar:     newProgress(opt.Progress, opt.Now),
 	}
 }
 
-// play goes through the job. Each step returns at once when the run was stopped.
+// play goes through the job, or the scenario. Each step returns at once when the run was stopped.
 func (d *drill) play(ctx context.Context) {
+	if d.opt.Scenario != "" {
+		d.tell(ctx, stories[d.opt.Scenario])
+		return
+	}
 	d.probe(ctx)
 	d.initialCycle(ctx)
 	d.testConnection(ctx) // again, now that a filter can be ignored with effect

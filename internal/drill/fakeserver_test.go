@@ -28,6 +28,7 @@ type fakeServer struct {
 	issued   int // ids
 	answered int // correlation ids
 	plant    plant
+	policy   policy
 }
 
 // plant is what one planted fault changes. Its zero value changes nothing.
@@ -46,6 +47,11 @@ type plant struct {
 	ignoreFilter, ignorePatch, ignoreExclude, anyToken                     bool
 	nameStaysTaken, freshIDOnRestore, inheritID                            bool
 	keepManager, oldNames                                                  bool
+
+	view                     func(a *Account) (found bool) // changes what the host application sees
+	share                    int                           // per cent that the tolerance lets go, instead of 20
+	applyDelayed, deafToThem bool                          // does what it puts off; does not listen to the person
+	stopsOthers              bool                          // answers 503 to every PATCH once the tolerance is used up
 }
 
 type record struct {
@@ -54,6 +60,8 @@ type record struct {
 	members []string
 	gone    bool
 	names   []string // every userName it ever had
+	state   string   // in the host application's view
+	role    string
 }
 
 // call is a parsed request.
@@ -172,6 +180,11 @@ func (s *fakeServer) route(q *call) *reply {
 		if q.target.gone {
 			return fail(http.StatusNotFound, "", "no such resource")
 		}
+		if q.kind == "Users" {
+			if re := s.leave(q.target, s.policy.deleted); re != nil {
+				return re
+			}
+		}
 		q.target.gone = true
 		return &reply{status: http.StatusNoContent}
 	default:
@@ -206,6 +219,7 @@ func (s *fakeServer) create(q *call) *reply {
 		*table = append(*table, restored)
 	}
 	restored.gone = false
+	s.arrive(restored, attrs["active"])
 	s.keep(restored, attrs)
 	re := &reply{status: http.StatusCreated, body: s.render(q, restored)}
 	re.header = http.Header{"Location": {fakeBase + "/" + q.kind + "/" + restored.id}}
@@ -386,6 +400,9 @@ func (s *fakeServer) patch(q *call) *reply {
 				return re
 			}
 			s.operate(rec, attrs, strings.ToLower(fmt.Sprint(op["op"])), op)
+		}
+		if re := s.govern(q, rec, attrs); re != nil {
+			return re
 		}
 		s.toggled(rec, attrs)
 		s.keep(rec, attrs)

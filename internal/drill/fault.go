@@ -102,6 +102,23 @@ const (
 	memberAddPresent   fault = "member.add-present-refused"
 	memberRemoveAbsent fault = "member.remove-absent-refused"
 	memberReplace      fault = "member.replace-wrong"
+
+	delayNoRetryAfter fault = "delay.retry-after-missing"
+	delayApplied      fault = "delay.applied"
+	delayStopsOthers  fault = "delay.stops-others"
+	delayEndless      fault = "delay.endless"
+	toleranceExceeded fault = "tolerance.exceeded"
+	toleranceEarly    fault = "tolerance.early"
+
+	restartCreate fault = "restart.create-needed"
+	restartPatch  fault = "restart.patch-needed"
+	inherited     fault = "create.inherited"
+
+	hostState   fault = "host.state"
+	hostRole    fault = "host.role"
+	hostName    fault = "host.user-name"
+	hostMembers fault = "host.memberships"
+	hostUnknown fault = "host.unknown"
 )
 
 // meaning says in one line what Entra ID does when it meets the fault.
@@ -204,4 +221,21 @@ var meaning = map[fault]string{
 	memberAddPresent:   "adding a present member must succeed",
 	memberRemoveAbsent: "removing an absent member must succeed",
 	memberReplace:      "replacing members must leave exactly the new set",
+
+	delayNoRetryAfter: "a 503 without Retry-After leaves Entra guessing when to come back",
+	delayApplied:      "a departure was put off, and yet something of the request shows",
+	delayStopsOthers:  "a tolerance that is used up may stop departures alone: creates, updates and memberships go on",
+	delayEndless:      "a person decided, and the client is still told to come again: the object stays in escrow",
+	toleranceExceeded: "more users left than the deletion tolerance lets go",
+	toleranceEarly:    "departures were put off before the deletion tolerance was used up",
+
+	restartCreate: "after a restart a known object was not found by its matching attribute: Entra would create it again",
+	restartPatch:  "after a restart Entra would send a PATCH although nothing changed",
+	inherited:     "somebody new was given what belonged to a leaver of the same userName",
+
+	hostState:   "the host application sees another state than the rules lead to",
+	hostRole:    "the host application sees another role than was given",
+	hostName:    "the host application sees another userName than the rules lead to",
+	hostMembers: "the host application sees other memberships than the directory has",
+	hostUnknown: "the host application does not find an account that must be there",
 }

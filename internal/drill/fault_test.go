@@ -21,6 +21,8 @@ type planted struct {
 	plant   plant
 	dialect Dialect
 	options func(*Options)
+	play    Scenario // instead of a whole job
+	preset  Preset
 }
 
 // onAnswer changes the answers to a method, of a kind and with a status; "" and 0 stand for any.
@@ -409,6 +411,33 @@ var plantedFaults = []planted{
 	{what: "no ResourceTypes", want: discoveryResourceTypes,
 		plant: onAnswer("", "ResourceTypes", 200, func(_ *call, r *reply) { instead(r, fail(http.StatusNotFound, "", "no such endpoint")) })},
 
+	// Scenarios
+	{what: "put off without Retry-After", want: delayNoRetryAfter, play: MassDisable,
+		plant: onAnswer("PATCH", "", 503, func(_ *call, r *reply) { r.header.Del("Retry-After") })},
+	{what: "put off and done", want: delayApplied, play: MassDisable, plant: plant{applyDelayed: true},
+		also: []fault{echoChanged, patchNeeded}},
+	{what: "everything put off", want: delayStopsOthers, play: MassDisable, plant: plant{stopsOthers: true},
+		also: []fault{delayApplied, echoChanged, echoMissing, patchNeeded, memberLost, hostMembers, serverError}},
+	{what: "deaf to the person who allows", want: delayEndless, play: MassDisable, plant: plant{deafToThem: true}},
+	{what: "deaf to the person who rejects", want: delayEndless, play: MassDisableRejected, plant: plant{deafToThem: true}},
+	{what: "tolerance too wide", want: toleranceExceeded, play: MassDisable, plant: plant{share: 30}},
+	{what: "tolerance too narrow", want: toleranceEarly, play: MassDisable, preset: Guarded, plant: plant{share: 18}, also: []fault{toleranceExceeded}},
+	{what: "search misses after a restart", want: restartCreate, play: Restart, plant: plant{list: lateMisses()}, also: []fault{searchMissed}},
+	{what: "changed after a restart", want: restartPatch, play: Restart, plant: lateChange(), also: []fault{echoChanged, patchNeeded}},
+	{what: "heir is shown groups", want: inherited, play: RecycledUserName, plant: onUsers(func(res map[string]any) { res["groups"] = []any{} })},
+	{what: "host sees everybody active", want: hostState, play: LeaverReturns, plant: plant{view: func(a *Account) bool { a.State = active; return true }}},
+	{what: "host sees no administrators", want: hostRole, play: AdminDisabled, plant: plant{view: func(a *Account) bool { a.Role = "ordinary"; return true }}},
+	{what: "host sees names folded", want: hostName, play: Rename, plant: plant{view: func(a *Account) bool { a.UserName = strings.ToLower(a.UserName); return true }}},
+	{what: "host sees no groups", want: hostMembers, play: Rename, plant: plant{view: func(a *Account) bool { a.Groups = nil; return true }}},
+	{what: "host sees no leavers", want: hostUnknown, play: LeaverReturns, preset: SuspendOrDelete,
+		plant: plant{view: func(a *Account) bool { return a.State != removed }}},
+	{what: "guard does not hold", want: hostState, play: AdminDisabled, preset: Mirror, plant: plant{view: func(a *Account) bool {
+		if a.Role == "admin" {
+			a.State = removed
+		}
+		return true
+	}}},
+
 	// No answer at all
 	{what: "connection broken", want: transportFailed, also: collateral, options: func(o *Options) {
 		o.Client.Transport = broken{o.Client.Transport, errors.New("connection reset by peer")}
@@ -449,8 +478,13 @@ func TestPlantedFaults(t *testing.T) {
 		}
 		t.Run(strings.ReplaceAll(p.what, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			opt := options(&fakeServer{plant: p.plant}, orElse(p.dialect, Default))
+			s := &fakeServer{plant: p.plant, policy: policies[p.preset]}
+			opt := options(s, orElse(p.dialect, Default))
 			opt.Workers = 1 // what follows from a fault depends on whom it hits
+			if p.play != "" {
+				opt.Users, opt.Groups, opt.Members = 130, 4, 120
+				opt.Scenario, opt.Preset, opt.Person, opt.Host = p.play, p.preset, s, s
+			}
 			if p.options != nil {
 				p.options(&opt)
 			}

@@ -18,6 +18,8 @@ const samplesPerName = 10
 type Report struct {
 	BaseURL       string          `json:"baseUrl"`
 	Dialect       Dialect         `json:"dialect"`
+	Scenario      Scenario        `json:"scenario,omitempty"` // "" for a whole job
+	Preset        Preset          `json:"preset,omitempty"`
 	Seed          uint64          `json:"seed"`
 	Users         int             `json:"users"`
 	Groups        int             `json:"groups"`
@@ -25,6 +27,9 @@ type Report struct {
 	Duration      time.Duration   `json:"durationNs"`
 	Requests      int             `json:"requests"`
 	Throttled     int             `json:"throttled"`         // answers 429 that were obeyed
+	Delayed       int             `json:"delayed"`           // departures that a deletion tolerance put off, each time
+	Sights        int             `json:"sights"`            // accounts held against what the host application must see
+	Skipped       []string        `json:"skipped,omitempty"` // steps that were not played, with the reason
 	SteadyPatches int             `json:"steadyPatches"`     // PATCHes that cycles without changes needed; 0 on a right server
 	Compared      int             `json:"comparedAttrs"`     // attributes held byte for byte against what was sent, steady cycles only
 	Kinds         map[string]Kind `json:"kinds"`             // per kind of request
@@ -63,7 +68,7 @@ type Error struct {
 	CorrelationID string `json:"correlationId,omitempty"`
 }
 
-// Write is one POST, PATCH, PUT or DELETE that the server answered with neither 429 nor 5xx.
+// Write is one POST, PATCH, PUT or DELETE that the server answered with neither 429 nor 5xx, or a departure that a tolerance put off.
 type Write struct {
 	CorrelationID string `json:"correlationId"` // the answer's X-Correlation-Id; "" if it had none
 	Method        string `json:"method"`
@@ -105,6 +110,27 @@ func (r *Report) throttled() {
 	defer r.mu.Unlock()
 	r.Requests++
 	r.Throttled++
+}
+
+func (r *Report) putOff() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Delayed++
+}
+
+func (r *Report) sighted() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Sights++
+}
+
+// skip notes once that a step was not played.
+func (r *Report) skip(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.Skipped, what) {
+		r.Skipped = append(r.Skipped, what)
+	}
 }
 
 func (r *Report) compared(n, patches int) {
@@ -149,12 +175,19 @@ func quantile(sorted []time.Duration, percent int) time.Duration {
 func (r *Report) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s, dialect %s, seed %d: %d users, %d groups, %d memberships\n", r.BaseURL, r.Dialect, r.Seed, r.Users, r.Groups, r.Members)
+	if r.Scenario != "" {
+		fmt.Fprintf(t, "scenario %s under the preset %s: %d departures put off, %d accounts looked at as the host application does\n",
+			r.Scenario, orElse(r.Preset, "default"), r.Delayed, r.Sights)
+	}
 	fmt.Fprintf(t, "%d requests in %s, %d throttled and repeated\n", r.Requests, r.Duration.Round(time.Millisecond), r.Throttled)
 	fmt.Fprintf(t, "steady cycles: %d attributes compared, %d PATCHes needed\n\n", r.Compared, r.SteadyPatches)
 	fmt.Fprintln(t, "kind\tcount\tp50\tp95\tp99\tmax")
 	for _, name := range slices.Sorted(maps.Keys(r.Kinds)) {
 		k := r.Kinds[name]
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\n", name, k.Count, short(k.P50), short(k.P95), short(k.P99), short(k.Max))
+	}
+	for _, what := range r.Skipped {
+		fmt.Fprintf(t, "\nskipped: %s\n", what)
 	}
 	writeFindings(t, "warning", r.Warnings, r.Notes)
 	writeFindings(t, "error", r.Faults, r.Errors)
