@@ -43,3 +43,17 @@ func (s *Service) List(ctx context.Context, tenant string, q ListQuery, members 
 		})
 	})
 }
+
+// Snapshot runs fn with read access to one state of a tenant, however many reads it makes. fn may take long; it
+// opens nothing else of the tenant meanwhile. NotFound for the tenant.
+func (s *Service) Snapshot(ctx context.Context, tenant string, fn func(Reader) error) error {
+	return s.store.View(ctx, tenant, func(r Reader) error {
+		if err := r.Snapshot(); err != nil {
+			return err
+		}
+		if _, err := tenantOf(r, tenant); err != nil {
+			return err
+		}
+		return fn(r)
+	})
+}

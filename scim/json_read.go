@@ -28,6 +28,12 @@ const (
 // Strings of the result may share one copy of data.
 func ParseJSON(data []byte) (any, error) { return readJSON(string(data), maxDepth, maxValues) }
 
+// ParseStored is ParseJSON for what an administrator hands in: it takes whatever Encode may have written, however deep
+// and however much.
+func ParseStored(data []byte) (any, error) {
+	return readJSON(string(data), maxStoredDepth, math.MaxInt)
+}
+
 // readJSON is ParseJSON within other bounds. Its error is an *Error.
 func readJSON(text string, levels, values int) (any, error) {
 	if i := firstInvalidUTF8(text); i >= 0 {

@@ -39,6 +39,8 @@ var rows = []row{
 	{pkg: "scim/scimtest", imports: []string{"meibo/scim", "pgregory.net/rapid"}},
 	{pkg: "provisioning", imports: []string{"meibo/scim", text, uuid}, pure: true,
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
+	{pkg: "provisioning/transfer", imports: []string{"meibo/scim", "meibo/provisioning"}, pure: true,
+		tests: []string{"meibo/scim/scimtest", "meibo/store", "meibo/store/storetest"}},
 
 	{pkg: "internal/edge", imports: []string{otel, "golang.org/x/time"}},
 	{pkg: "scim/endpoint", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth", "meibo/internal/edge",
