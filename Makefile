@@ -39,6 +39,7 @@ check-tools: ## the same for the tools' own module
 
 check-generated: ## generated files are what their generators write
 	@go -C tools run ./notices .. | diff -u THIRD_PARTY_NOTICES.md - || { echo "run: make generate"; exit 1; }
+	@go run ./cmd/meibo settings schema | diff -u docs/settings.schema.json - || { echo "run: make generate"; exit 1; }
 
 check-race: ## all tests under the race detector, on SQLite and PostgreSQL
 	CGO_ENABLED=1 go test -race -timeout 15m ./...
@@ -64,6 +65,8 @@ golden: ## rewrite golden files; read the difference before you commit it
 generate: ## rewrite generated files
 	go -C tools run ./notices .. > THIRD_PARTY_NOTICES.md.new
 	mv THIRD_PARTY_NOTICES.md.new THIRD_PARTY_NOTICES.md
+	go run ./cmd/meibo settings schema > docs/settings.schema.json.new
+	mv docs/settings.schema.json.new docs/settings.schema.json
 
 drill: build ## a short run of the Entra drill against a server of its own
 	bin/meibo drill --users 200 --groups 10 --members 1000 --dialect both --rate-limit 0

@@ -19,6 +19,7 @@ const (
 	ReasonTenantCreated     = "tenantCreated"
 	ReasonConnectionCreated = "connectionCreated"
 	ReasonConnectionSet     = "connectionSet"
+	ReasonSettingsApplied   = "settingsApplied"
 	ReasonCredentialCreated = "credentialCreated"
 	ReasonCredentialRevoked = "credentialRevoked"
 )

@@ -41,6 +41,8 @@ var rows = []row{
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
 	{pkg: "provisioning/transfer", imports: []string{"meibo/scim", "meibo/provisioning"}, pure: true,
 		tests: []string{"meibo/scim/scimtest", "meibo/store", "meibo/store/storetest"}},
+	{pkg: "provisioning/settings", imports: []string{"meibo/provisioning", "go.yaml.in/yaml/v3"}, pure: true,
+		tests: []string{"meibo/scim"}},
 
 	{pkg: "internal/edge", imports: []string{otel, "golang.org/x/time"}},
 	{pkg: "scim/endpoint", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth", "meibo/internal/edge",

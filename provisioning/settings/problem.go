@@ -1,0 +1,73 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"meibo/provisioning"
+)
+
+// Problem is one thing that is wrong with a document.
+type Problem struct {
+	Line int // counted from 1
+	provisioning.SettingsProblem
+}
+
+// String is the problem on one line.
+func (p Problem) String() string {
+	if p.Key == "" {
+		return fmt.Sprintf("line %d: the document %s; %s", p.Line, p.What, p.Remedy)
+	}
+	return fmt.Sprintf("line %d: %s", p.Line, p.SettingsProblem)
+}
+
+// Problems are all that is wrong, by line, as one error.
+type Problems []Problem
+
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, one := range p {
+		lines[i] = "\n  " + one.String()
+	}
+	if len(p) == 1 {
+		return "the settings have a problem:" + lines[0]
+	}
+	return fmt.Sprintf("the settings have %d problems:%s", len(p), strings.Join(lines, ""))
+}
+
+func (p Problems) sorted() Problems {
+	slices.SortStableFunc(p, func(a, b Problem) int { return a.Line - b.Line })
+	return p
+}
+
+// nearest is the name that takes the fewest edits, if these are few for its length; "" for none.
+func nearest(name string, known []string) string {
+	best, least := "", max(len(name)/3, 2)+1
+	for _, k := range known {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,417 @@
+package provisioning
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"meibo/scim"
+)
+
+// SettingsProblem is one thing that is wrong with settings.
+type SettingsProblem struct {
+	Key    string // the key at fault, as mapping.users[0].target
+	Value  string // its value, as far as that helps; "" for none
+	What   string // what is wrong, following key and value in a sentence
+	Remedy string // what to do, as an imperative
+}
+
+// String is the problem on one line.
+func (p SettingsProblem) String() string {
+	if p.Value == "" {
+		return fmt.Sprintf("%s %s; %s", p.Key, p.What, p.Remedy)
+	}
+	return fmt.Sprintf("%s %q %s; %s", p.Key, shorten(p.Value), p.What, p.Remedy)
+}
+
+// shorten keeps a value that should have been short from filling the screen.
+func shorten(s string) string {
+	const most = 80
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most]) + "…"
+}
+
+// Problems are all that is wrong with settings: values that are no choice or out of bounds, what cannot be
+// read, and choices that contradict each other. Settings without problems can be put in force.
+func (s Settings) Problems() []SettingsProblem {
+	var c settingsCheck
+	c.keys(s)
+	c.matching(s)
+	c.scope(s.Scope)
+	c.mapping(s.Mapping)
+	c.ageing(s.Deletion.Ageing)
+	c.roles(s.Roles)
+	c.guard(s.Guard)
+	c.matters(s.Matters)
+	return c.problems
+}
+
+// settingsCheck collects problems.
+type settingsCheck struct{ problems []SettingsProblem }
+
+func (c *settingsCheck) refuse(key, value, what, remedy string) {
+	c.problems = append(c.problems, SettingsProblem{Key: key, Value: value, What: what, Remedy: remedy})
+}
+
+// keys holds every value against what the table of keys says of it.
+func (c *settingsCheck) keys(s Settings) {
+	known := make(map[string]SettingsKey, len(settingsKeys))
+	for _, k := range settingsKeys {
+		known[k.Path] = k
+	}
+	for f := range s.fields() {
+		k, ok := known[f.key]
+		switch v := f.value; {
+		case !ok && !v.IsZero():
+			c.refuse(f.path, "", "is not a setting", "remove it")
+		case v.Kind() == reflect.String && !storable(v.String()):
+			c.refuse(f.path, "", "holds a NUL character or is no UTF-8", "remove what is no text")
+		case !ok || k.Optional && v.IsZero():
+		case k.Choices != nil && !slices.Contains(k.Choices, v.String()):
+			c.refuse(f.path, v.String(), "is not a choice here"+elsewhere(f.key, v.String()), "choose one of "+strings.Join(k.Choices, ", "))
+		case v.CanInt():
+			c.bounds(f, k)
+		}
+	}
+}
+
+// storable reports whether both databases keep a text.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+// elsewhere says why a policy that others may have is not one of these.
+func elsewhere(key, value string) string {
+	switch {
+	case !strings.HasPrefix(key, "deletion."):
+		return ""
+	case value == string(SuspendPolicy) && strings.HasPrefix(key, "deletion.groups."):
+		return ": nobody signs in as a group, so that it cannot be suspended"
+	case value == string(RemoveMembersPolicy) && !strings.HasPrefix(key, "deletion.groups."):
+		return ": only a group has members"
+	default:
+		return ""
+	}
+}
+
+func (c *settingsCheck) bounds(f field, k SettingsKey) {
+	n, low, high := f.value.Int(), k.Min, k.Max
+	show := func(n int64) string { return strconv.FormatInt(n, 10) }
+	if _, period := f.value.Interface().(Period); period {
+		show = func(n int64) string { return Period(n).String() }
+		if high == 0 {
+			high = int64(maxPeriod)
+		}
+	}
+	if n < low || n > high {
+		c.refuse(f.path, show(n), "is out of bounds", fmt.Sprintf("write something from %s to %s", show(low), show(high)))
+	}
+}
+
+func (c *settingsCheck) matching(s Settings) {
+	m := s.Matching
+	if m.StableKey != "" {
+		c.stableKey(m.StableKey)
+	}
+	c.twice("matching.attributes", m.Attributes)
+	c.domains("matching.verifiedDomains", m.VerifiedDomains)
+	// The preset is one word, which cannot hold a tenant's domains: as long as there are none, it asks.
+	if m.Adoption == AdoptionAdopt && len(m.VerifiedDomains) == 0 && s.Preset != PresetMirror {
+		c.refuse("matching.adoption", string(m.Adoption), "takes over nobody as long as no domain is verified",
+			"name the domains in matching.verifiedDomains, or choose ask")
+	}
+}
+
+// stableKey refuses what does not survive a rename or is no single value.
+func (c *settingsCheck) stableKey(text string) {
+	const key, remedy = "matching.stableKey", "write externalId, or an extension's attribute that holds an immutable id"
+	path, err := scim.ParsePath(scim.Standard(scim.User), text)
+	switch name := path.String(); {
+	case err != nil:
+		c.refuse(key, text, "is no attribute of users: "+explain(err), remedy)
+	case name == "userName", name == "nickName", name == "displayName", path.Attr != nil && path.Attr.Name == "name":
+		c.refuse(key, text, "changes when somebody is renamed", remedy)
+	case path.Attr == nil, path.Attr.MultiValued, path.Attr.Type == scim.Complex && path.Sub == nil:
+		c.refuse(key, text, "is not a single value", remedy)
+	case path.Attr.Mutability == scim.ReadOnly, path.Attr.Returned == scim.Never, path.Attr.Type == scim.Boolean:
+		c.refuse(key, text, "tells nobody apart by what the client sends", remedy)
+	}
+}
+
+// explain is an error of scim in a sentence.
+func explain(err error) string {
+	if fault, ok := errors.AsType[*scim.Error](err); ok {
+		return fault.Message()
+	}
+	return err.Error()
+}
+
+func (c *settingsCheck) scope(s ScopeSettings) {
+	c.filter("scope.users.filter", scim.User, s.Users.Filter)
+	c.filter("scope.groups.filter", scim.Group, s.Groups.Filter)
+	c.domains("scope.users.domains", s.Users.Domains)
+	c.names("scope.users.groups", s.Users.Groups)
+}
+
+func (c *settingsCheck) filter(key string, t scim.ResourceType, text string) {
+	if text == "" {
+		return
+	}
+	if _, err := scim.ParseFilter(scim.Standard(t), text); err != nil {
+		c.refuse(key, text, "is no filter: "+explain(err), `write a SCIM filter, such as department eq "Sales" and not (title co "Trainee")`)
+	}
+}
+
+// domain is the name of a domain in its ASCII form.
+var domain = regexp.MustCompile(`^(?i:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?i:[a-z]([a-z0-9-]{0,61}[a-z0-9])?)$`)
+
+func (c *settingsCheck) domains(key string, list []string) {
+	for i, d := range list {
+		if len(d) > maxDomainLen || !domain.MatchString(d) {
+			c.refuse(element(key, i), d, "is not a domain", "write its name alone in ASCII, such as example.com")
+		}
+	}
+	c.twice(key, list)
+}
+
+// names checks what people call something by: ids, userNames, displayNames.
+func (c *settingsCheck) names(key string, list []string) {
+	for i, name := range list {
+		if strings.TrimSpace(name) == "" {
+			c.refuse(element(key, i), "", "is empty", "write an id or a name, or remove the line")
+		}
+	}
+	c.twice(key, list)
+}
+
+// twice refuses what a list has already under another case.
+func (c *settingsCheck) twice(key string, list []string) {
+	seen := map[string]int{}
+	for i, name := range list {
+		folded := scim.FoldFull.Apply(name)
+		if first, again := seen[folded]; again {
+			c.refuse(element(key, i), name, "is there twice", "remove it; it equals "+element(key, first))
+			continue
+		}
+		seen[folded] = i
+	}
+}
+
+func element(key string, i int) string { return key + "[" + strconv.Itoa(i) + "]" }
+
+func (c *settingsCheck) mapping(m MappingSettings) {
+	c.rows("mapping.users", scim.User, m.Users, m.UserName)
+	c.rows("mapping.groups", scim.Group, m.Groups, UserNameSettings{Mode: FullUserName})
+}
+
+func (c *settingsCheck) rows(list string, t scim.ResourceType, rows []MappingRow, userName UserNameSettings) {
+	targets := map[string]int{}
+	for i, row := range rows {
+		key := element(list, i)
+		target := c.target(key+".target", t, row.Target)
+		if first, again := targets[target]; again && target != "" {
+			c.refuse(key+".target", row.Target, "is assigned twice", "merge the row with "+element(list, first))
+		}
+		targets[target] = i
+		if target == "userName" && userName.Mode == LocalUserName {
+			c.refuse(key+".target", row.Target, "is assigned by mapping.userName.mode: local already", "remove the row, or choose the mode full")
+		}
+		if row.Unique && target != "" && target != "userName" {
+			c.refuse(key+".unique", "", "is possible for userName alone", "remove it")
+		}
+		c.value(key, t, row, target)
+		c.rules(key, row)
+	}
+}
+
+// lockedTargets are what no row assigns, each with what does.
+var lockedTargets = map[string]string{
+	"schemas": "it follows from the attributes", "id": "it is issued once and for ever", "meta": "it is kept by the server",
+	"externalId": "it ties the account to the client", "active": "it follows from state and deletion policy",
+	"groups": "it follows from the groups' members", "members": "memberships are as asserted", "password": "passwords are never kept",
+}
+
+// target reads the path that a row assigns and returns it in its canonical spelling; "" if it cannot be assigned.
+func (c *settingsCheck) target(key string, t scim.ResourceType, text string) string {
+	if text == "" {
+		c.refuse(key, "", "is missing", "write the attribute that the row assigns")
+		return ""
+	}
+	path, err := scim.ParsePath(scim.Standard(t), text)
+	switch {
+	case err != nil:
+		c.refuse(key, text, "is no attribute: "+explain(err), "write a path such as title, name.givenName or emails[type eq \"work\"].value")
+	case path.Attr == nil:
+		c.refuse(key, text, "is a whole extension", "write one row for each of its attributes")
+	case path.URN == "" && lockedTargets[path.Attr.Name] != "":
+		c.refuse(key, text, "is not assigned by mapping: "+lockedTargets[path.Attr.Name], "remove the row")
+	case path.Attr.Mutability == scim.ReadOnly, path.Sub != nil && path.Sub.Mutability == scim.ReadOnly:
+		c.refuse(key, text, "is read-only", "remove the row")
+	default:
+		return path.String()
+	}
+	return ""
+}
+
+// mandatory are the attributes that RFC 7643 requires of each type.
+var mandatory = map[scim.ResourceType]string{scim.User: "userName", scim.Group: "displayName"}
+
+// value checks where a row's value comes from.
+func (c *settingsCheck) value(key string, t scim.ResourceType, row MappingRow, target string) {
+	var given []string
+	for _, from := range []struct {
+		name string
+		is   bool
+	}{{"source", row.Source != ""}, {"constant", row.Constant != nil}, {"expression", row.Expression != ""}} {
+		if from.is {
+			given = append(given, from.name)
+		}
+	}
+	switch {
+	case len(given) > 1:
+		c.refuse(key+"."+given[1], "", "stands beside "+given[0], "keep one of source, constant and expression")
+	case len(given) == 0 && target == mandatory[t]:
+		c.refuse(key, "", "unassigns "+target+", which is mandatory", "write where it comes from, or remove the row")
+	case len(given) == 0 && row.Required:
+		c.refuse(key+".required", "", "contradicts a row that unassigns the attribute", "write where the value comes from, or remove it")
+	case row.Default != nil && row.Source == "" && row.Expression == "":
+		c.refuse(key+".default", "", "stands in for an empty source or expression, and there is none", "write a source or an expression, or remove it")
+	}
+	if row.Source != "" {
+		path, err := scim.ParsePath(scim.Standard(t), row.Source)
+		switch {
+		case err != nil:
+			c.refuse(key+".source", row.Source, "is no attribute: "+explain(err), "write a path such as userName or emails[type eq \"work\"].value")
+		case path.Attr == nil:
+			c.refuse(key+".source", row.Source, "is a whole extension", "write one of its attributes")
+		}
+	}
+	c.constant(key+".constant", row.Constant)
+	c.constant(key+".default", row.Default)
+}
+
+// constant refuses what a JSON document would not give back.
+func (c *settingsCheck) constant(key string, v any) {
+	var back any
+	data, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(data, &back)
+	}
+	if err != nil || !reflect.DeepEqual(v, back) || bytes.Contains(data, []byte(`\u0000`)) {
+		c.refuse(key, "", "is no value of JSON", "write a string, a number, true or false, or a list or mapping of these")
+	}
+}
+
+// rules checks what a row demands of its value.
+func (c *settingsCheck) rules(key string, row MappingRow) {
+	if row.Characters == "" {
+		return
+	}
+	if _, err := regexp.Compile(row.Characters); err != nil {
+		c.refuse(key+".characters", row.Characters, "is no regular expression", "write one in the syntax of RE2, such as [a-z0-9.]+")
+	}
+}
+
+func (c *settingsCheck) ageing(a AgeingSettings) {
+	switch {
+	case a.Do != "" && a.After == 0:
+		c.refuse("deletion.ageing.do", string(a.Do), "has no time after which", "write deletion.ageing.after, such as 180d")
+	case a.After != 0 && a.Do == "":
+		c.refuse("deletion.ageing.after", a.After.String(), "says when, and nothing says what", "write deletion.ageing.do: delete or hold")
+	}
+}
+
+func (c *settingsCheck) roles(r RoleSettings) {
+	all := []string{RoleOrdinary, RoleAdmin}
+	for i, name := range r.Names {
+		key := element("roles.names", i)
+		first := slices.IndexFunc(all, func(have string) bool { return scim.FoldFull.Apply(have) == scim.FoldFull.Apply(name) })
+		switch {
+		case !roleName(name):
+			c.refuse(key, name, "cannot name a role", fmt.Sprintf("write 1 to %d visible characters", maxRoleName))
+		case first >= 2:
+			c.refuse(key, name, "is there twice", "remove it; it equals "+element("roles.names", first-2))
+		case first >= 0:
+			c.refuse(key, name, "clashes with a role that every tenant has", "choose another name, or remove it")
+		}
+		all = append(all, name)
+	}
+	named := func(key, role string) {
+		if !slices.Contains(all, role) {
+			c.refuse(key, role, "is not a role", "add it to roles.names, or choose one of "+strings.Join(all, ", "))
+		}
+	}
+	named("roles.default", r.Default)
+	for i, role := range r.Guarded {
+		named(element("roles.guarded", i), role)
+	}
+	c.twice("roles.guarded", r.Guarded)
+	if !r.GrantGuarded && (r.Default == RoleAdmin || slices.Contains(r.Guarded, r.Default)) {
+		c.refuse("roles.default", r.Default, "would make everybody who is pushed privileged", "choose another role, or write roles.grantGuarded: true")
+	}
+	c.roleMappings("roles.appRoles", r.AppRoles, named)
+	c.roleMappings("roles.groups", r.Groups, named)
+}
+
+func (c *settingsCheck) roleMappings(key string, rows []RoleMapping, named func(key, role string)) {
+	seen := map[string]int{}
+	for i, row := range rows {
+		at := element(key, i)
+		folded := scim.FoldFull.Apply(row.When)
+		first, again := seen[folded]
+		switch {
+		case strings.TrimSpace(row.When) == "":
+			c.refuse(at+".when", "", "is empty", "write what gives the role")
+		case again:
+			c.refuse(at+".when", row.When, "is there twice, and the first row decides", "remove one of it and "+element(key, first))
+		default:
+			seen[folded] = i
+		}
+		named(at+".role", row.Role)
+	}
+}
+
+func roleName(name string) bool {
+	n := utf8.RuneCountInString(name)
+	return n >= 1 && n <= maxRoleName && strings.TrimSpace(name) == name && utf8.ValidString(name) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+func (c *settingsCheck) guard(g GuardSettings) {
+	c.names("guard.users", g.Users)
+	c.names("guard.groups", g.Groups)
+}
+
+func (c *settingsCheck) matters(m MatterSettings) {
+	if m.ImpactURL == "" {
+		return
+	}
+	const key, remedy = "matters.impactURL", "write an address such as https://app.example.com/impact"
+	u, err := url.Parse(m.ImpactURL)
+	switch {
+	case err != nil, u.Host == "", u.Opaque != "":
+		c.refuse(key, "", "is not an address", remedy)
+	case u.User != nil:
+		c.refuse(key, "", "holds a user name", "remove it: the question is signed instead")
+	case u.Fragment != "":
+		c.refuse(key, m.ImpactURL, "holds a fragment, which is never sent", "remove what follows the #")
+	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+	default:
+		c.refuse(key, m.ImpactURL, "would carry what is asked about people in the clear", "write an https address; http is for the machine itself alone")
+	}
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
