@@ -67,6 +67,8 @@ generate: ## rewrite generated files
 	mv THIRD_PARTY_NOTICES.md.new THIRD_PARTY_NOTICES.md
 	go run ./cmd/meibo settings schema > docs/settings.schema.json.new
 	mv docs/settings.schema.json.new docs/settings.schema.json
+	go run ./cmd/meibo openapi > docs/openapi.json.new
+	mv docs/openapi.json.new docs/openapi.json
 
 drill: build ## a short run of the Entra drill against a server of its own
 	bin/meibo drill --users 200 --groups 10 --members 1000 --dialect both --rate-limit 0

@@ -48,8 +48,11 @@ func (s *Service) Changes(ctx context.Context, tenant string, after int64, limit
 			}
 			// Read after the entries, so it is at least as new as each of them.
 			now, err := r.Account(e.Entry.ResourceType, e.Entry.ResourceID, References{})
+			if KindOf(err) == NotFound {
+				err = &Error{Kind: Internal, Detail: fmt.Sprintf("the entry at position %d changed a resource that is not there", e.Position), Err: err}
+			}
 			if err != nil {
-				return Changes{}, fmt.Errorf("resource of the entry at position %d: %w", e.Position, err)
+				return Changes{}, err
 			}
 			c.Now[now.ID] = now
 		}

@@ -7,11 +7,12 @@ import (
 	"strings"
 )
 
-// front is the first handler of every request: SCIM below /t/, three addresses for operators, and
-// a problem document for all else. It compares paths exactly and never redirects, so no spelling
+// front is the first handler of every request: SCIM below /t/, the API below /api/, three addresses for
+// operators, and a problem document for all else. It compares paths exactly and never redirects, so no spelling
 // of a path gets around the endpoint's authentication.
 type front struct {
 	scim    http.Handler                // nil where only operators are served
+	api     http.Handler                // the same
 	metrics http.Handler                // nil where an address of its own serves them
 	ready   func(context.Context) error // why the server takes no requests; nil when it does
 	leaving func() bool                 // whether clients should look for another connection; nil: never
@@ -24,6 +25,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/t/") && f.scim != nil:
 		f.scim.ServeHTTP(w, r)
+	case strings.HasPrefix(path, "/api/") && f.api != nil:
+		f.api.ServeHTTP(w, r)
 	case path == "/healthz":
 		onlyReading(w, r, func() { writeStatus(w, http.StatusOK, "ok", "") })
 	case path == "/readyz":
@@ -31,7 +34,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/metrics" && f.metrics != nil:
 		onlyReading(w, r, func() { f.metrics.ServeHTTP(w, r) })
 	default:
-		writeProblem(w, http.StatusNotFound, "nothing is served here; SCIM is at /t/{tenant}/scim/v2")
+		writeProblem(w, http.StatusNotFound, "nothing is served here; SCIM is at /t/{tenant}/scim/v2, the API at /api/v1")
 	}
 }
 

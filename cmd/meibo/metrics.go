@@ -19,6 +19,7 @@ import (
 	"meibo/internal/auth"
 	"meibo/provisioning"
 	"meibo/scim/endpoint"
+	"meibo/web/api"
 )
 
 // metrics is what the server counts of itself; docs/observability.md says what each is good for. No
@@ -41,15 +42,15 @@ func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: requestSeries{
-			total: counters("meibo_http_requests_total", "SCIM requests by route, method and status.", "route", "method", "status"),
+			total: counters("meibo_http_requests_total", "Requests by route, method and status.", "route", "method", "status"),
 			durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "meibo_http_request_duration_seconds",
-				Help:    "Time from a SCIM request's arrival to its answer.",
+				Help:    "Time from a request's arrival to its answer.",
 				Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"route", "method", "outcome"}),
 		},
 		throttled: prometheus.NewCounter(prometheus.CounterOpts{Name: "meibo_http_requests_throttled_total",
-			Help: "Requests answered 429 because a connection was over its rate limit."}),
+			Help: "Requests answered 429 because a connection or API key was over its rate limit."}),
 		quirks:    counters("meibo_quirks_total", "Requests in which a quirk of an identity provider was repaired, by its name.", "quirk"),
-		refusals:  counters("meibo_auth_failures_total", "Requests whose token did not count, by reason.", "reason"),
+		refusals:  counters("meibo_auth_failures_total", "Requests whose token or API key did not count, by reason.", "reason"),
 		decisions: counters("meibo_decisions_total", "Entries that came into the journal, by its action and outcome.", "action", "outcome"),
 		units: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "meibo_commit_units",
 			Help:    "Units of work that one commit of SQLite's writer made durable.",
@@ -127,6 +128,11 @@ func (m *metrics) observe(o endpoint.Observation) {
 	for _, quirk := range o.Quirks {
 		m.quirks.WithLabelValues(quirk).Inc()
 	}
+}
+
+// observeAPI counts one request of the API.
+func (m *metrics) observeAPI(o api.Observation) {
+	m.observe(endpoint.Observation{Route: o.Route, Method: o.Method, Status: o.Status, Duration: o.Duration, Throttled: o.Throttled})
 }
 
 // decided counts one journal entry.
@@ -215,16 +221,9 @@ func (s *requestSeries) add(kind requestKind) requestCounts {
 	return known[kind]
 }
 
-// authenticate finds the caller of a token in a tenant.
-type authenticate func(ctx context.Context, tenant, token string) (auth.Caller, error)
-
-// countRefusals counts why tokens did not count.
-func (m *metrics) countRefusals(next authenticate) authenticate {
-	return func(ctx context.Context, tenant, token string) (auth.Caller, error) {
-		caller, err := next(ctx, tenant, token)
-		if refusal, ok := errors.AsType[auth.Refusal](err); ok {
-			m.refusals.WithLabelValues(string(refusal)).Inc()
-		}
-		return caller, err
+// countRefusal counts why a token or API key did not count; other errors are none.
+func (m *metrics) countRefusal(err error) {
+	if refusal, ok := errors.AsType[auth.Refusal](err); ok {
+		m.refusals.WithLabelValues(string(refusal)).Inc()
 	}
 }

@@ -80,7 +80,7 @@ func (s *server) open(ctx context.Context, o serverOptions) error {
 		f.metrics = nil
 	}
 	s.base = s.config.BaseURL(s.sites[0].listener.Addr().String())
-	f.scim = s.scim(s.config, s.base, s.log)
+	f.scim, f.api = s.scim(s.config, s.base, s.log), s.api(s.config, s.base, s.log, s.leaving.Load)
 	if o.prepare != nil {
 		if err := o.prepare(ctx, s); err != nil {
 			return err

@@ -121,12 +121,5 @@ type tokenJSON struct {
 }
 
 func tokenView(connection string, c provisioning.Credential, now time.Time) tokenJSON {
-	state := "live"
-	switch {
-	case !c.Revoked.IsZero():
-		state = "revoked"
-	case !c.Expires.IsZero() && !now.Before(c.Expires):
-		state = "expired"
-	}
-	return tokenJSON{c.ID, connection, c.Hint, state, c.Created, c.Expires, c.Revoked, c.LastUsed}
+	return tokenJSON{c.ID, connection, c.Hint, stateOf(c.Revoked, c.Expires, now), c.Created, c.Expires, c.Revoked, c.LastUsed}
 }

@@ -15,6 +15,7 @@ import (
 	"meibo/provisioning"
 	"meibo/scim/endpoint"
 	"meibo/store"
+	"meibo/web/api"
 )
 
 // parts is what every command is built of: the one list of parts.
@@ -52,7 +53,7 @@ func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error
 		service: provisioning.New(provisioning.Options{Store: st, Decided: m.decided}),
 		auth: auth.New(auth.Options{Store: st, Report: func(err error) {
 			m.failed.WithLabelValues(workLastUsed).Inc()
-			log.Warn("a token's last-used time was not written", zap.Error(err))
+			log.Warn("the last-used time of a token or API key was not written", zap.Error(err))
 		}}),
 	}, nil
 }
@@ -69,13 +70,39 @@ func (p *parts) close(ctx context.Context) error {
 func (p *parts) scim(c config.Config, base string, log *zap.Logger) http.Handler {
 	return endpoint.New(endpoint.Options{
 		Service:      p.service,
-		Authenticate: p.metrics.countRefusals(p.auth.Authenticate),
+		Authenticate: p.authenticateToken,
 		PublicURL:    base,
 		RateLimit:    c.RateLimit,
 		Log:          log,
 		Observe:      p.metrics.observe,
 		Tracer:       p.tracing.tracer,
 	})
+}
+
+// api is the handler of everything below /api/.
+func (p *parts) api(c config.Config, base string, log *zap.Logger, leaving func() bool) http.Handler {
+	return api.New(api.Options{
+		Service:      p.service,
+		Authenticate: p.authenticateKey,
+		PublicURL:    base,
+		RateLimit:    c.RateLimit,
+		Log:          log,
+		Observe:      p.metrics.observeAPI,
+		Tracer:       p.tracing.tracer,
+		Leaving:      leaving,
+	})
+}
+
+func (p *parts) authenticateToken(ctx context.Context, tenant, token string) (auth.Caller, error) {
+	caller, err := p.auth.Authenticate(ctx, tenant, token)
+	p.metrics.countRefusal(err)
+	return caller, err
+}
+
+func (p *parts) authenticateKey(ctx context.Context, key string) (auth.Holder, error) {
+	holder, err := p.auth.AuthenticateKey(ctx, key)
+	p.metrics.countRefusal(err)
+	return holder, err
 }
 
 // newLog writes JSON lines. A Config that was loaded has a valid level.

@@ -2,13 +2,14 @@ package archtest
 
 // The direction, from the binary inwards:
 //
-//	cmd → {scim/endpoint, store, internal/drill, config} → provisioning → scim
+//	cmd → {scim/endpoint, web/api, store, internal/drill, config} → provisioning → scim
 //
 // Siblings inside the braces do not import each other.
 
 const (
 	gorm   = "gorm.io"
 	echo   = "github.com/labstack/echo/v4"
+	huma   = "github.com/danielgtaylor/huma/v2"
 	schema = "github.com/elimity-com/scim/schema"
 	text   = "golang.org/x/text"
 	uuid   = "github.com/google/uuid"
@@ -48,6 +49,9 @@ var rows = []row{
 	{pkg: "scim/endpoint", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth", "meibo/internal/edge",
 		echo, otel, uuid, zap},
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
+	{pkg: "web/api", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth", "meibo/internal/edge",
+		echo, huma, otel, uuid, zap},
+		tests: []string{"meibo/store", "meibo/store/storetest", "github.com/getkin/kin-openapi"}},
 	{pkg: "store", imports: []string{"meibo/scim", "meibo/provisioning",
 		gorm, "modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", otel, text, uuid, zap, "golang.org/x/sync"},
 		tests: []string{"meibo/store/storetest"}},
@@ -82,7 +86,8 @@ var testImports = []string{
 // exclusive holds over every row and every test: who imports the left side is on the right side.
 var exclusive = map[string][]string{
 	gorm:           {"store"},
-	echo:           {"scim/endpoint"},
+	echo:           {"scim/endpoint", "web/api"},
+	huma:           {"web/api"},
 	"meibo/config": {"cmd/meibo"},
 	// What makes and sends spans; the others know the interface alone.
 	otel + "/sdk":       {"cmd/meibo", "internal/e2e"},

@@ -1,0 +1,142 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
+	"go.uber.org/zap"
+
+	"meibo/internal/edge"
+	"meibo/provisioning"
+)
+
+// Who may call what.
+var (
+	everybody = provisioning.KeyRoles()
+	people    = []provisioning.KeyRole{provisioning.KeyOwner, provisioning.KeyOperator, provisioning.KeySupport}
+	operators = []provisioning.KeyRole{provisioning.KeyOwner, provisioning.KeyOperator}
+	owners    = []provisioning.KeyRole{provisioning.KeyOwner}
+)
+
+// operation declares one address with a method.
+type operation struct {
+	id, method, path string
+	summary          string
+	description      string
+	tag              string
+	roles            []provisioning.KeyRole // who may call it
+	errors           []int                  // beside those that every operation has
+	success          int                    // 0 for 200
+}
+
+const (
+	rolesKey  = "x-meibo-roles" // of an operation's metadata and of its entry in the document
+	maxBody   = 64 << 10
+	bearerKey = "key" // name of the security scheme
+)
+
+// register makes an operation's handler reachable. h gets a caller who may call it, and parameters
+// and a body that the document allows.
+func register[I, O any](a *api, o operation, h func(*call, *I) (*O, error)) {
+	success := o.success
+	if success == 0 {
+		success = http.StatusOK
+	}
+	huma.Register(a.huma, o.declaration(success), func(ctx context.Context, in *I) (*O, error) {
+		c := callIn(ctx)
+		c.success = success
+		out, err := h(c, in)
+		if err != nil {
+			return nil, c.problem(err)
+		}
+		return out, nil
+	})
+}
+
+// declaration is the operation in the words of the document.
+func (o operation) declaration(success int) huma.Operation {
+	names := make([]string, len(o.roles))
+	for i, r := range o.roles {
+		names[i] = string(r)
+	}
+	codes := slices.Concat(o.errors, []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
+		http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable})
+	if o.method != http.MethodGet && o.method != http.MethodDelete {
+		codes = append(codes, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	slices.Sort(codes)
+	return huma.Operation{
+		OperationID: o.id, Method: o.method, Path: o.path, Tags: []string{o.tag},
+		Summary: o.summary, Description: strings.TrimSpace(o.description + "\n\nRoles: " + strings.Join(names, ", ") + "."),
+		DefaultStatus: success, Errors: slices.Compact(codes),
+		MaxBodyBytes: maxBody, BodyReadTimeout: bodyTimeout,
+		RejectUnknownQueryParameters: true, // a filter that is misspelt would select everybody
+		Metadata:                     map[string]any{rolesKey: o.roles},
+		Extensions:                   map[string]any{rolesKey: names},
+		Security:                     []map[string][]string{{bearerKey: {}}},
+	}
+}
+
+// callKey is where a request's call lies in its context on the way through huma, which hands
+// nothing else on. Only register looks there.
+type callKey struct{}
+
+func callIn(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
+
+func callOf(ctx huma.Context) *call { return humaecho.Unwrap(ctx).(*framed).call }
+
+// admit lets only the holder of a key through that counts and whose role the operation names, within its rate.
+func (a *api) admit(ctx huma.Context, next func(huma.Context)) {
+	c := callOf(ctx)
+	if err := c.authorize(ctx.Operation()); err != nil {
+		c.fail(err)
+		return
+	}
+	next(huma.WithValue(ctx, callKey{}, c))
+}
+
+func (c *call) authorize(o *huma.Operation) error {
+	text := edge.Bearer(c.echo.Request().Header)
+	holder, err := c.Authenticate(c.context(), text)
+	switch {
+	case provisioning.KindOf(err) == provisioning.Unavailable:
+		return err
+	case err != nil && text == "":
+		return errNoKey
+	case err != nil:
+		return errBadKey
+	}
+	c.holder = holder
+	if wait, ok := c.limits.Take(holder.Key.ID); !ok {
+		c.throttled, c.untold = true, !c.limits.Tells(holder.Key.ID)
+		return &throttled{wait}
+	}
+	roles, _ := o.Metadata[rolesKey].([]provisioning.KeyRole)
+	if !slices.Contains(roles, holder.Key.Role) {
+		return &provisioning.Error{Kind: provisioning.Forbidden,
+			Detail: "this key's role may not do that; use a key of another role, which an owner can create"}
+	}
+	return nil
+}
+
+// problem is err as the answer to this call; its headers are set. The text of an unknown error goes to the log only.
+func (c *call) problem(err error) *Problem {
+	p := translate(err)
+	p.CorrelationID = c.correlation
+	switch p.Status {
+	case http.StatusInternalServerError:
+		c.Log.Error("internal error", zap.String("correlationId", c.correlation), zap.Error(err))
+		p.Detail = "internal error; the server's log has it under the correlation id"
+	case http.StatusServiceUnavailable:
+		if !errors.Is(err, context.Canceled) {
+			c.Log.Warn("request not served", zap.String("correlationId", c.correlation), zap.Int("status", p.Status), zap.Error(err))
+		}
+	}
+	c.errorHeaders(err, p.Status)
+	return p
+}
