@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 
 	"meibo/provisioning"
@@ -18,10 +19,10 @@ func (x *session) Tenant() (provisioning.Tenant, error) {
 	return t, err
 }
 
-const connectionColumns = `c.id, c.name, c.kind, c.patch_response, c.unknown_members, c.unique_group_names, c.created`
+const connectionColumns = `c.id, c.name, c.kind, c.patch_response, c.unknown_members, c.unique_group_names, c.settings_version, c.created`
 
 func connectionDest(c *provisioning.Connection, created *instant) []any {
-	return []any{&c.ID, &c.Name, &c.Kind, &c.Settings.PatchResponse, &c.Settings.UnknownMembers, &c.Settings.UniqueGroupNames, created}
+	return []any{&c.ID, &c.Name, &c.Kind, &c.Settings.PatchResponse, &c.Settings.UnknownMembers, &c.Settings.UniqueGroupNames, &c.SettingsVersion, created}
 }
 
 // Connections implements provisioning.Reader.
@@ -98,11 +99,21 @@ func (x *session) administer(a provisioning.AdminChange) error {
 	case a.CreateCredential != nil:
 		return x.createCredential(a.CreateCredential)
 	case a.RevokeCredential != nil:
-		return x.changeCredential("update credential set revoked = coalesce(revoked, $3) where id = $1 and tenant = $2",
+		return x.change("credential", "update credential set revoked = coalesce(revoked, $3) where id = $1 and tenant = $2",
 			a.RevokeCredential.ID, x.tenant, x.time(a.RevokeCredential.Revoked))
 	case a.TouchCredential != nil:
-		return x.changeCredential("update credential set last_used = $3 where id = $1 and tenant = $2",
+		return x.change("credential", "update credential set last_used = $3 where id = $1 and tenant = $2",
 			a.TouchCredential.ID, x.tenant, x.time(a.TouchCredential.LastUsed))
+	case a.SaveSettings != nil:
+		return x.saveSettings(a.SaveSettings)
+	case a.CreateKey != nil:
+		return x.createKey(a.CreateKey)
+	case a.RevokeKey != nil:
+		return x.change("API key", "update api_key set revoked = coalesce(revoked, $3) where id = $1 and tenant = $2",
+			a.RevokeKey.ID, x.tenant, x.time(a.RevokeKey.Revoked))
+	case a.TouchKey != nil:
+		return x.change("API key", "update api_key set last_used = $3 where id = $1 and tenant = $2",
+			a.TouchKey.ID, x.tenant, x.time(a.TouchKey.LastUsed))
 	default:
 		return nil
 	}
@@ -119,50 +130,16 @@ func (x *session) createConnection(c *provisioning.Connection) error {
 	return err
 }
 
-// setConnection rewrites the keys of a connection's groups when their names become unique or cease
-// to be. Writers of group keys share a lock on the connection's row, which this takes alone.
-//
-// Settings that are no longer those that the new ones were made from have been overtaken.
+// setConnection stores a connection's choices. Those that are no longer what the new ones were made from have been overtaken.
 func (x *session) setConnection(c *provisioning.Connection, before *provisioning.ConnectionSettings) error {
-	lock := ""
-	if x.postgres {
-		lock = " for update"
-	}
-	var now provisioning.ConnectionSettings
-	found, err := x.row("select patch_response, unknown_members, unique_group_names from connection where id = $1 and tenant = $2"+lock,
-		[]any{c.ID, x.tenant}, &now.PatchResponse, &now.UnknownMembers, &now.UniqueGroupNames)
-	switch {
-	case err != nil:
-		return err
-	case !found:
-		return notFound("the connection")
-	case before != nil && now != *before:
-		x.overtaken = true
-		return errOvertaken
-	}
-	_, err = x.exec("connection", "update connection set patch_response = $2, unknown_members = $3, unique_group_names = $4 where id = $1",
-		c.ID, string(c.Settings.PatchResponse), string(c.Settings.UnknownMembers), c.Settings.UniqueGroupNames)
-	if err != nil || now.UniqueGroupNames == c.Settings.UniqueGroupNames {
+	now, _, err := x.lockConnection(c.ID)
+	if err != nil {
 		return err
 	}
-	groups := provisioning.Scope{Connection: c.ID, Type: "Group"}
-	key := "$2 || name"
-	if x.postgres {
-		key = "$2::text || name"
+	if before != nil && now != *before {
+		return x.fail(errOvertaken)
 	}
-	args := []any{laneOf(groups), scopedKey(groups, "")}
-	if !c.Settings.UniqueGroupNames {
-		key += " || $3"
-		if x.postgres {
-			key += "::text"
-		}
-		key += " || id"
-		args = append(args, keySuffix(""))
-	}
-	if _, err = x.exec("resource", "update resource set key = "+key+" where lane = $1", args...); err == errKeyTaken {
-		err = provisioning.Taken("displayName")
-	}
-	return err
+	return x.putProtocol(c.ID, now, c.Settings)
 }
 
 func (x *session) createCredential(k *provisioning.Credential) error {
@@ -177,10 +154,67 @@ func (x *session) createCredential(k *provisioning.Credential) error {
 	return err
 }
 
-func (x *session) changeCredential(text string, args ...any) error {
-	n, err := x.exec("credential", text, args...)
+// change updates a row that must be there.
+func (x *session) change(what, text string, args ...any) error {
+	n, err := x.exec(what, text, args...)
 	if err == nil && n == 0 {
-		err = notFound("the credential")
+		err = notFound("the " + what)
 	}
+	return err
+}
+
+// Tenants implements provisioning.Store.
+func (s *Store) Tenants(ctx context.Context) (names []string, err error) {
+	err = s.session(ctx, "", s.reads).query("select name from tenant order by name", nil, func(rows *sql.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		names = append(names, name)
+		return err
+	})
+	return names, err
+}
+
+const keyColumns = `k.id, k.holder, k.role, k.hash, k.hint, k.created, k.expires, k.revoked, k.last_used`
+
+// keyRow scans keyColumns.
+type keyRow struct {
+	provisioning.APIKey
+	created, expires, revoked, lastUsed instant
+}
+
+func (r *keyRow) dest() []any {
+	return []any{&r.ID, &r.Holder, &r.Role, &r.Hash, &r.Hint, &r.created, &r.expires, &r.revoked, &r.lastUsed}
+}
+
+func (r *keyRow) key() provisioning.APIKey {
+	r.Created, r.Expires, r.Revoked, r.LastUsed = r.created.Time, r.expires.Time, r.revoked.Time, r.lastUsed.Time
+	return r.APIKey
+}
+
+// APIKey implements provisioning.Store.
+func (s *Store) APIKey(ctx context.Context, hash []byte) (tenant string, k provisioning.APIKey, err error) {
+	var r keyRow
+	found, err := s.session(ctx, "", s.reads).row("select "+keyColumns+", k.tenant from api_key k where k.hash = $1", []any{hash},
+		append(r.dest(), &tenant)...)
+	if err == nil && !found {
+		err = notFound("the API key")
+	}
+	return tenant, r.key(), err
+}
+
+// APIKeys implements provisioning.Reader.
+func (x *session) APIKeys() (all []provisioning.APIKey, err error) {
+	err = x.query("select "+keyColumns+" from api_key k where k.tenant = $1 order by k.created, k.id", []any{x.tenant}, func(rows *sql.Rows) error {
+		var r keyRow
+		err := rows.Scan(r.dest()...)
+		all = append(all, r.key())
+		return err
+	})
+	return all, err
+}
+
+func (x *session) createKey(k *provisioning.APIKey) error {
+	_, err := x.exec("api_key", "insert into api_key (id, tenant, holder, role, hash, hint, created, expires) values ($1, $2, $3, $4, $5, $6, $7, $8)",
+		k.ID, x.tenant, k.Holder, string(k.Role), k.Hash, k.Hint, x.time(k.Created), x.time(k.Expires))
 	return err
 }

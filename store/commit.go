@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -11,8 +12,9 @@ import (
 
 // step is one statement of a commit.
 type step struct {
-	name    string // of what it writes
-	guarded bool   // touching no row means that another writer came first
+	name   string            // of what it writes
+	missed error             // what touching no row means: errOvertaken where another writer came first; nil for nothing
+	kind   scim.ResourceType // whose key it may take
 	statement
 }
 
@@ -42,6 +44,11 @@ func (x *session) commit(b provisioning.Batch) error {
 	if err != nil {
 		return err
 	}
+	besides, err := x.besides(b)
+	if err != nil {
+		return err
+	}
+	steps = append(steps, besides...)
 	if x.transaction || len(b.Admin) == 0 && len(steps) == 1 {
 		return x.execute(b, steps)
 	}
@@ -71,25 +78,24 @@ func (x *session) execute(b provisioning.Batch, steps []step) error {
 	for i := range steps {
 		n, err := x.exec(steps[i].name, steps[i].String(), steps[i].args...)
 		if err != nil {
-			return nameKey(err, b)
+			return nameKey(err, steps[i].kind)
 		}
-		if steps[i].guarded && n == 0 {
-			x.overtaken = true
-			return errOvertaken
+		if n == 0 && steps[i].missed != nil {
+			return x.fail(steps[i].missed)
 		}
 	}
 	return nil
 }
 
-// nameKey names the attribute of a key that is taken. A batch has one type.
-func nameKey(err error, b provisioning.Batch) error {
+// nameKey names the attribute of a key that is taken.
+func nameKey(err error, kind scim.ResourceType) error {
 	if err == errKeyTaken {
-		return nameTaken(b.Changes[0].After.Type)
+		return nameTaken(kind)
 	}
 	return err
 }
 
-// steps is the plan of a commit, in the order of the changes: an earlier one gives up what a later
+// steps is the plan of a commit's changes and entries, in the order of the changes: an earlier one gives up what a later
 // one takes.
 func (x *session) steps(b provisioning.Batch) ([]step, error) {
 	var steps []step
@@ -128,6 +134,26 @@ func (x *session) steps(b provisioning.Batch) ([]step, error) {
 		steps = append(steps, s)
 	}
 	return steps, nil
+}
+
+// besides is the plan of the rest. Budgets come last: many writers claim the same one, and it is locked until the end.
+func (x *session) besides(b provisioning.Batch) (steps []step, err error) {
+	add := func(s step, failed error) {
+		err = firstError(err, failed)
+		if len(s.sql) > 0 { // it does something
+			steps = append(steps, s)
+		}
+	}
+	for _, c := range b.Matters {
+		add(x.matterStep(c))
+	}
+	for _, c := range b.Jobs {
+		add(x.jobStep(c), nil)
+	}
+	for i := range b.Budgets {
+		add(x.budgetStep(&b.Budgets[i]))
+	}
+	return steps, err
 }
 
 // entryOf is the id of the entry about a resource, for the membership rows that it opens or closes.
@@ -180,6 +206,30 @@ func (w *write) whereabouts() []column {
 	}
 }
 
+// seldom are those columns that the change writes of the ones that few changes do.
+func (w *write) seldom() (columns []column) {
+	before, after := w.change.Before, &w.change.After
+	if before == nil {
+		before = &provisioning.Resource{} // as their defaults are
+	}
+	if !bytes.Equal(before.Overrides, after.Overrides) {
+		columns = append(columns, column{"overrides", after.Overrides, "json"})
+	}
+	if !bytes.Equal(before.Removals, after.Removals) {
+		columns = append(columns, column{"removals", after.Removals, "json"})
+	}
+	if !before.LeftAt.Equal(after.LeftAt) {
+		columns = append(columns, column{"left_at", w.time(after.LeftAt), "timestamptz"})
+	}
+	if !before.PurgeAt.Equal(after.PurgeAt) {
+		columns = append(columns, column{"purge_at", w.time(after.PurgeAt), "timestamptz"})
+	}
+	return columns
+}
+
+// grown is how many open memberships more a group has.
+func (w *write) grown() int { return len(w.change.Members.Add) - len(w.change.Members.Remove) }
+
 // identity are the columns that are written once.
 func (w *write) identity() []column {
 	r := &w.change.After
@@ -200,7 +250,7 @@ func (w *write) emailsChanged() bool {
 	if before == nil {
 		return len(after.Index.Emails) > 0
 	}
-	return before.Connection != after.Connection || !slices.Equal(before.Index.Emails, after.Index.Emails)
+	return !slices.Equal(before.Index.Emails, after.Index.Emails)
 }
 
 // lanes are where the resource is counted, before and after; nil for nowhere. Where it did not move
@@ -213,6 +263,34 @@ func (w *write) lanes() (before, after any) {
 		before = keysOf(w.tenant, w.change.Before).lane
 	}
 	return before, keysOf(w.tenant, &w.change.After).lane
+}
+
+// delta is a row for the table tally; block is an expression over the resource.
+type delta struct {
+	lane  any
+	block string
+	n     int
+}
+
+// deltas are what the change does to the tallies.
+func (w *write) deltas() (all []delta) {
+	add := func(lane any, block string, n int) {
+		if lane != nil && n != 0 {
+			all = append(all, delta{lane, block, n})
+		}
+	}
+	if before, after := w.lanes(); before != after {
+		add(before, "seq >> 10", -1)
+		add(after, "seq >> 10", 1)
+	}
+	beforeLane, before := offsetOf(w.change.Before)
+	afterLane, after := offsetOf(&w.change.After)
+	if beforeLane == afterLane {
+		before, after = 0, after-before
+	}
+	add(beforeLane, "0", -before)
+	add(afterLane, "0", after)
+	return all
 }
 
 // value is the placeholder of a column's value. A group's key depends on whether names are unique
@@ -236,7 +314,11 @@ func (w *write) value(s *statement, c column) string {
 // insert writes the statement that inserts the resource.
 func (w *write) insert(s *statement) {
 	var names, values []string
-	for _, c := range slices.Concat(w.identity(), w.whereabouts(), w.ordinary()) {
+	columns := slices.Concat(w.identity(), w.whereabouts(), w.ordinary(), w.seldom())
+	if n := w.grown(); n > 0 {
+		columns = append(columns, column{"member_count", n, "bigint"})
+	}
+	for _, c := range columns {
 		names = append(names, c.name)
 		values = append(values, w.value(s, c))
 	}
@@ -246,25 +328,33 @@ func (w *write) insert(s *statement) {
 	}
 }
 
-// presumption makes the insert do nothing where a candidate is found. Names are unique keys; an
-// externalId is not.
+// presumption makes the insert do nothing where a candidate is found. Names are unique keys;
+// externalId and addresses are not.
 func (w *write) presumption(s *statement) {
+	and := " where "
 	if id := w.presumed.ExternalID; id != "" {
-		s.add(" where not exists (select 1 from resource x where x.ext_key = ", s.arg(scopedKey(w.presumed.Scope, id)),
+		s.add(and, "not exists (select 1 from resource x where x.ext_key = ", s.arg(scopedKey(w.presumed.Scope, id)),
 			" and x.tenant = ", s.arg(w.tenant), ")")
+		and = " and "
+	}
+	if len(w.presumed.Emails) > 0 {
+		s.add(and, "not exists (", s.byEmail(w.tenant, *w.presumed), ")")
 	}
 	s.add(" on conflict do nothing")
 }
 
 // update writes the statement that updates the resource as it was read.
 func (w *write) update(s *statement) {
-	columns := w.ordinary()
+	columns := append(w.ordinary(), w.seldom()...)
 	if w.moved() {
 		columns = append(columns, w.whereabouts()...)
 	}
 	var set []string
 	for _, c := range columns {
 		set = append(set, c.name+" = "+w.value(s, c))
+	}
+	if n := w.grown(); n != 0 {
+		set = append(set, "member_count = member_count + "+s.typed(n, "bigint"))
 	}
 	s.add("update resource set ", strings.Join(set, ", "), " where id = ", s.arg(w.change.After.ID),
 		" and tenant = ", s.arg(w.tenant), " and version = ", s.arg(w.change.Before.Version))
@@ -284,7 +374,7 @@ func (w *write) emailColumns() (c valueColumns) {
 			primary = "1"
 		}
 		c.ord = append(c.ord, int32(i))
-		c.key = append(c.key, valueKey(r.Connection, emails, e.Value))
+		c.key = append(c.key, valueKey(w.tenant, emails, e.Value))
 		c.value = append(c.value, e.Value)
 		c.kind = append(c.kind, e.Type)
 		c.display = append(c.display, e.Display)

@@ -1,5 +1,7 @@
 package store
 
+import "strconv"
+
 // postgres writes the whole change, and the entries that ride on it, as one statement:
 //
 //	with u as (insert or guarded update of resource returning seq), e as (insert into entry … from u),
@@ -9,7 +11,7 @@ package store
 // It touches one row, or none if the version read is no longer there; then none of its parts did
 // anything, since each takes its rows from u.
 func (w *write) postgres() (step, error) {
-	s := step{name: "resource", statement: statement{dialect: w.dialect}, guarded: true}
+	s := step{name: "resource", statement: statement{dialect: w.dialect}, missed: errOvertaken, kind: w.change.After.Type}
 	s.add("with u as (")
 	if w.change.Before == nil {
 		w.insert(&s.statement)
@@ -34,15 +36,9 @@ func (w *write) postgres() (step, error) {
 }
 
 func (w *write) postgresTally(s *statement) {
-	before, after := w.lanes()
-	if before == after {
-		return
-	}
-	if before != nil {
-		s.add(", t1 as (insert into tally (lane, block, delta) select ", s.typed(before, "bigint"), ", seq >> 10, -1 from u)")
-	}
-	if after != nil {
-		s.add(", t2 as (insert into tally (lane, block, delta) select ", s.typed(after, "bigint"), ", seq >> 10, 1 from u)")
+	for i, d := range w.deltas() {
+		n := strconv.Itoa(d.n) // of few values, so that texts stay few
+		s.add(", t", strconv.Itoa(i), " as (insert into tally (lane, block, delta) select ", s.typed(d.lane, "bigint"), ", ", d.block, ", ", n, " from u)")
 	}
 }
 

@@ -8,7 +8,7 @@ func (w *write) sqlite() []step {
 	if w.change.Before == nil {
 		w.insert(&resource.statement)
 	} else {
-		resource.guarded = true
+		resource.missed = errOvertaken
 		w.update(&resource.statement)
 	}
 	steps := append([]step{resource}, w.sqliteTally()...)
@@ -19,23 +19,13 @@ func (w *write) sqlite() []step {
 }
 
 func (w *write) step(name string) step {
-	return step{name: name, statement: statement{dialect: w.dialect}}
+	return step{name: name, statement: statement{dialect: w.dialect}, kind: w.change.After.Type}
 }
 
 func (w *write) sqliteTally() (steps []step) {
-	before, after := w.lanes()
-	if before == after {
-		return nil
-	}
-	for _, change := range []struct {
-		lane  any
-		delta int
-	}{{before, -1}, {after, 1}} {
-		if change.lane == nil {
-			continue
-		}
+	for _, d := range w.deltas() {
 		s := w.step("tally")
-		s.add("insert into tally (lane, block, delta) select ", s.arg(change.lane), ", seq >> 10, ", s.arg(change.delta),
+		s.add("insert into tally (lane, block, delta) select ", s.arg(d.lane), ", ", d.block, ", ", s.arg(d.n),
 			" from resource where id = ", s.arg(w.change.After.ID))
 		steps = append(steps, s)
 	}

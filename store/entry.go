@@ -22,7 +22,7 @@ type entryMember struct {
 }
 
 const entryColumns = `id, tenant, at, connection, connection_name, actor, correlation, request, duration, action, outcome, ` +
-	`resource, resource_type, resource_name, resource_folded, version, matched_by, diff, members, reason, error`
+	`resource, resource_type, resource_name, resource_folded, version, matched_by, diff, members, reason, error, settings_version`
 
 // entryDocuments are the columns of an entry that are JSON; nil is null.
 type entryDocuments struct{ request, diff, members, reason, error []byte }
@@ -68,7 +68,7 @@ func (s *statement) entryValues(tenant string, e *provisioning.Entry) error {
 		text(e.ConnectionName), text(e.Actor), text(e.Correlation), s.json(d.request), s.typed(duration, "bigint"),
 		text(string(e.Action)), text(string(e.Outcome)), text(e.ResourceID), text(string(e.ResourceType)),
 		text(e.ResourceName), text(folded), s.typed(e.Version, "bigint"), text(e.MatchedBy),
-		s.json(d.diff), s.json(d.members), s.json(d.reason), s.json(d.error),
+		s.json(d.diff), s.json(d.members), s.json(d.reason), s.json(d.error), s.typed(e.SettingsVersion, "bigint"),
 	} {
 		if i > 0 {
 			s.add(", ")
@@ -136,15 +136,16 @@ func (s *statement) entryQuery(tenant string, q provisioning.EntryQuery) {
 	}
 }
 
-func scanEntry(rows *sql.Rows) (provisioning.Entry, error) {
+// scanEntry scans entryColumns, behind what comes before them.
+func scanEntry(rows *sql.Rows, before ...any) (provisioning.Entry, error) {
 	var e provisioning.Entry
 	var at instant
 	var tenant, folded string
 	var duration sql.NullInt64
 	var request, diff, members, reason, failure document
-	err := rows.Scan(&e.ID, &tenant, &at, &e.Connection, &e.ConnectionName, &e.Actor, &e.Correlation, &request, &duration,
+	err := rows.Scan(append(before, &e.ID, &tenant, &at, &e.Connection, &e.ConnectionName, &e.Actor, &e.Correlation, &request, &duration,
 		&e.Action, &e.Outcome, &e.ResourceID, &e.ResourceType, &e.ResourceName, text{&folded}, &e.Version, &e.MatchedBy,
-		&diff, &members, &reason, &failure)
+		&diff, &members, &reason, &failure, &e.SettingsVersion)...)
 	if err != nil {
 		return e, err
 	}

@@ -117,11 +117,13 @@ func translateSQLite(err *sqlite.Error) error {
 
 // sqliteConstraints gives the columns of SQLite's messages the names that PostgreSQL's constraints have.
 var sqliteConstraints = map[string]string{
-	"resource.key":                       "resource_key",
-	"resource.eff_key":                   "resource_eff_key",
-	"member.grp, member.member":          "member_open",
-	"tenant.name":                        "tenant_pkey",
-	"connection.tenant, connection.name": "connection_name",
+	"resource.key":                          "resource_key",
+	"resource.eff_key":                      "resource_eff_key",
+	"member.grp, member.member":             "member_open",
+	"tenant.name":                           "tenant_pkey",
+	"connection.tenant, connection.name":    "connection_name",
+	"settings.connection, settings.version": "settings_pkey",
+	"matter.open_key":                       "matter_open_key",
 }
 
 // violation is the error of a broken unique constraint.
@@ -133,7 +135,7 @@ func violation(constraint string, cause error) error {
 		return provisioning.Taken("userName")
 	case "tenant_pkey", "connection_name":
 		return provisioning.Taken("name")
-	case "member_open": // the delta was computed from facts that no longer hold
+	case "member_open", "settings_pkey", "matter_open_key": // what was written was computed from facts that no longer hold
 		return errOvertaken
 	default:
 		return cause
@@ -155,9 +157,9 @@ func nameTaken(t scim.ResourceType) error {
 func missing(table string, cause error) error {
 	what := "the tenant or connection that this belongs to"
 	switch table {
-	case "connection":
+	case "connection", "api_key":
 		what = "the tenant"
-	case "credential":
+	case "credential", "settings":
 		what = "the connection"
 	}
 	return &provisioning.Error{Kind: provisioning.NotFound, Detail: what + " does not exist", Err: cause}

@@ -17,6 +17,7 @@ import (
 // arguments; the names in the text are those of this schema. Names of attributes are arguments, too.
 type filter struct {
 	*statement
+	tenant  string
 	scope   provisioning.Scope
 	aliases int
 }
@@ -274,11 +275,11 @@ func (x root) emails(p scim.Path, t test) (string, service) {
 	if value := wanted(p, t); value != "" {
 		// What found the resource is looked at again, and not what another index has of it: one page
 		// less that may be cold.
-		of = v + ".key = " + x.arg(valueKey(x.scope.Connection, emails, value)) + " and " + v + ".resource || '' = r.id"
+		of = v + ".key = " + x.arg(valueKey(x.tenant, emails, value)) + " and " + v + ".resource || '' = r.id"
 	}
 	exists := "exists (select 1 from resource_value as " + v + " where " + of + x.element(p, t, emailElement{x.filter, v}) + ")"
 	return exists, x.byValue(p, t, func(value string) string {
-		return "select v.resource as id from resource_value v where v.key = " + x.arg(valueKey(x.scope.Connection, emails, value))
+		return "select v.resource as id from resource_value v where v.key = " + x.arg(valueKey(x.tenant, emails, value))
 	})
 }
 

@@ -2,10 +2,14 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
+
+	"meibo/provisioning"
 )
 
 const (
@@ -149,6 +153,37 @@ insert into position_head (tenant, position, entry)
 select tenant, n, id from (select e.tenant, count(*) as n, e.id, max(e.row) from ` + followNext + ` group by e.tenant) as t where true
 on conflict (tenant) do update set position = position + excluded.position, entry = excluded.entry`
 )
+
+// positioned are the entries of a tenant behind a position, with their places and the last one that is given.
+func (d dialect) positioned() string {
+	columns := "e." + strings.ReplaceAll(entryColumns, ", ", ", e.")
+	entry := "cross join entry as e on e.id = p.entry" // in SQLite a cross join keeps its order
+	if d.postgres {
+		entry = "cross join lateral (select * from entry where id = p.entry limit 1) as e"
+	}
+	return "select (" + headOf + "), p.position, " + columns + " from position p " + entry +
+		" where p.tenant = $1 and p.position > $2 order by p.position limit "
+}
+
+// headOf is the last position of a tenant.
+const headOf = `select h.position from position_head h where h.tenant = $1`
+
+// Changes implements provisioning.Reader. No entry can come to stand before one that was read: see Follow.
+func (x *session) Changes(after int64, limit int) (entries []provisioning.PositionedEntry, head int64, err error) {
+	s := statement{dialect: x.dialect, args: []any{x.tenant, after}}
+	s.add(x.positioned(), s.number(limit))
+	err = x.query(s.String(), s.args, func(rows *sql.Rows) error {
+		var p provisioning.PositionedEntry
+		var err error
+		p.Entry, err = scanEntry(rows, &head, &p.Position)
+		entries = append(entries, p)
+		return err
+	})
+	if err == nil && len(entries) == 0 {
+		_, err = x.row(headOf, []any{x.tenant}, &head)
+	}
+	return entries, head, err
+}
 
 // Lag is how far the journal's positions are behind its entries.
 type Lag struct {

@@ -35,9 +35,12 @@ func keyEnd(key string) string { return key + "\x02" }
 // effectiveKey is resource.eff_key. A tenant's name has no slash.
 func effectiveKey(tenant, name string) string { return tenant + "/" + name }
 
-// valueKey is resource_value.key.
-func valueKey(connection int64, attr, value string) string {
-	return strconv.FormatInt(connection, 10) + ":" + attr + ":" + value
+// valueKey is resource_value.key: a value is looked for in the whole tenant.
+func valueKey(tenant, attr, value string) string { return tenant + "/" + attr + ":" + value }
+
+// openKey is matter.open_key.
+func openKey(tenant string, connection int64, key string) string {
+	return tenant + "/" + strconv.FormatInt(connection, 10) + ":" + key
 }
 
 // emails is the one attribute with rows in resource_value.
@@ -47,6 +50,24 @@ const emails = "emails"
 func laneOf(s provisioning.Scope) int64 {
 	_, number := typeCode(s.Type)
 	return s.Connection*8 + number
+}
+
+// offsetLane is the tally of what a lane's length and its number of present resources differ by: an account that was
+// disabled is listed and gone, one that a guard kept is there and not listed.
+func offsetLane(lane int64) int64 { return -1 - lane }
+
+// offsetOf is what a resource counts for in the offset lane of its owner.
+func offsetOf(r *provisioning.Resource) (lane int64, n int) {
+	if r == nil || r.Connection == 0 {
+		return 0, 0
+	}
+	if r.State == provisioning.Active || r.State == provisioning.Held {
+		n++
+	}
+	if r.Visible {
+		n--
+	}
+	return offsetLane(laneOf(scopeOf(r))), n
 }
 
 func scopeOf(r *provisioning.Resource) provisioning.Scope {

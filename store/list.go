@@ -184,7 +184,7 @@ func (s *statement) filteredList(tenant string, q provisioning.ListQuery) {
 // find candidates and the scope is only checked, or the scope's lane is read through: whichever it
 // is, no other index fits.
 func (s *statement) matches(tenant string, q provisioning.ListQuery) (text string, served service) {
-	f := filter{statement: s, scope: q.Scope}
+	f := filter{statement: s, tenant: tenant, scope: q.Scope}
 	var condition string
 	condition, served = f.where(q.Filter)
 	if !served.found() {

@@ -20,7 +20,12 @@ func (x *session) Members(groups []string, fn func(provisioning.GroupMember) err
 	}
 	query := "select g.id, m.member, m.display, i.type from " + x.elements("$2", "x") + " " + group + x.issued("m.member", "g", "i") +
 		" where " + seen("i") + " order by x.ord, m.valid_from, m.member"
-	return x.queryIn(x.long(), query, []any{x.tenant, x.list(groups)}, func(rows *sql.Rows) error {
+	return x.groupMembers(query, []any{x.tenant, x.list(groups)}, fn)
+}
+
+// groupMembers calls fn for each row of a statement: group, member, display and type.
+func (x *session) groupMembers(query string, args []any, fn func(provisioning.GroupMember) error) error {
+	return x.queryIn(x.long(), query, args, func(rows *sql.Rows) error {
 		var m provisioning.GroupMember
 		var kind string
 		if err := rows.Scan(&m.Group, &m.Value, text{&m.Display}, text{&kind}); err != nil {

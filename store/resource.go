@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"database/sql"
 	"encoding/json"
 	"slices"
@@ -13,7 +14,8 @@ import (
 
 // selection says which columns of a resource a statement reads.
 type selection struct {
-	brief bool // as ResourceQuery.Brief
+	brief   bool // as ResourceQuery.Brief
+	account bool // References are those that the host application sees, and not the client
 	provisioning.References
 	emails     bool // Index.Emails, which only a write compares
 	allMembers bool
@@ -25,11 +27,20 @@ type selection struct {
 // that a resource is visible, of which type and whose.
 const managerDisplay = `(select d.display from resource d where d.id = r.manager and d.tenant = r.tenant and d.lane + 0 = r.lane)`
 
-// groupList is a subselect with the groups of the user r that a client sees: a flat JSON array of
+// accountManager is managerDisplay as the host application sees it: of any manager who was not removed.
+const accountManager = `(select d.display from resource d where d.id = r.manager and d.tenant = r.tenant and d.state <> 'removed')`
+
+// The groups g of the user r that a client sees in the memberships m, and those that the host application sees.
+const (
+	listedGroup  = "g.id = m.grp and g.lane + 0 = r.lane + 1"
+	accountGroup = "g.id = m.grp and g.tenant = r.tenant and g.state <> 'removed'"
+)
+
+// groupList is a subselect with the groups of the user r of which one of those conditions holds: a flat JSON array of
 // their ids and names in turns, in no order. PostgreSQL sets an aggregate up for each execution, at
 // half the cost of the whole look-up; an array it does not.
-func (d dialect) groupList() string {
-	name := "(select " + d.quoted("g.display") + " from resource g where g.id = m.grp and g.lane + 0 = r.lane + 1)"
+func (d dialect) groupList(condition string) string {
+	name := "(select " + d.quoted("g.display") + " from resource g where " + condition + ")"
 	pair := `'"' || m.grp || '",' || ` + name
 	of := " from member as m where " + d.openMember("m") + " = r.id"
 	if d.postgres {
@@ -61,13 +72,17 @@ func (d dialect) columnList(s selection) []string {
 	list := []string{"r.id, r.type, r.version, r.created, r.modified, r.asserted, r.manager"}
 	if !s.brief {
 		list = append(list, "r.connection, r.visible, r.state, r.role, r.protected, r.effective, r.rule_version, "+
-			"r.name, r.effective_name, r.external_id, r.display")
+			"r.name, r.effective_name, r.external_id, r.display, r.overrides, r.member_count, r.removals, r.left_at, r.purge_at")
+	}
+	manager, group := managerDisplay, listedGroup
+	if s.account {
+		manager, group = accountManager, accountGroup
 	}
 	if s.Manager {
-		list = append(list, managerDisplay)
+		list = append(list, manager)
 	}
 	if s.Groups {
-		list = append(list, d.groupList())
+		list = append(list, d.groupList(group))
 	}
 	if s.emails {
 		list = append(list, "(select "+d.tuples("v.value, v.type, v.display, "+d.bit("v.is_primary"), "v.ord")+`
@@ -122,7 +137,9 @@ func (d dialect) factTables(ids, tenant, connection, group string) string {
 type resourceRow struct {
 	provisioning.Resource
 	created, modified              instant
+	leftAt, purgeAt                instant
 	asserted, effective            document
+	overrides, removals            document
 	effectiveName                  sql.NullString
 	groups, emails, facts, members document
 }
@@ -133,7 +150,7 @@ func (r *resourceRow) dest(s selection, before ...any) []any {
 	list := append(before, &r.ID, &r.Type, &r.Version, &r.created, &r.modified, &r.asserted, &x.Manager)
 	if !s.brief {
 		list = append(list, &r.Connection, &r.Visible, &r.State, &r.Role, &r.Protected, &r.effective, &r.RuleVersion,
-			&x.Name, &r.effectiveName, &x.ExternalID, &x.Display)
+			&x.Name, &r.effectiveName, &x.ExternalID, &x.Display, &r.overrides, &r.MemberCount, &r.removals, &r.leftAt, &r.purgeAt)
 	}
 	for _, part := range []struct {
 		selected bool
@@ -149,7 +166,8 @@ func (r *resourceRow) dest(s selection, before ...any) []any {
 // resource is the scanned row, finished.
 func (r *resourceRow) resource() (provisioning.Resource, error) {
 	r.Created, r.Modified = r.created.Time, r.modified.Time
-	r.Asserted, r.Effective = r.asserted, r.effective
+	r.LeftAt, r.PurgeAt = r.leftAt.Time, r.purgeAt.Time
+	r.Asserted, r.Effective, r.Overrides, r.Removals = r.asserted, r.effective, r.overrides, r.removals
 	r.Index.EffectiveName = r.Index.Name
 	if r.effectiveName.Valid {
 		r.Index.EffectiveName = r.effectiveName.String
@@ -283,32 +301,66 @@ func (x tx) Candidates(q provisioning.CandidateQuery) (provisioning.Candidates, 
 		return provisioning.Candidates{}, nil
 	}
 	err := x.lock("(key = $2 or eff_key = $3 or ext_key = $4)", scopedKey(q.Scope, q.Name),
-		effectiveKey(x.tenant, q.Name), scopedKey(q.Scope, q.ExternalID))
+		effectiveKey(x.tenant, effectiveOf(q)), scopedKey(q.Scope, q.ExternalID))
+	if err == nil && len(q.Emails) > 0 {
+		err = x.lock("id = any(array(select v.resource from resource_value v where v.key = any($2)))", emailKeys(x.tenant, q.Emails))
+	}
 	if err != nil {
 		return provisioning.Candidates{}, err
 	}
 	return x.candidates(q, selection{emails: q.Scope.Type == scim.User})
 }
 
+// effectiveOf is the effective userName that a query asks for; "" for none.
+func effectiveOf(q provisioning.CandidateQuery) string {
+	if q.Scope.Type != scim.User {
+		return ""
+	}
+	return cmp.Or(q.Effective, q.Name)
+}
+
+func emailKeys(tenant string, values []string) []string {
+	keys := make([]string, len(values))
+	for i, v := range values {
+		keys[i] = valueKey(tenant, emails, v)
+	}
+	return keys
+}
+
+// byEmail selects the ids of the users that are Candidates.Mail, one as often as it has one of the addresses.
+func (s *statement) byEmail(tenant string, q provisioning.CandidateQuery) string {
+	keys := s.arg(s.list(emailKeys(tenant, q.Emails)))
+	of := "json_each(" + keys + ") as k cross join resource_value as v on v.key = cast(k.value as text) cross join resource as x on x.id = v.resource"
+	if s.postgres { // one look-up each, see probe
+		of = "unnest(" + keys + "::text[]) as k(key) cross join lateral (select v.resource from resource_value v where v.key = k.key offset 0) as v " +
+			"cross join lateral (select * from resource where id = v.resource limit 1) as x"
+	}
+	return "select x.id from " + of + " where x.tenant = " + s.arg(tenant) + " and x.connection <> " + s.arg(q.Scope.Connection) + " and x.state <> 'removed'"
+}
+
 func (x *session) candidates(q provisioning.CandidateQuery, s selection) (provisioning.Candidates, error) {
 	var c provisioning.Candidates
 	stmt := statement{dialect: x.dialect}
 	columns := x.columns(s)
-	part := func(kind, condition string) {
+	partFrom := func(kind, from string) {
 		if len(stmt.sql) > 0 {
 			stmt.add(" union all ")
 		}
-		stmt.add("select * from (select '", kind, "' as kind, ", columns, " from resource r where ", condition, ") as ", kind)
+		stmt.add("select * from (select '", kind, "' as kind, ", columns, " from ", from, ") as ", kind)
 	}
+	part := func(kind, condition string) { partFrom(kind, "resource r where "+condition) }
 	if q.Name != "" {
 		// The name again, since a key with a suffix could read like a longer name.
 		part("visible", "r.key = "+stmt.arg(scopedKey(q.Scope, q.Name))+" and r.name = "+stmt.arg(q.Name)+" and r.tenant = "+stmt.arg(x.tenant))
-		if q.Scope.Type == scim.User {
-			part("effective", "r.eff_key = "+stmt.arg(effectiveKey(x.tenant, q.Name)))
-		}
+	}
+	if name := effectiveOf(q); name != "" {
+		part("effective", "r.eff_key = "+stmt.arg(effectiveKey(x.tenant, name)))
 	}
 	if q.ExternalID != "" {
 		part("stable", "r.ext_key = "+stmt.arg(scopedKey(q.Scope, q.ExternalID))+" and r.tenant = "+stmt.arg(x.tenant)+" order by r.seq limit 2")
+	}
+	if q.Scope.Type == scim.User && len(q.Emails) > 0 {
+		partFrom("mail", "(select distinct id from ("+stmt.byEmail(x.tenant, q)+") as ids order by id limit 3) as found "+x.byID("found.id"))
 	}
 	if len(stmt.sql) == 0 {
 		return c, nil
@@ -325,6 +377,8 @@ func (x *session) candidates(q provisioning.CandidateQuery, s selection) (provis
 			c.Visible = &r
 		case "effective":
 			c.Effective = &r
+		case "mail":
+			c.Mail = append(c.Mail, r)
 		default:
 			c.Stable = append(c.Stable, r)
 		}

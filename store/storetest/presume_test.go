@@ -18,6 +18,7 @@ func TestPresumedCandidates(t *testing.T) {
 		visible    bool         // the closure must find the visible resource of that name
 		effective  bool
 		stable     int
+		mail       int
 		candidates bool
 	}{
 		{name: "nothing", stored: func(*world) {}},
@@ -37,6 +38,16 @@ func TestPresumedCandidates(t *testing.T) {
 			r.Index.ExternalID = external
 			w.hide(w.created(r).ID)
 		}, stable: 1, candidates: true},
+		{name: "an address of another owner's", stored: func(w *world) {
+			r := w.user("other@example.com")
+			r.Connection, r.Index.Emails = w.other.ID, []provisioning.Email{{Value: "x@example.com"}, {Value: "second@example.com"}}
+			w.created(r)
+		}, mail: 1, candidates: true},
+		{name: "an address of its own connection", stored: func(w *world) {
+			r := w.user("other@example.com")
+			r.Index.Emails = []provisioning.Email{{Value: "first@example.com"}}
+			w.created(r)
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -47,11 +58,12 @@ func TestPresumedCandidates(t *testing.T) {
 				r.Index.ExternalID = external
 				var seen provisioning.Candidates
 				err := w.update(func(tx provisioning.Tx) (err error) {
-					q := provisioning.CandidateQuery{Scope: w.scope(scim.User), Name: r.Index.Name, ExternalID: external, Presume: true}
+					q := provisioning.CandidateQuery{Scope: w.scope(scim.User), Name: r.Index.Name, ExternalID: external, Presume: true,
+						Emails: []string{"first@example.com", "second@example.com"}}
 					if seen, err = tx.Candidates(q); err != nil {
 						return err
 					}
-					if seen.Visible != nil || seen.Effective != nil || len(seen.Stable) > 0 {
+					if seen.Visible != nil || seen.Effective != nil || len(seen.Stable)+len(seen.Mail) > 0 {
 						return provisioning.Taken("userName")
 					}
 					return tx.Commit(provisioning.Batch{
@@ -60,7 +72,7 @@ func TestPresumedCandidates(t *testing.T) {
 				if got := provisioning.KindOf(err) == provisioning.Conflict; got != test.candidates {
 					t.Fatalf("the create ended with %v, candidates are there: %t", err, test.candidates)
 				}
-				if (seen.Visible != nil) != test.visible || (seen.Effective != nil) != test.effective || len(seen.Stable) != test.stable {
+				if (seen.Visible != nil) != test.visible || (seen.Effective != nil) != test.effective || len(seen.Stable) != test.stable || len(seen.Mail) != test.mail {
 					t.Errorf("the last run saw %+v", seen)
 				}
 				if _, err := w.read(scim.User, r.ID); (err == nil) == test.candidates {

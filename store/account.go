@@ -1,0 +1,138 @@
+package store
+
+import (
+	"database/sql"
+
+	"meibo/provisioning"
+	"meibo/scim"
+)
+
+// Account implements provisioning.Reader.
+func (x *session) Account(t scim.ResourceType, id string, refs provisioning.References) (provisioning.Resource, error) {
+	return x.account(t, id, selection{account: true, References: refs})
+}
+
+// Account implements provisioning.Reader for a unit of work.
+func (x tx) Account(t scim.ResourceType, id string, refs provisioning.References) (provisioning.Resource, error) {
+	if storable(id) {
+		if err := x.lock("id = $2", id); err != nil {
+			return provisioning.Resource{}, err
+		}
+	}
+	return x.account(t, id, selection{account: true, References: refs, emails: t == scim.User})
+}
+
+func (x *session) account(t scim.ResourceType, id string, s selection) (provisioning.Resource, error) {
+	var r resourceRow
+	found, err := false, error(nil)
+	if storable(id) {
+		found, err = x.row("select "+x.columns(s)+" from resource r where r.id = $1 and r.tenant = $2 and r.type = $3", []any{id, x.tenant, string(t)}, r.dest(s)...)
+	}
+	switch {
+	case err != nil:
+		return provisioning.Resource{}, err
+	case !found:
+		return provisioning.Resource{}, notFound("the " + string(t))
+	default:
+		return r.resource()
+	}
+}
+
+// Accounts implements provisioning.Reader. Who was removed has no effective userName, and who has no owner no
+// externalId to be found by.
+func (x *session) Accounts(q provisioning.AccountQuery, fn func(provisioning.Resource) error) error {
+	return x.accounts(q, selection{account: true, References: q.References}, fn)
+}
+
+// Accounts implements provisioning.Reader for a unit of work.
+func (x tx) Accounts(q provisioning.AccountQuery, fn func(provisioning.Resource) error) error {
+	return x.accounts(q, selection{account: true, References: q.References, emails: q.Type == scim.User}, fn)
+}
+
+func (x *session) accounts(q provisioning.AccountQuery, columns selection, fn func(provisioning.Resource) error) error {
+	if !storable(q.Effective + q.ExternalID + q.After) {
+		return nil
+	}
+	s := statement{dialect: x.dialect}
+	s.accountQuery(x.tenant, q, x.columns(columns))
+	return x.queryIn(x.long(), s.String(), s.args, func(rows *sql.Rows) error {
+		var row resourceRow
+		if err := rows.Scan(row.dest(columns)...); err != nil {
+			return err
+		}
+		r, err := row.resource()
+		if err != nil {
+			return err
+		}
+		return fn(r)
+	})
+}
+
+// accountQuery is served by the index of what q names first: a key, the time to purge, or the tenant's ids.
+func (s *statement) accountQuery(tenant string, q provisioning.AccountQuery, columns string) {
+	order := "r.id"
+	switch {
+	case q.Effective != "":
+		s.add("select ", columns, " from resource r where r.eff_key = ", s.arg(effectiveKey(tenant, q.Effective)), " and r.tenant = ", s.arg(tenant))
+		s.bound(" and r.id > ", q.After)
+	case q.ExternalID != "":
+		s.add("select ", columns, " from ", s.byExternalID(tenant, q))
+		s.bound(" and r.id > ", q.After)
+	case !q.PurgeDue.IsZero():
+		s.add("select ", columns, " from resource r where r.purge_at is not null and r.tenant = ", s.arg(tenant))
+		s.bound(" and r.id > ", q.After)
+	default:
+		order = "(r.tenant || '/' || r.id)"
+		s.add("select ", columns, " from resource r where ", order, " > ", s.arg(tenant+"/"+q.After), " and ", order, " < ", s.arg(tenant+"0"))
+	}
+	s.accountConditions(q)
+	s.add(" order by ", order)
+	s.limit(q.Limit)
+}
+
+// byExternalID looks the key of each connection of the tenant up.
+func (s *statement) byExternalID(tenant string, q provisioning.AccountQuery) string {
+	id := s.typed(q.ExternalID, "text")
+	key := "c.id || '" + letterOf(q.Type) + "' || " + id
+	found := "cross join resource as r on r.ext_key = " + key // in SQLite a cross join keeps its order
+	if s.postgres {
+		found = "cross join lateral (select * from resource where ext_key = " + key + " offset 0) as r"
+	}
+	return "connection as c " + found + " where c.tenant = " + s.arg(tenant) + " and r.tenant = c.tenant"
+}
+
+func letterOf(t scim.ResourceType) string {
+	letter, _ := typeCode(t)
+	return letter
+}
+
+// accountConditions are those that a row is looked at for.
+func (s *statement) accountConditions(q provisioning.AccountQuery) {
+	s.bound(" and r.type = ", string(q.Type))
+	if q.Connection >= 0 {
+		s.add(" and r.connection = ", s.arg(q.Connection))
+	}
+	switch {
+	case q.State != "":
+		s.add(" and r.state = ", s.arg(string(q.State)))
+	case !q.Removed:
+		s.add(" and r.state <> 'removed'")
+	}
+	if !q.LeftBefore.IsZero() {
+		s.add(" and r.left_at < ", s.arg(s.time(q.LeftBefore)))
+	}
+	if !q.PurgeDue.IsZero() {
+		s.add(" and r.purge_at <= ", s.arg(s.time(q.PurgeDue)))
+	}
+}
+
+// Memberships implements provisioning.Reader. Rows go to fn as they arrive.
+func (x *session) Memberships(group string, fn func(provisioning.GroupMember) error) error {
+	if !storable(group) {
+		return nil
+	}
+	query := "select g.id, m.member, m.display, i.type from resource as g join member as m on m.grp = g.id and m.valid_to is null " +
+		x.probe("i0.id, i0.type", "resource", "i0", "i0.id = m.member and i0.tenant = g.tenant", "i") +
+		" where g.id = $1 and g.tenant = $2 order by m.valid_from, m.member"
+	return x.groupMembers(query, []any{group, x.tenant}, fn)
+}

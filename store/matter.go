@@ -1,0 +1,183 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/json"
+	"strings"
+
+	"meibo/provisioning"
+)
+
+const matterColumns = `m.id, m.connection, m.kind, m.cause, m.resource, m.type, m.name, m.key, m.reason, m.then_policy, m.candidates, m.asserted, ` +
+	`m.members, m.opened, m.entry, m.seen, m.times, m.status, m.until, m.closed_at, m.closed_by, m.proposed, m.version`
+
+// matterRow scans matterColumns; all of them may be null, where a join found none.
+type matterRow struct {
+	provisioning.Matter
+	connection, times, version            sql.Null[int64]
+	opened, seen, until, closedAt         instant
+	reason, candidates, asserted, members document
+}
+
+func (r *matterRow) dest(before ...any) []any {
+	return append(before, text{&r.ID}, &r.connection, text{(*string)(&r.Kind)}, text{&r.Cause}, text{&r.Resource}, text{(*string)(&r.Type)},
+		text{&r.Name}, text{&r.Key}, &r.reason, text{(*string)(&r.Then)}, &r.candidates, &r.asserted,
+		&r.members, &r.opened, text{&r.Entry}, &r.seen, &r.times, text{(*string)(&r.Status)}, &r.until, &r.closedAt,
+		text{&r.ClosedBy}, text{&r.Proposed}, &r.version)
+}
+
+func (r *matterRow) matter() (provisioning.Matter, error) {
+	m := &r.Matter
+	m.Connection, m.Version, m.Times = r.connection.V, r.version.V, int(r.times.V)
+	m.Opened, m.Seen, m.Until, m.ClosedAt = r.opened.Time, r.seen.Time, r.until.Time, r.closedAt.Time
+	m.Asserted = r.asserted
+	err := firstError(decode(r.reason, &m.Reason), decode(r.candidates, &m.Candidates), decode(r.members, &m.Members))
+	return *m, err
+}
+
+// Matters implements provisioning.Reader.
+func (x *session) Matters(q provisioning.MatterQuery, fn func(provisioning.Matter) error) error {
+	if !storable(q.ID + q.Resource + q.Before) {
+		return nil
+	}
+	s := statement{dialect: x.dialect}
+	s.matterQuery(x.tenant, q)
+	return x.query(s.String(), s.args, func(rows *sql.Rows) error {
+		var r matterRow
+		if err := rows.Scan(r.dest()...); err != nil {
+			return err
+		}
+		m, err := r.matter()
+		if err != nil {
+			return err
+		}
+		return fn(m)
+	})
+}
+
+// matterWaiting is what the index matter_waiting holds.
+const matterWaiting = `(case when m.status = 'open' then m.tenant || '/' || m.id end)`
+
+func (s *statement) matterQuery(tenant string, q provisioning.MatterQuery) {
+	s.add("select ", matterColumns, " from matter m where ")
+	order := "m.id"
+	switch {
+	case q.ID != "":
+		s.add("m.id = ", s.arg(q.ID), " and m.tenant = ", s.arg(tenant))
+	case q.Resource != "":
+		s.add("m.resource = ", s.arg(q.Resource), " and m.tenant = ", s.arg(tenant))
+		s.bound(" and m.id < ", q.Before)
+	default:
+		order = "(m.tenant || '/' || m.id)"
+		if q.Status == provisioning.MatterOpen {
+			order = matterWaiting
+		}
+		s.before(order, tenant, q.Before)
+	}
+	equal := func(column, value string) {
+		if value != "" {
+			s.add(" and ", column, " = ", s.arg(value))
+		}
+	}
+	equal("m.kind", string(q.Kind))
+	equal("m.status", string(q.Status))
+	if q.Connection != 0 {
+		s.add(" and m.connection = ", s.arg(q.Connection))
+	}
+	s.add(" order by ", order, " desc")
+	s.limit(q.Limit)
+}
+
+// before is the condition that an expression of tenant and id is the tenant's, with an id before the one given.
+func (s *statement) before(expression, tenant, id string) {
+	end := tenant + "0" // what comes after the slash
+	if id != "" {
+		end = tenant + "/" + id
+	}
+	s.add(expression, " > ", s.arg(tenant+"/"), " and ", expression, " < ", s.arg(end))
+}
+
+// bound adds a condition on a value unless that is "".
+func (s *statement) bound(condition, value string) {
+	if value != "" {
+		s.add(condition, s.arg(value))
+	}
+}
+
+// limit adds a limit unless that is 0.
+func (s *statement) limit(n int) {
+	if n > 0 {
+		s.add(" limit ", s.number(n))
+	}
+}
+
+// matterStep is the plan of one change of a matter.
+func (x *session) matterStep(c provisioning.MatterChange) (step, error) {
+	s := step{name: "matter", statement: statement{dialect: x.dialect}}
+	switch {
+	case c.Open != nil:
+		return s, s.openMatter(x.tenant, c.Open)
+	case c.Update != nil:
+		s.missed = errOvertaken
+		s.updateMatter(x.tenant, c.Update)
+	case c.Settle != nil && len(c.Settle.Kinds) > 0:
+		s.settleMatters(x.tenant, c.Settle)
+	}
+	return s, nil
+}
+
+// openMatter opens a matter, or notes on the one that is open by its key that it was asked for again.
+func (s *statement) openMatter(tenant string, m *provisioning.Matter) error {
+	var reason, candidates, members []byte
+	var err error
+	put := func(to *[]byte, present bool, v any) {
+		if present && err == nil {
+			*to, err = json.Marshal(v)
+		}
+	}
+	put(&reason, true, m.Reason)
+	put(&candidates, len(m.Candidates) > 0, m.Candidates)
+	put(&members, len(m.Members) > 0, m.Members)
+	if err != nil {
+		return err
+	}
+	s.add("insert into matter (id, tenant, connection, kind, cause, resource, type, name, key, open_key, reason, then_policy, candidates, asserted, ",
+		"members, opened, entry, seen, times, status, until, closed_by, proposed, version) values (")
+	text := func(v any) string { return s.typed(v, "text") }
+	for i, value := range []string{
+		text(m.ID), text(tenant), s.typed(m.Connection, "bigint"), text(string(m.Kind)), text(m.Cause), text(m.Resource), text(string(m.Type)),
+		text(m.Name), text(m.Key), text(openKey(tenant, m.Connection, m.Key)), s.json(reason), text(string(m.Then)), s.json(candidates), s.json(m.Asserted),
+		s.json(members), s.typed(s.time(m.Opened), "timestamptz"), text(m.Entry), s.typed(s.time(m.Seen), "timestamptz"), s.typed(m.Times, "bigint"),
+		text(string(provisioning.MatterOpen)), s.typed(s.time(m.Until), "timestamptz"), text(""), text(m.Proposed), s.typed(m.Version, "bigint"),
+	} {
+		if i > 0 {
+			s.add(", ")
+		}
+		s.add(value)
+	}
+	s.add(") on conflict (open_key) do update set times = matter.times + 1, seen = excluded.seen")
+	return nil
+}
+
+// updateMatter writes what a person or the core decided about a matter that was read at its version.
+func (s *statement) updateMatter(tenant string, m *provisioning.Matter) {
+	var open any // null where it is closed
+	if m.Status == provisioning.MatterOpen {
+		open = openKey(tenant, m.Connection, m.Key)
+	}
+	s.add("update matter set status = ", s.arg(string(m.Status)), ", open_key = ", s.typed(open, "text"),
+		", until = ", s.typed(s.time(m.Until), "timestamptz"), ", closed_at = ", s.typed(s.time(m.ClosedAt), "timestamptz"),
+		", closed_by = ", s.arg(m.ClosedBy), ", proposed = ", s.arg(m.Proposed), ", resource = ", s.arg(m.Resource), ", version = version + 1",
+		" where id = ", s.arg(m.ID), " and tenant = ", s.arg(tenant), " and version = ", s.arg(m.Version))
+}
+
+// settleMatters closes what a client's newer assertion has answered.
+func (s *statement) settleMatters(tenant string, m *provisioning.MatterSettlement) {
+	kinds := make([]string, len(m.Kinds))
+	for i, k := range m.Kinds {
+		kinds[i] = s.arg(string(k))
+	}
+	s.add("update matter set status = 'obsolete', open_key = null, closed_at = ", s.typed(s.time(m.At), "timestamptz"), ", closed_by = ", s.arg(m.By),
+		", version = version + 1 where resource = ", s.arg(m.Resource), " and resource <> '' and connection = ", s.arg(m.Connection),
+		" and tenant = ", s.arg(tenant), " and status = 'open' and kind in (", strings.Join(kinds, ", "), ")")
+}
