@@ -1,0 +1,89 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+	"go.uber.org/zap"
+
+	"meibo/internal/auth"
+	"meibo/provisioning"
+)
+
+func plain(t *testing.T) (*echo.Echo, *api) {
+	t.Helper()
+	router, a := build(Options{Log: zap.NewNop(), Authenticate: func(_ context.Context, key string) (auth.Holder, error) {
+		if key != "owner" {
+			return auth.Holder{}, auth.Unknown
+		}
+		return auth.Holder{Tenant: "acme", Key: provisioning.APIKey{Role: provisioning.KeyOwner}}, nil
+	}})
+	return router.(*echo.Echo), a
+}
+
+func ask(h http.Handler, method, path, key string) int {
+	r := httptest.NewRequest(method, path, nil)
+	r.Header.Set("Authorization", "Bearer "+key)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code
+}
+
+// TestEveryRouteAsksForAKey walks what the router knows, whether the document lists it or not.
+func TestEveryRouteAsksForAKey(t *testing.T) {
+	t.Parallel()
+	router, a := plain(t)
+	routes := router.Routes()
+	documented := 0
+	for _, item := range a.huma.OpenAPI().Paths {
+		for _, o := range []any{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if o != nil {
+				documented++
+			}
+		}
+	}
+	if len(routes) < len(a.huma.OpenAPI().Paths) || documented == 0 {
+		t.Fatalf("%d routes", len(routes))
+	}
+	for _, r := range routes {
+		path := strings.NewReplacer(":id", "x", ":name", "x", ":version", "1").Replace(r.Path)
+		if status := ask(router, r.Method, path, "wrong"); status != http.StatusUnauthorized {
+			t.Errorf("%s %s: %d", r.Method, r.Path, status)
+		}
+	}
+}
+
+// TestDenyByDefault: an operation that forgot its roles can be called by nobody.
+func TestDenyByDefault(t *testing.T) {
+	t.Parallel()
+	router, a := plain(t)
+	register(a, operation{id: "forgetful", method: http.MethodGet, path: "/forgetful", tag: "x", summary: "x"},
+		func(*call, *struct{}) (*struct{}, error) { return nil, nil })
+	if status := ask(router, http.MethodGet, Base+"/forgetful", "owner"); status != http.StatusForbidden {
+		t.Errorf("without roles: %d", status)
+	}
+	register(a, operation{id: "open", method: http.MethodGet, path: "/open", tag: "x", summary: "x", roles: owners},
+		func(*call, *struct{}) (*struct{}, error) { return nil, nil })
+	if status := ask(router, http.MethodGet, Base+"/open", "owner"); status != http.StatusOK {
+		t.Errorf("with roles: %d", status)
+	}
+}
+
+// A panic is a problem of 500, and the next request is served.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	router, a := plain(t)
+	register(a, operation{id: "broken", method: http.MethodGet, path: "/broken", tag: "x", summary: "x", roles: owners},
+		func(*call, *struct{}) (*struct{}, error) { panic("secret") })
+	r := httptest.NewRequest(http.MethodGet, Base+"/broken", nil)
+	r.Header.Set("Authorization", "Bearer owner")
+	w := httptest.NewRecorder()
+	router.ServeHTTP(w, r)
+	if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "secret") || w.Header().Get("Content-Type") != problemMedia {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
