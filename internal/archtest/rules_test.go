@@ -2,7 +2,7 @@ package archtest
 
 // The direction, from the binary inwards:
 //
-//	cmd → {scim/endpoint, web/api, store, internal/drill, config} → provisioning → scim
+//	cmd → {scim/endpoint, web/api, store, internal/drill, config} → provisioning → provisioning/mapping → scim
 //
 // Siblings inside the braces do not import each other.
 
@@ -38,7 +38,8 @@ var rows = []row{
 		// Its witness test compares with the whole of that library.
 		tests: []string{"github.com/elimity-com/scim", "github.com/scim2/filter-parser/v2"}},
 	{pkg: "scim/scimtest", imports: []string{"meibo/scim", "pgregory.net/rapid"}},
-	{pkg: "provisioning", imports: []string{"meibo/scim", text, uuid}, pure: true,
+	{pkg: "provisioning/mapping", imports: []string{"meibo/scim", text, "github.com/expr-lang/expr", "github.com/ikawaha/kagome/v2", "github.com/ikawaha/kagome-dict/ipa"}, pure: true},
+	{pkg: "provisioning", imports: []string{"meibo/scim", "meibo/provisioning/mapping", text, uuid}, pure: true,
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
 	{pkg: "provisioning/transfer", imports: []string{"meibo/scim", "meibo/provisioning"}, pure: true,
 		tests: []string{"meibo/scim/scimtest", "meibo/store", "meibo/store/storetest"}},
