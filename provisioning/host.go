@@ -17,14 +17,10 @@ func (s *Service) Accounts(ctx context.Context, tenant string, q AccountQuery, f
 	return s.store.View(ctx, tenant, func(r Reader) error { return r.Accounts(q, fn) })
 }
 
-// Memberships calls fn with the open memberships of a group, oldest first, whoever sees them. NotFound for the group.
+// Memberships calls fn with the open memberships of a group, oldest first, whoever sees them; with none where there
+// is no such group.
 func (s *Service) Memberships(ctx context.Context, tenant, group string, fn func(GroupMember) error) error {
-	return s.store.View(ctx, tenant, func(r Reader) error {
-		if _, err := accountOf(r, scim.Group, group); err != nil {
-			return err
-		}
-		return r.Memberships(group, fn)
-	})
+	return s.store.View(ctx, tenant, func(r Reader) error { return r.Memberships(group, fn) })
 }
 
 // Changes is a piece of a tenant's journal in the gapless order of its positions.
@@ -43,7 +39,7 @@ func (s *Service) Changes(ctx context.Context, tenant string, after int64, limit
 		}
 		c := Changes{Entries: entries, Head: head, Now: map[string]Resource{}}
 		for _, e := range entries {
-			if _, read := c.Now[e.Entry.ResourceID]; read || e.Entry.Version == 0 {
+			if _, read := c.Now[e.Entry.ResourceID]; read || e.Entry.Version == 0 { // 0: it changed nothing
 				continue
 			}
 			// Read after the entries, so it is at least as new as each of them.

@@ -151,11 +151,10 @@ func (c *call) change(rd *reader, e provisioning.PositionedEntry, now map[string
 			out.Members.Add = append(out.Members.Add, Member{ID: m.Value, Display: m.Display})
 		}
 	}
-	stored, changed := now[entry.ResourceID]
-	if !changed {
+	if entry.Version == 0 { // it changed nothing
 		return out, nil
 	}
-	r, err := rd.read(stored)
+	r, err := rd.read(now[entry.ResourceID])
 	if err != nil {
 		return Change{}, err
 	}

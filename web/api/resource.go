@@ -178,19 +178,25 @@ func (c *call) group(r resource) (Group, error) {
 
 // get answers with one resource.
 func get[T any](c *call, t scim.ResourceType, id string, view func(resource) (T, error)) (*single[T], error) {
-	stored, err := c.Service.Account(c.context(), c.tenant(), t, id)
+	r, err := c.find(t, id)
 	if err != nil {
 		return nil, err
-	}
-	r, err := (&reader{call: c}).read(stored)
-	if err != nil {
-		return nil, err
-	}
-	if r.gone() {
-		return nil, &provisioning.Error{Kind: provisioning.NotFound, Detail: fmt.Sprintf("the %s with that id was purged", t)}
 	}
 	out, err := view(r)
 	return &single[T]{out}, err
+}
+
+// find reads one resource. NotFound also for what was purged.
+func (c *call) find(t scim.ResourceType, id string) (resource, error) {
+	stored, err := c.Service.Account(c.context(), c.tenant(), t, id)
+	if err != nil {
+		return resource{}, err
+	}
+	r, err := (&reader{call: c}).read(stored)
+	if err == nil && r.gone() {
+		err = &provisioning.Error{Kind: provisioning.NotFound, Detail: fmt.Sprintf("the %s with that id was purged", t)}
+	}
+	return r, err
 }
 
 const (
@@ -246,6 +252,9 @@ func list[T any](c *call, t scim.ResourceType, in *listInput, view func(resource
 func (c *call) members(in *membersInput) (*listed[Member], error) {
 	after, err := untoken(in.Next)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := c.find(scim.Group, in.ID); err != nil {
 		return nil, err
 	}
 	var items []Member
