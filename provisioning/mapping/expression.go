@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
@@ -66,14 +67,21 @@ func languageConfig() *conf.Config {
 	for _, b := range builtin.Builtins {
 		config.Disabled[b.Name] = true
 	}
-	for name, f := range functions {
-		config.Functions[name] = &builtin.Function{Name: name, Func: f.call(name)}
-	}
-	for name, f := range operators {
-		config.Functions[name] = &builtin.Function{Name: name, Func: f.call("")}
-	}
+	config.Functions = callable()
 	return config
 }
+
+// callable are the functions and operators as the machine calls them. The library only reads the table.
+var callable = sync.OnceValue(func() conf.FunctionsTable {
+	table := conf.FunctionsTable{}
+	for name, f := range functions {
+		table[name] = &builtin.Function{Name: name, Func: f.call(name)}
+	}
+	for name, f := range operators {
+		table[name] = &builtin.Function{Name: name, Func: f.call("")}
+	}
+	return table
+})
 
 // unwrapIgnoreFlow takes IgnoreFlowIfNullOrEmpty away from around the whole expression.
 func unwrapIgnoreFlow(n *ast.Node) bool {

@@ -24,10 +24,10 @@ func parsePath(def *scim.Definition, text string) (path scim.Path, detail string
 		return path, "it is missing"
 	}
 	path, err := scim.ParsePath(def, text)
-	if fault, ok := errors.AsType[*scim.Error](err); ok && fault.Path != "" {
-		return path, fmt.Sprintf("there is no attribute %s", text)
+	if fault, ok := errors.AsType[*scim.Error](err); ok && fault.Path == "" {
+		return path, fault.Detail
 	} else if err != nil {
-		return path, err.Error()
+		return path, fmt.Sprintf("there is no attribute %s", text)
 	}
 	if path.Attr == nil {
 		return path, fmt.Sprintf("%s is a whole extension", text)
