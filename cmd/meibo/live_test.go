@@ -134,16 +134,24 @@ var noRedirects = &http.Client{
 // do sends one request; path is sent as it stands. authorization and body may be "".
 func (s *live) do(method, path, authorization, body string) answer {
 	s.t.Helper()
+	header := http.Header{}
+	if authorization != "" {
+		header.Set("Authorization", authorization)
+	}
+	if body != "" {
+		header.Set("Content-Type", "application/scim+json")
+	}
+	return s.doWith(method, path, header, body)
+}
+
+// doWith sends one request with the header given.
+func (s *live) doWith(method, path string, header http.Header, body string) answer {
+	s.t.Helper()
 	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if authorization != "" {
-		req.Header.Set("Authorization", authorization)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/scim+json")
-	}
+	req.Header = header
 	resp, err := noRedirects.Do(req)
 	if err != nil {
 		s.t.Fatal(err)

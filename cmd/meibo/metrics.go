@@ -29,6 +29,7 @@ type metrics struct {
 	registry  *prometheus.Registry
 	requests  requestSeries
 	throttled prometheus.Counter
+	waiting   prometheus.Gauge
 	quirks    *prometheus.CounterVec
 	refusals  *prometheus.CounterVec
 	decisions *prometheus.CounterVec
@@ -49,6 +50,8 @@ func newMetrics() *metrics {
 		},
 		throttled: prometheus.NewCounter(prometheus.CounterOpts{Name: "meibo_http_requests_throttled_total",
 			Help: "Requests answered 429 because a connection or API key was over its rate limit."}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{Name: "meibo_changes_waiting",
+			Help: "Requests that wait for changes now."}),
 		quirks:    counters("meibo_quirks_total", "Requests in which a quirk of an identity provider was repaired, by its name.", "quirk"),
 		refusals:  counters("meibo_auth_failures_total", "Requests whose token or API key did not count, by reason.", "reason"),
 		decisions: counters("meibo_decisions_total", "Entries that came into the journal, by its action and outcome.", "action", "outcome"),
@@ -62,7 +65,7 @@ func newMetrics() *metrics {
 			Help: "Units of work that another writer overtook, so that they ran again or were given up."}),
 		failed: counters("meibo_background_failures_total", "Errors of work that no request waits for, by what failed.", "work"),
 	}
-	m.registry.MustRegister(m.requests.total, m.requests.durations, m.throttled, m.quirks, m.refusals, m.decisions,
+	m.registry.MustRegister(m.requests.total, m.requests.durations, m.throttled, m.waiting, m.quirks, m.refusals, m.decisions,
 		m.units, m.commits, m.overtaken, m.failed, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.startAtZero()

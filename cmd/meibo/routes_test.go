@@ -160,7 +160,7 @@ func TestOperatorsAddresses(t *testing.T) {
 			t.Errorf("POST %s: %d, Allow %q", path, a.status, a.header.Get("Allow"))
 		}
 	}
-	for _, path := range []string{"/", "/t", "/metrics/", "/healthz/x", "//healthz", "/debug/pprof/", "/api/v1", "/.meibo-dev-token"} {
+	for _, path := range []string{"/", "/t", "/metrics/", "/healthz/x", "//healthz", "/debug/pprof/", "/api", "/api/v1", "/api/v1/", "/api/v2/users", "/.meibo-dev-token"} {
 		a := s.do(http.MethodGet, path, "", "")
 		var problem struct{ Status int }
 		if a.status != http.StatusNotFound || a.header.Get("Content-Type") != "application/problem+json" ||

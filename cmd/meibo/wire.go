@@ -88,6 +88,7 @@ func (p *parts) api(c config.Config, base string, log *zap.Logger, leaving func(
 		RateLimit:    c.RateLimit,
 		Log:          log,
 		Observe:      p.metrics.observeAPI,
+		Waiting:      func(n int) { p.metrics.waiting.Add(float64(n)) },
 		Tracer:       p.tracing.tracer,
 		Leaving:      leaving,
 	})

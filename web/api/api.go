@@ -30,6 +30,7 @@ type Options struct {
 	RateLimit    float64 // requests a second and key; 0 for none
 	Log          *zap.Logger
 	Observe      func(Observation) // called once a request; nil for none
+	Waiting      func(n int)       // hears how many more, or fewer, wait for changes; nil for nobody
 	Tracer       trace.Tracer      // makes a span of each request; nil for none
 	// Leaving reports whether the server is about to stop: then nobody waits for changes any more. Nil: never.
 	Leaving func() bool
@@ -72,6 +73,9 @@ func build(o Options) (http.Handler, *api) {
 	}
 	if o.Observe == nil {
 		o.Observe = func(Observation) {}
+	}
+	if o.Waiting == nil {
+		o.Waiting = func(int) {}
 	}
 	if o.Leaving == nil {
 		o.Leaving = func() bool { return false }

@@ -111,7 +111,11 @@ func (c *call) await(in *changesInput) (provisioning.Changes, error) {
 	}
 	select {
 	case c.waiting <- struct{}{}:
-		defer func() { <-c.waiting }()
+		c.Waiting(1)
+		defer func() {
+			c.Waiting(-1)
+			<-c.waiting
+		}()
 	default:
 		return found, nil
 	}
