@@ -14,8 +14,8 @@ type Intent struct {
 	Type   scim.ResourceType // of the resource
 	ID     string            // of the resource as the client named it; "" for a create
 	Name   string            // userName or displayName as far as it is known
-	// Want says what is desired, given what is stored. It may run several times.
-	Want func(Reader) (Facts, Desired, error)
+	// Want says what is desired, given what is stored and the rules of the connection. It may run several times.
+	Want func(Reader, *Rules) (Facts, Desired, error)
 }
 
 // Result is what a write left behind.
@@ -44,16 +44,11 @@ func (s *Service) Apply(ctx context.Context, o Origin, in Intent) (Result, error
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	done, err := Update(ctx, s.store, o.Tenant, func(tx Tx) (applied, error) {
-		facts, desired, err := in.Want(tx)
+		decision, rules, err := s.decide(tx, o, in, stamps.now)
 		if err != nil {
 			return applied{}, err
 		}
-		desired.Type, desired.Connection, desired.Now = in.Type, o.Connection.ID, stamps.now
-		changes, err := decide(facts, desired, rulesOf(o.Connection))
-		if err != nil {
-			return applied{}, err
-		}
-		asked, b := changes[len(changes)-1], s.batch(o, in, changes, stamps)
+		asked, b := decision.Changes[len(decision.Changes)-1], s.batch(o, in, decision, rules, stamps)
 		return applied{Result{Resource: asked.After, Action: asked.Action}, b.Entries}, tx.Commit(b)
 	})
 	if err != nil {
@@ -69,13 +64,61 @@ type applied struct {
 	entries []Entry
 }
 
-// batch is the unit of work of some changes: each with its entry, the last one's with the request.
-func (s *Service) batch(o Origin, in Intent, changes []Change, stamps *stamps) Batch {
-	var b Batch
-	for i, c := range changes {
+// decide reads what an intent needs and decides.
+func (s *Service) decide(r Reader, o Origin, in Intent, now time.Time) (Decision, *Rules, error) {
+	rules, err := s.rules(r, o.Connection)
+	if err != nil {
+		return Decision{}, nil, err
+	}
+	facts, desired, err := in.Want(r, rules)
+	if err != nil {
+		return Decision{}, nil, err
+	}
+	desired.Type, desired.Connection, desired.Now = in.Type, o.Connection.ID, now
+	for {
+		decision, err := decide(facts, desired, rules)
+		var lack *lacking
+		if !errors.As(err, &lack) {
+			return decision, rules, err
+		}
+		if err := lack.fetch(r, &facts); err != nil {
+			return Decision{}, nil, err
+		}
+	}
+}
+
+// fetch reads what decide lacked.
+func (l *lacking) fetch(r Reader, f *Facts) error {
+	switch {
+	case l.departure != nil:
+		facts, err := r.Departure(*l.departure)
+		f.Departure = &facts
+		return err
+	case l.members:
+		var open []scim.Member
+		err := r.Memberships(f.Current.ID, func(m GroupMember) error {
+			open = append(open, scim.Member{Value: m.Value, Display: m.Display})
+			return nil
+		})
+		f.Open, f.HasOpen = open, true
+		return err
+	default:
+		x, err := r.Account(l.resource.Type, l.resource.ID, References{Groups: true})
+		l.resource.Groups, f.HasGroups = x.Groups, true
+		return err
+	}
+}
+
+// batch is the unit of work of a decision: each change with its entry, the last one's with the request, and
+// the matters with that one.
+func (s *Service) batch(o Origin, in Intent, d Decision, rules *Rules, stamps *stamps) Batch {
+	b := Batch{Budgets: d.Budgets}
+	last := len(d.Changes) - 1
+	for i, c := range d.Changes {
+		c.RuleVersion = rules.Version
 		e := changeEntry(o, in, c)
 		stamps.put(&e, i)
-		if i == len(changes)-1 {
+		if i == last {
 			e.Request = s.request(o, nil)
 		}
 		if c.Action != ChangeSkip {
@@ -83,7 +126,27 @@ func (s *Service) batch(o Origin, in Intent, changes []Change, stamps *stamps) B
 		}
 		b.Entries = append(b.Entries, e)
 	}
+	for i, m := range d.Matters {
+		b.Matters = append(b.Matters, m.stamped(o, stamps, last+1+i, b.Entries[last].ID))
+	}
 	return b
+}
+
+// stamped is a matter's change with what only the unit of work knows; i is its place among the stamps.
+func (m MatterChange) stamped(o Origin, stamps *stamps, i int, entry string) MatterChange {
+	switch {
+	case m.Open != nil:
+		opened := *m.Open
+		opened.ID, opened.Opened, opened.Seen, opened.Entry = stamps.id(i), stamps.now, stamps.now, entry
+		opened.Times, opened.Status, opened.Version = 1, MatterOpen, 1
+		return MatterChange{Open: &opened}
+	case m.Settle != nil:
+		settled := *m.Settle
+		settled.At, settled.By = stamps.now, o.Actor
+		return MatterChange{Settle: &settled}
+	default:
+		return m
+	}
 }
 
 // Refuse journals a write that was not done, and returns the error to answer: err itself, or
@@ -100,9 +163,12 @@ func (s *Service) Refuse(ctx context.Context, o Origin, in Intent, err error) er
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	failed := s.store.Update(ctx, o.Tenant, func(tx Tx) error {
-		return tx.Commit(Batch{Entries: []Entry{e}})
-	})
+	b := Batch{Entries: []Entry{e}}
+	var own *Error
+	if errors.As(err, &own) && own.Matter != nil {
+		b.Matters = []MatterChange{MatterChange{Open: own.Matter}.stamped(o, s.stamps(), 0, e.ID)}
+	}
+	failed := s.store.Update(ctx, o.Tenant, func(tx Tx) error { return tx.Commit(b) })
 	if failed == nil {
 		s.decided(e)
 		return err

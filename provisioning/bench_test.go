@@ -38,11 +38,11 @@ func patchOnce(t testing.TB, s *Service, current *Resource, ops []scim.Operation
 	}
 	o := Origin{Connection: Connection{ID: own}}
 	d := Desired{Type: scim.User, Connection: own, Asserted: patched.Attributes, Now: now}
-	changes, err := decide(Facts{Current: current, Asserted: asserted}, d, rulesOf(o.Connection))
+	decision, err := decide(Facts{Current: current, Asserted: asserted}, d, defaultRules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.batch(o, Intent{Action: ActionUpdate, Type: scim.User, ID: current.ID}, changes, s.stamps())
+	return s.batch(o, Intent{Action: ActionUpdate, Type: scim.User, ID: current.ID}, decision, defaultRules, s.stamps())
 }
 
 func BenchmarkPatch(b *testing.B) {
@@ -71,10 +71,10 @@ func BenchmarkCreate(b *testing.B) {
 	o := Origin{Connection: Connection{ID: own}}
 	b.ReportAllocs()
 	for b.Loop() {
-		changes, err := decide(Facts{}, Desired{ID: s.newID(), Type: scim.User, Connection: own, Asserted: a, Now: now}, rulesOf(o.Connection))
+		decision, err := decide(Facts{}, Desired{ID: s.newID(), Type: scim.User, Connection: own, Asserted: a, Now: now}, defaultRules)
 		if err != nil {
 			b.Fatal(err)
 		}
-		s.batch(o, Intent{Action: ActionCreate, Type: scim.User}, changes, s.stamps())
+		s.batch(o, Intent{Action: ActionCreate, Type: scim.User}, decision, defaultRules, s.stamps())
 	}
 }

@@ -21,9 +21,9 @@ type Budget struct {
 	Allowances []Allowance
 }
 
-// Spent is how many departures an interval of a window saw.
+// Spent is how many departures a part of a window saw.
 type Spent struct {
-	Since time.Time `json:"since"` // of the interval, a part of the window
+	Until time.Time `json:"until"` // the end of that part: it counts for a whole window after it
 	N     int       `json:"n"`
 }
 

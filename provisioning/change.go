@@ -12,6 +12,8 @@ const (
 	ChangeSuspend Action = "suspend"
 	ChangeRestore Action = "restore"
 	ChangeDelete  Action = "delete"
+	ChangeLink    Action = "link" // an account of another owner, or of none, becomes the connection's
+	ChangeHold    Action = "hold" // asserted, and withheld
 	ChangeSkip    Action = "skip"
 )
 
@@ -24,9 +26,12 @@ type Change struct {
 	Members MemberDelta
 	Reason  Reason
 
-	Name      string // userName or displayName, as sent
-	MatchedBy string // what found the resource: id or externalId; "" for a new one
-	Warning   Reason // what of the request was left out; its Code is "" when nothing was
+	Name        string // userName or displayName, as sent
+	MatchedBy   string // what found the resource; "" for a new one
+	Warning     Reason // what of the request was left out or withheld; its Code is "" when nothing was
+	Cause       string // of a departure; "" where there is none
+	RuleVersion int64  // of the settings that decided
+	Ignored     bool   // the departure has no effect, by policy or by a person's word
 }
 
 // AttributeChange is the difference of one attribute. Path is a top-level attribute, an extension

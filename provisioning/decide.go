@@ -17,6 +17,15 @@ type Desired struct {
 	Presence   Presence
 	ID         string    // for a resource that has to be created
 	Now        time.Time // of the change
+	// Act, if set, is what a person or a job wants of the effective state; the rest but Type, Now and
+	// Connection (of the owner) then does not count.
+	Act *Act
+	// Anew has the rules decide again on what is asserted already, because they or somebody's groups changed.
+	Anew bool
+	// Link makes the connection the owner of Facts.Current, whoever it is now: a person said so.
+	Link bool
+	// ByPerson is an assertion that a person makes: it takes nothing from a tolerance.
+	ByPerson bool
 }
 
 // Presence is whether the resource is to be there at all.
@@ -39,147 +48,148 @@ type Facts struct {
 	// memberships where they are to be replaced.
 	Members []MemberFact
 	Open    []scim.Member
+	// Departure is what a departure, or the question whose account it is, is weighed by; nil until decide
+	// asks for it.
+	Departure *DepartureFacts
+	// HasOpen and HasGroups say that Open and the groups of Current were read.
+	HasOpen, HasGroups bool
 }
 
-// Rules are a connection's choices that decide how its assertions take effect.
-type Rules struct {
-	Settings  ConnectionSettings
-	OnDisable DeletionPolicy
-	OnDelete  DeletionPolicy
-}
-
-// rulesOf are the rules of a connection. The policies are semantics' defaults.
-func rulesOf(c Connection) Rules {
-	return Rules{Settings: c.Settings, OnDisable: SuspendPolicy, OnDelete: SuspendPolicy}
+// Decision is what came of a Desired: everything that one unit of work writes.
+type Decision struct {
+	Changes []Change // the last is the one that was asked for; those before it make room for it
+	Matters []MatterChange
+	Budgets []Budget
 }
 
 // decide is the only place where an assertion becomes a change. It is pure: equal arguments give
-// equal changes. The last change is the one that was asked for; those before it make room for it.
-// Errors are Invalid or Conflict.
-func decide(f Facts, d Desired, r Rules) ([]Change, error) {
-	current, before, matched, err := match(f, d)
-	if err != nil {
-		return nil, err
+// equal decisions. Errors are Invalid, Conflict, or Unavailable where a tolerance is reached; a
+// lacking asks for facts.
+func decide(f Facts, d Desired, r *Rules) (Decision, error) {
+	if d.Act != nil {
+		return act(f, d, r)
 	}
 	if d.Presence == Absent {
-		c := absent(current, d.Now, r)
-		c.Name = nameOf(d.Type, before)
-		return []Change{c}, nil
+		return absent(f, d, r)
 	}
-	delta, warning, err := memberDelta(f, d.Members, r.Settings.UnknownMembers)
+	m, err := match(f, d, r)
 	if err != nil {
-		return nil, err
+		return Decision{}, err
 	}
-	name, err := effectiveUserName(current, before)
+	if m.current != nil && d.Type == scim.User && r.readsGroups() && !f.HasGroups {
+		return Decision{}, &lacking{resource: m.current}
+	}
+	delta, warning, err := memberDelta(f, d.Members, r.Settings.Protocol.UnknownMembers)
 	if err != nil {
-		return nil, err
+		return Decision{}, err
 	}
-	c := present(current, before, name, d, r, delta)
+	was, err := effectiveOf(m.current)
+	if err != nil {
+		return Decision{}, err
+	}
+	out, err := present(f, m, was, d, r, delta)
+	if err != nil {
+		return Decision{}, err
+	}
+	c := &out.Changes[0]
+	c.MatchedBy = m.by
+	if c.Warning.Code == "" {
+		c.Warning = warning
+	}
 	if err := checkSize(&c.After); err != nil {
-		return nil, err
+		return Decision{}, err
 	}
 	if err := effectiveNameIsFree(f, &c.After); err != nil {
-		return nil, err
+		return Decision{}, err
 	}
-	c.MatchedBy, c.Warning = matched, warning
-	room, err := makeRoom(f, c, d.Now)
-	if err != nil || room == nil {
-		return []Change{c}, err
+	room, err := makeRoom(f, *c, d.Now)
+	if err == nil && room != nil {
+		out.Changes = []Change{*room, *c}
 	}
-	return []Change{*room, c}, nil
+	return out, err
 }
 
-// match finds the resource that is meant, with its asserted attributes: the one addressed, or for a
-// create the invisible account with an equal stable key (semantics §2). nil means that a new one is
-// to be made.
-func match(f Facts, d Desired) (current *Resource, asserted scim.Attributes, by string, err error) {
-	if f.Current != nil {
-		return f.Current, f.Asserted, "id", nameIsFree(f, f.Current.ID, d)
-	}
-	if d.Type != scim.User || len(f.Candidates.Stable) != 1 || f.Candidates.Stable[0].Visible {
-		return nil, nil, "", nameIsFree(f, "", d)
-	}
-	current = &f.Candidates.Stable[0]
-	if asserted, err = decoded(current.Type, current.Asserted); err != nil {
-		return nil, nil, "", err
-	}
-	return current, asserted, "externalId", nameIsFree(f, current.ID, d)
-}
-
-// nameIsFree refuses a name that a visible resource of the connection has.
-func nameIsFree(f Facts, self string, d Desired) error {
-	if v := f.Candidates.Visible; v != nil && v.ID != self {
-		return Taken(nameAttribute(d.Type))
-	}
-	return nil
-}
-
-// effectiveNameIsFree refuses an effective userName that is held by an account of the tenant which
-// cannot make room for it.
-func effectiveNameIsFree(f Facts, after *Resource) error {
-	if e := inTheWay(f, after); e != nil && !yields(e, after.Connection) {
-		return Taken(nameAttribute(after.Type))
-	}
-	return nil
-}
-
-// inTheWay is the account that holds the effective userName which another one is to have; nil for none.
-func inTheWay(f Facts, after *Resource) *Resource {
-	e := f.Candidates.Effective
-	if e == nil || e.ID == after.ID || e.Index.EffectiveName != after.Index.EffectiveName {
-		return nil
-	}
-	return e
-}
-
-// present is the change that makes a resource what is asserted.
-//
-// effectiveName is the userName that the host application has of current, as it was sent.
-func present(current *Resource, before scim.Attributes, effectiveName string, d Desired, r Rules, delta MemberDelta) Change {
-	after := Resource{ID: d.ID, Type: d.Type, Connection: d.Connection, Created: d.Now}
+// present makes a resource what is asserted. was is what the host application saw of it; nil for as asserted.
+func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta MemberDelta) (Decision, error) {
+	current := m.current
+	after := Resource{ID: d.ID, Type: d.Type, Created: d.Now}
 	if current != nil {
 		after = *current
 	}
-	after.Visible = true
+	after.Connection, after.Visible = d.Connection, true
 	after.Asserted = scim.Standard(d.Type).Encode(d.Asserted)
 	after.Index = indexOf(d.Type, d.Asserted)
-	after.Effective, after.RuleVersion = nil, 0
-	if current != nil && keepsEffectiveName(current, d.Asserted, after.Index.Name) {
-		after.Effective = scim.Standard(d.Type).Encode(withAttribute(d.Asserted, "userName", effectiveName))
-		after.Index.EffectiveName = current.Index.EffectiveName
+	effective, err := r.effective(m, d, was)
+	if err != nil {
+		return Decision{}, err
 	}
+	after.setEffective(effective, r.Version)
 	if after.Manager.ID != after.Index.Manager {
 		after.Manager = Reference{ID: after.Index.Manager} // the display name was another's
 	}
-	after.State = stateOf(current, d.Asserted, r)
 
-	c := Change{Before: current, After: after, Members: delta, Name: nameOf(d.Type, d.Asserted)}
-	c.Diff = append(diff(before, d.Asserted), rowDiff(current, &after)...)
-	c.Action, c.Reason = verdict(current, &c)
+	e, err := r.arrival(f, m, d)
+	if err != nil {
+		return Decision{}, err
+	}
+	e.apply(&after)
+	c := Change{Before: current, Name: nameOf(d.Type, d.Asserted), Members: delta, Cause: e.cause}
+	if d.Type == scim.User {
+		if after.Role, err = r.roleOf(m, &after, d.Asserted, &e, d.Now); err != nil {
+			return Decision{}, err
+		}
+	} else if err := r.membership(f, &after, d, &c, &e); err != nil {
+		return Decision{}, err
+	}
+	after.MemberCount += len(c.Members.Add) - len(c.Members.Remove)
+	c.After, c.Ignored = after, c.Ignored || e.ignored
+	if c.Warning.Code == "" {
+		c.Warning = e.warning
+	}
+	c.Diff = append(diff(m.asserted, d.Asserted), rowDiff(current, &c.After)...)
+	c.Diff = append(c.Diff, effectiveDiff(view{m.asserted, was}, view{d.Asserted, effective})...)
+	c.Action, c.Reason = verdict(m, &c, e)
 	if c.Action == ChangeSkip {
 		c.After = *current
-		return c
+		return Decision{Changes: []Change{c}, Matters: e.matters}, nil
 	}
 	c.After.Version++
 	c.After.Modified = d.Now
-	return c
+	return Decision{Changes: []Change{c}, Matters: e.matters, Budgets: e.budgets}, nil
+}
+
+// setEffective gives a resource its effective document; nil for as asserted.
+func (x *Resource) setEffective(a scim.Attributes, version int64) {
+	x.Effective, x.RuleVersion = nil, 0
+	if a == nil {
+		return
+	}
+	x.Effective, x.RuleVersion = scim.Standard(x.Type).Encode(a), version
+	if x.Type == scim.User {
+		x.Index.EffectiveName = scim.FoldFull.Apply(nameOf(scim.User, a))
+	}
 }
 
 // verdict names what a change to what is asserted amounts to.
-func verdict(current *Resource, c *Change) (Action, Reason) {
-	switch after := &c.After; {
-	case current == nil:
+func verdict(m meant, c *Change, e effect) (Action, Reason) {
+	switch before, after := m.current, &c.After; {
+	case before == nil:
 		return ChangeCreate, Reason{Code: ReasonCreated}
+	case m.linked:
+		return ChangeLink, Reason{Code: ReasonAdopted, Args: map[string]string{"by": m.by}}
 	case len(c.Diff) == 0 && c.Members.IsZero():
 		return ChangeSkip, Reason{Code: ReasonUnchanged}
-	case !current.Visible, current.State != Active && after.State == Active:
+	case e.cause != "" && e.action != "":
+		return e.action, e.reason
+	case !before.Visible, !before.State.in() && after.State == Active:
 		return ChangeRestore, Reason{Code: ReasonRestored}
-	case current.State == Active && after.State != Active:
-		return ChangeSuspend, Reason{Code: string(after.State), Args: map[string]string{"cause": CauseDeactivated}}
 	default:
 		return ChangeUpdate, Reason{Code: ReasonAsserted}
 	}
 }
+
+// in reports whether the host application lets an account in, or has the group.
+func (s State) in() bool { return s == Active || s == Held }
 
 // isActive is what an asserted document says of the account: active unless it says false.
 func isActive(a scim.Attributes) bool { return a["active"] != false }
@@ -192,33 +202,28 @@ func makeRoom(f Facts, c Change, now time.Time) (*Change, error) {
 	if holder == nil || c.Action == ChangeSkip {
 		return nil, nil
 	}
-	doc := holder.Effective
-	if doc == nil {
-		doc = holder.Asserted
-	}
-	attrs, err := decoded(holder.Type, doc)
+	asserted, err := decoded(holder.Type, holder.Asserted)
 	if err != nil {
 		return nil, err
 	}
+	was, err := effectiveOf(holder)
+	if err != nil {
+		return nil, err
+	}
+	attrs := was
+	if attrs == nil {
+		attrs = asserted
+	}
 	name := nameOf(holder.Type, attrs) + "." + holder.ID
-	attrs["userName"] = name
+	attrs = withAttribute(attrs, "userName", name)
 
 	after := *holder
-	after.Effective = scim.Standard(holder.Type).Encode(attrs)
-	after.Index.EffectiveName = scim.FoldFull.Apply(name)
+	after.setEffective(attrs, holder.RuleVersion)
 	after.Version++
 	after.Modified = now
-	return &Change{Action: ChangeUpdate, Before: holder, After: after, Name: name, Diff: rowDiff(holder, &after),
+	return &Change{Action: ChangeUpdate, Before: holder, After: after, Name: name,
+		Diff:   effectiveDiff(view{asserted, was}, view{asserted, attrs}),
 		Reason: Reason{Code: ReasonNameRecycled, Args: map[string]string{"by": c.After.ID}}}, nil
-}
-
-// yields reports whether the holder of an effective userName makes room for it: only an account
-// of the same connection that its client no longer sees, or no longer sees under that name.
-func yields(holder *Resource, connection int64) bool {
-	if holder.Connection != connection {
-		return false
-	}
-	return !holder.Visible || holder.State == Suspended && holder.Index.Name != holder.Index.EffectiveName
 }
 
 // objectID is how Entra prefixes the userName of a user that it deleted softly.
@@ -226,11 +231,11 @@ var objectID = regexp.MustCompile(`^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$
 
 // keepsEffectiveName reports whether an inactive user keeps the userName that the host application
 // has: Entra renamed it on the way out, or it has had a name of its own since.
-func keepsEffectiveName(current *Resource, asserted scim.Attributes, name string) bool {
-	if isActive(asserted) || !current.Visible {
+func keepsEffectiveName(current *Resource, d Desired, name string) bool {
+	if isActive(d.Asserted) || !current.Visible {
 		return false
 	}
-	return isTombstone(asserted, current.Index.EffectiveName) || current.Effective != nil && name == current.Index.Name
+	return isTombstone(d.Asserted, current.Index.EffectiveName) || current.Effective != nil && name == current.Index.Name
 }
 
 // isTombstone reports whether a user is asserted under the name that Entra gives to the
@@ -241,13 +246,4 @@ func isTombstone(a scim.Attributes, effective string) bool {
 	}
 	prefix, ok := strings.CutSuffix(scim.FoldFull.Apply(nameOf(scim.User, a)), effective)
 	return ok && objectID.MatchString(prefix)
-}
-
-// effectiveUserName is the userName that the host application has of a user, as it was sent.
-func effectiveUserName(r *Resource, asserted scim.Attributes) (string, error) {
-	if r == nil || r.Effective == nil {
-		return nameOf(scim.User, asserted), nil
-	}
-	a, err := decoded(r.Type, r.Effective)
-	return nameOf(scim.User, a), err
 }

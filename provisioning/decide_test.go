@@ -48,8 +48,8 @@ func withKey(_ *Resource, a scim.Attributes)   { a["externalId"] = key }
 const tombstone = "0123456789abcdef0123456789abcdefann"
 
 // entombed is what a tombstone rename leaves of a user called ann.
-func entombed(r *Resource, _ scim.Attributes) {
-	r.Effective = scim.Standard(scim.User).Encode(scim.Attributes{"userName": "ann"})
+func entombed(r *Resource, a scim.Attributes) {
+	r.Effective = scim.Standard(scim.User).Encode(withAttribute(a, "userName", "ann"))
 }
 
 func entombedUser() *Resource {
@@ -220,14 +220,14 @@ func TestDecide(t *testing.T) {
 			facts:   addressed(user("u", "ann")),
 			desired: Desired{Type: scim.User, Asserted: scim.Attributes{"userName": tombstone, "active": false}},
 			want: want{action: ChangeSuspend, id: "u", state: Suspended, visible: true, version: 4, reason: "suspended",
-				paths: []string{"active", "userName", PathState, PathEffectiveUserName}},
+				paths: []string{"active", "userName", PathState, PathEffective + "userName"}},
 		},
 		{
 			name:    "a rename back from a tombstone",
 			facts:   addressed(user("u", tombstone, inactive, entombed)),
 			desired: Desired{Type: scim.User, Asserted: scim.Attributes{"userName": "ann", "active": true}},
 			want: want{action: ChangeRestore, id: "u", state: Active, visible: true, version: 4, reason: ReasonRestored,
-				paths: []string{"active", "userName", PathState, PathEffectiveUserName}},
+				paths: []string{"active", "userName", PathState, PathEffective + "userName"}},
 		},
 		{
 			name:    "to unassign active lets nobody in",
@@ -247,7 +247,7 @@ func TestDecide(t *testing.T) {
 			name: "a tombstone that made room keeps the name it got",
 			facts: func() Facts {
 				u := user("u", tombstone, inactive)
-				u.Effective = scim.Standard(scim.User).Encode(scim.Attributes{"userName": "ann.u"})
+				u.Effective = scim.Standard(scim.User).Encode(scim.Attributes{"userName": "ann.u", "active": false})
 				u.Index.EffectiveName = "ann.u"
 				return addressed(u)
 			}(),
@@ -258,7 +258,7 @@ func TestDecide(t *testing.T) {
 			name: "who keeps another effective name displaces nobody",
 			facts: func() Facts {
 				u := user("u", tombstone, inactive)
-				u.Effective = scim.Standard(scim.User).Encode(scim.Attributes{"userName": "ann.u"})
+				u.Effective = scim.Standard(scim.User).Encode(scim.Attributes{"userName": "ann.u", "active": false})
 				u.Index.EffectiveName = "ann.u"
 				f := addressed(u)
 				f.Candidates.Effective = user("other", tombstone, gone)
@@ -305,7 +305,7 @@ func TestDecide(t *testing.T) {
 			facts:   addressed(group("g", "Sales")),
 			desired: Desired{Type: scim.Group, Presence: Absent},
 			want: want{action: ChangeDelete, id: "g", state: Removed, version: 4, reason: "removed",
-				paths: []string{PathState, PathVisible}},
+				paths: []string{PathState, PathVisible, PathPurgeAt}},
 		},
 		{
 			name:    "a group name is unique",
@@ -372,7 +372,11 @@ func TestDecide(t *testing.T) {
 				c.Settings = tt.settings
 			}
 			tt.desired.Connection, tt.desired.Now = own, now
-			changes, err := decide(tt.facts, tt.desired, rulesOf(c))
+			if tt.facts.Departure == nil {
+				tt.facts.Departure = &DepartureFacts{Present: 1000}
+			}
+			decision, err := decide(tt.facts, tt.desired, rulesFor(t, c.Settings))
+			changes := decision.Changes
 			var got want
 			if err != nil {
 				got.err, got.attr = KindOf(err), err.(*Error).Attribute
@@ -394,6 +398,18 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// rulesFor are the default rules of a connection with these choices.
+func rulesFor(t *testing.T, c ConnectionSettings) *Rules {
+	t.Helper()
+	s := DefaultSettings()
+	s.Protocol = c
+	r, err := NewRules(0, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func members(f Facts, facts ...MemberFact) Facts {
 	f.Members = facts
 	return f
@@ -402,19 +418,19 @@ func members(f Facts, facts ...MemberFact) Facts {
 func TestMakeRoomAppendsTheID(t *testing.T) {
 	t.Parallel()
 	f := Facts{Candidates: Candidates{Effective: user("old", "Ann", gone)}}
-	changes, err := decide(f, Desired{ID: "new", Type: scim.User, Connection: own, Now: now,
-		Asserted: scim.Attributes{"userName": "ann"}}, rulesOf(Connection{ID: own}))
+	decision, err := decide(f, Desired{ID: "new", Type: scim.User, Connection: own, Now: now,
+		Asserted: scim.Attributes{"userName": "ann"}}, defaultRules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	room := changes[0]
+	room := decision.Changes[0]
 	if got, want := room.After.Index.EffectiveName, "ann.old"; got != want {
 		t.Errorf("effective userName %q, want %q", got, want)
 	}
 	if got, want := string(room.After.Asserted), string(user("old", "Ann").Asserted); got != want {
 		t.Errorf("asserted document %s, want %s as it was", got, want)
 	}
-	want := []AttributeChange{{Path: PathEffectiveUserName, New: "ann.old"}}
+	want := []AttributeChange{{Path: PathEffective + "userName", New: "Ann.old"}}
 	if d := cmp.Diff(want, room.Diff); d != "" {
 		t.Errorf("difference (-want +got):\n%s", d)
 	}

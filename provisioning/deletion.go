@@ -18,37 +18,206 @@ const (
 	RemoveMembersPolicy DeletionPolicy = "removeMembers" // keeps the group and empties it
 )
 
-// departure is the state that each policy leaves an account in.
-var departure = map[DeletionPolicy]State{
-	SuspendPolicy: Suspended,
+// effect is what a cause, or its end, does to the effective side of a resource.
+type effect struct {
+	cause   string // of a departure; "" where there is none
+	state   State
+	purgeAt time.Time
+	left    time.Time
+	orphan  bool // it has no owner any more
+	emptied bool // of a group: its memberships end
+	action  Action
+	reason  Reason // what decided
+	warning Reason // why an effect is withheld; its Code is "" when none is
+	ignored bool
+	matters []MatterChange
+	budgets []Budget
 }
 
-// stateOf is the effective state of an account whose owner asserts a. To unassign active says
-// nothing about access: who was let in or kept out stays so.
-func stateOf(current *Resource, a scim.Attributes, r Rules) State {
-	switch active, assigned := a["active"]; {
-	case active == false:
-		return departure[r.OnDisable]
-	case !assigned && current != nil && current.Visible:
-		return current.State
+// stays is the effect of nothing.
+func stays(x *Resource) effect { return effect{state: x.State, purgeAt: x.PurgeAt, left: x.LeftAt} }
+
+// apply writes the effect into the row.
+func (e effect) apply(x *Resource) {
+	x.State, x.PurgeAt, x.LeftAt = e.state, e.purgeAt, e.left
+	if e.orphan {
+		x.Connection = 0
+	}
+}
+
+// goes makes the effect that of a state.
+func (e *effect) goes(state State, now time.Time) {
+	if e.state.in() && !state.in() || e.left.IsZero() && !state.in() {
+		e.left = now
+	}
+	if state.in() {
+		e.left = time.Time{}
+	}
+	if state != Removed {
+		e.purgeAt = time.Time{}
+	}
+	e.state = state
+}
+
+// arrival is the effect of what is asserted of a resource that its owner wants to be there. What changes
+// is why it is not to be effective, if it is not: that alone is a departure or a return.
+func (r *Rules) arrival(f Facts, m meant, d Desired) (effect, error) {
+	var groups []Reference
+	if m.current != nil {
+		groups = m.current.Groups
+	}
+	cause := r.cause(d.Type, d.Asserted, groups)
+	if m.current == nil {
+		return r.newcomer(d, cause), nil
+	}
+	before := r.causeBefore(m, d, groups)
+	if _, assigned := d.Asserted["active"]; !assigned && m.current.Visible && before == CauseDeactivated {
+		cause = before // to unassign active says nothing about access: who was kept out stays so
+	}
+	e := stays(m.current)
+	switch {
+	case cause == "" && (before != "" || m.current.State == Held):
+		if m.current.State.in() {
+			e.settle(m.current, d.Now, MatterHeld, MatterKept, MatterDelayed)
+		}
+		e.goes(Active, d.Now)
+		return e, nil
+	case cause == "", before != "":
+		return e, nil
 	default:
-		return Active
+		return r.depart(f, d, m.current, cause)
+	}
+}
+
+// causeBefore is why a stored resource was not to be effective. Where that does not follow from what was asserted,
+// its state tells.
+func (r *Rules) causeBefore(m meant, d Desired, groups []Reference) string {
+	if !d.Anew && !m.linked && m.current.Visible {
+		return r.cause(d.Type, m.asserted, groups)
+	}
+	if m.current.State.in() {
+		return ""
+	}
+	return string(m.current.State)
+}
+
+// newcomer is the effect of a resource that is new. One out of scope is echoed and not effective.
+func (r *Rules) newcomer(d Desired, cause string) effect {
+	e := effect{state: Active, cause: cause}
+	switch {
+	case cause == CauseDeactivated, cause == CauseScope && r.policy(d.Type, cause) == SuspendPolicy:
+		e.goes(Suspended, d.Now)
+	case cause == CauseScope:
+		e.goes(Removed, d.Now)
+	}
+	return e
+}
+
+// depart is the effect of a cause: the policy first, then the guards, the tolerance last.
+func (r *Rules) depart(f Facts, d Desired, x *Resource, cause string) (effect, error) {
+	policy := r.policy(x.Type, cause)
+	e := r.departure(d, x, cause, policy)
+	if e.takes(x) || policy == HoldPolicy {
+		if r.protects(x) {
+			return r.guard(d, x, cause, policy)
+		}
+	}
+	if e.counts(x) && !d.ByPerson && r.Settings.Tolerance.Mode != ToleranceOff {
+		return r.tolerate(f, d, x, e, policy)
+	}
+	return e, nil
+}
+
+// takes reports whether the effect takes something from the host application.
+func (e effect) takes(x *Resource) bool {
+	return e.emptied || e.state != x.State && !e.state.in()
+}
+
+// counts reports whether a tolerance counts it: one already suspended or removed does not.
+func (e effect) counts(x *Resource) bool { return x.State.in() && (e.emptied || !e.state.in()) }
+
+// departure is the effect of a policy by itself.
+func (r *Rules) departure(d Desired, x *Resource, cause string, policy DeletionPolicy) effect {
+	e := stays(x)
+	e.cause = cause
+	args := map[string]string{"cause": cause, "policy": string(policy)}
+	switch policy {
+	case SuspendPolicy:
+		if e.state != Removed {
+			e.goes(Suspended, d.Now)
+		}
+		e.action = ChangeSuspend
+	case DeletePolicy:
+		e.goes(Removed, d.Now)
+		e.purgeAt = d.Now.Add(r.Settings.Deletion.Grace.Duration())
+		e.action = ChangeDelete
+	case RemoveMembersPolicy:
+		e.emptied = true
+		e.action = ChangeDelete
+	case HoldPolicy:
+		if e.state.in() {
+			e.goes(Held, d.Now)
+		}
+		e.action, e.warning = ChangeHold, Reason{Code: ReasonHeld, Args: args}
+		e.open(r.matter(x, MatterHeld, cause, e.warning, d.Now))
+		return e
+	default: // IgnorePolicy
+		e.ignore(cause)
+		return e
+	}
+	e.reason = Reason{Code: string(e.state), Args: args}
+	return e
+}
+
+// ignore makes the effect that of IgnorePolicy.
+func (e *effect) ignore(cause string) {
+	e.ignored, e.action, e.orphan = true, ChangeUpdate, cause == CauseDeleted
+	e.reason = Reason{Code: ReasonIgnored, Args: map[string]string{"cause": cause}}
+}
+
+// then is what a held departure does once it is allowed.
+func then(t scim.ResourceType, cause string, policy DeletionPolicy) DeletionPolicy {
+	switch {
+	case policy != HoldPolicy && policy != IgnorePolicy:
+		return policy
+	case t == scim.Group || cause == CauseDeleted:
+		return DeletePolicy
+	default:
+		return SuspendPolicy
 	}
 }
 
 // absent is the change that a DELETE asks for. The client finds nothing afterwards; what the host
-// application sees of a user follows the policy. A group is removed, and its member rows stay with
-// the tombstone: a later group of the same name is a new group and inherits nobody.
-func absent(current *Resource, now time.Time, r Rules) Change {
+// application sees follows the policy. The member rows of a removed group stay with the tombstone: a
+// later group of the same name is a new group and inherits nobody.
+func absent(f Facts, d Desired, r *Rules) (Decision, error) {
+	current := f.Current
+	e, err := r.depart(f, d, current, CauseDeleted)
+	if err != nil {
+		return Decision{}, err
+	}
 	after := *current
 	after.Visible = false
 	after.Version++
-	after.Modified = now
-	after.State = Removed
-	if current.Type == scim.User {
-		after.State = departure[r.OnDelete]
+	after.Modified = d.Now
+	e.apply(&after)
+	c := Change{Action: ChangeDelete, Before: current, MatchedBy: matchedByID, Name: nameOf(d.Type, f.Asserted),
+		Cause: CauseDeleted, Reason: e.reason, Warning: e.warning, Ignored: e.ignored}
+	if e.emptied {
+		if !f.HasOpen {
+			return Decision{}, &lacking{members: true}
+		}
+		c.Members = MemberDelta{Remove: idsOf(f.Open)}
+		after.MemberCount = 0
 	}
-	return Change{Action: ChangeDelete, Before: current, After: after, MatchedBy: "id",
-		Diff:   rowDiff(current, &after),
-		Reason: Reason{Code: string(after.State), Args: map[string]string{"cause": CauseDeleted}}}
+	c.After, c.Diff = after, rowDiff(current, &after)
+	return Decision{Changes: []Change{c}, Matters: e.matters, Budgets: e.budgets}, nil
+}
+
+func idsOf(members []scim.Member) []string {
+	ids := make([]string, len(members))
+	for i, m := range members {
+		ids[i] = m.Value
+	}
+	return ids
 }

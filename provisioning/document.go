@@ -1,8 +1,11 @@
 package provisioning
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"meibo/scim"
@@ -166,8 +169,7 @@ func unionKeys[M ~map[string]any](a, b M) []string {
 // (RFC 7643 §2.1).
 func isURN(key string) bool { return strings.Contains(key, ":") }
 
-// rowDiff lists what changes beside the asserted document: state, visibility and the effective
-// userName where it is not the asserted one.
+// rowDiff lists what changes beside the documents, and what a person overrides.
 func rowDiff(before, after *Resource) []AttributeChange {
 	var old Resource
 	if before != nil {
@@ -175,7 +177,7 @@ func rowDiff(before, after *Resource) []AttributeChange {
 	}
 	var out []AttributeChange
 	if old.State != after.State {
-		out = append(out, AttributeChange{Path: PathState, Old: stateValue(old.State), New: stateValue(after.State)})
+		out = append(out, AttributeChange{Path: PathState, Old: unlessZero(string(old.State)), New: unlessZero(string(after.State))})
 	}
 	if old.Visible != after.Visible || before == nil {
 		var was any
@@ -184,21 +186,34 @@ func rowDiff(before, after *Resource) []AttributeChange {
 		}
 		out = append(out, AttributeChange{Path: PathVisible, Old: was, New: after.Visible})
 	}
-	return appendChange(out, PathEffectiveUserName, ownEffectiveName(&old), ownEffectiveName(after))
+	if before != nil && old.Connection != after.Connection {
+		out = append(out, AttributeChange{Path: PathOwner, Old: number(old.Connection), New: number(after.Connection)})
+	}
+	if old.Role != after.Role {
+		out = append(out, AttributeChange{Path: PathRole, Old: unlessZero(old.Role), New: unlessZero(after.Role)})
+	}
+	if old.Protected != after.Protected {
+		out = append(out, AttributeChange{Path: PathProtected, Old: unlessFalse(old.Protected), New: unlessFalse(after.Protected)})
+	}
+	if !old.PurgeAt.Equal(after.PurgeAt) {
+		out = append(out, AttributeChange{Path: PathPurgeAt, Old: instant("", old.PurgeAt).New, New: instant("", after.PurgeAt).New})
+	}
+	if !bytes.Equal(old.Overrides, after.Overrides) {
+		was, _ := overridesOf(&old)
+		is, _ := overridesOf(after)
+		for _, path := range unionKeys(was, is) {
+			out = appendChange(out, PathOverride+path, was[path], is[path])
+		}
+	}
+	return out
 }
 
-func stateValue(s State) any {
-	if s == "" {
-		return nil
-	}
-	return string(s)
-}
+// number is an integer as JSON has it, and as it comes back from the journal.
+func number(n int64) json.Number { return json.Number(strconv.FormatInt(n, 10)) }
 
-// ownEffectiveName is the effective userName, folded, of a resource whose effective document is not the
-// asserted one.
-func ownEffectiveName(r *Resource) any {
-	if r.Effective == nil {
+func unlessFalse(b bool) any {
+	if !b {
 		return nil
 	}
-	return r.Index.EffectiveName
+	return b
 }

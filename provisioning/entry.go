@@ -4,19 +4,22 @@ import (
 	"errors"
 )
 
-// journalAction is the word of Entra's provisioning log for a change (semantics §6).
-func journalAction(a Action, asked JournalAction) JournalAction {
-	switch a {
-	case ChangeCreate:
+// journalAction is the word of Entra's provisioning log for a change (semantics §2, §6).
+func journalAction(c *Change, asked JournalAction) JournalAction {
+	departs := c.Cause != "" && (c.Ignored || c.Action == ChangeHold || c.Warning.Code == ReasonKept)
+	switch {
+	case c.Action == ChangeCreate, c.Action == ChangeLink:
 		return ActionCreate
-	case ChangeUpdate, ChangeRestore:
-		return ActionUpdate
-	case ChangeSuspend:
-		return ActionDisable
-	case ChangeDelete:
+	case c.Cause == CauseDeleted && c.Action != ChangeSkip, c.Reason.Code == ReasonPurged:
 		return ActionDelete
-	default:
+	case c.Action == ChangeDelete: // the client still sees it
+		return ActionStagedDelete
+	case c.Action == ChangeSuspend, departs && (c.Cause == CauseDeactivated || c.Cause == CauseScope):
+		return ActionDisable
+	case c.Action == ChangeSkip:
 		return asked
+	default:
+		return ActionUpdate
 	}
 }
 
@@ -28,8 +31,9 @@ func originEntry(o Origin) Entry {
 // changeEntry is the entry of a change; its id, time and request are for the caller to add.
 func changeEntry(o Origin, in Intent, c Change) Entry {
 	e := originEntry(o)
-	e.Action = journalAction(c.Action, in.Action)
+	e.Action = journalAction(&c, in.Action)
 	e.Outcome = Success
+	e.SettingsVersion = c.RuleVersion
 	e.ResourceID, e.ResourceType = c.After.ID, c.After.Type
 	e.ResourceName = c.Name
 	e.MatchedBy, e.Reason = c.MatchedBy, c.Reason
@@ -38,8 +42,11 @@ func changeEntry(o Origin, in Intent, c Change) Entry {
 	} else {
 		e.Version, e.Diff, e.Members = c.After.Version, c.Diff, c.Members
 	}
-	if c.Warning.Code != "" {
+	switch {
+	case c.Warning.Code != "":
 		e.Outcome, e.Reason = Warning, c.Warning
+	case c.Ignored:
+		e.Outcome = Skipped
 	}
 	return e
 }
@@ -61,6 +68,12 @@ func failureEntry(o Origin, in Intent, err error) Entry {
 	e.Error = &EntryError{Code: kind.String(), Detail: "internal error", RecommendedAction: recommendations[kind]}
 	var own *Error
 	if errors.As(err, &own) {
+		if own.Staged {
+			e.Action, e.Outcome = ActionStagedDelete, Skipped
+		}
+		if own.Reason.Code != "" {
+			e.Reason = own.Reason
+		}
 		e.Error.Detail = own.Detail
 		if own.Type != "" {
 			e.Error.Code = own.Type

@@ -3,6 +3,7 @@ package provisioning
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"meibo/scim"
 )
@@ -29,6 +30,14 @@ type Error struct {
 	Attribute string // the attribute or path at fault; "" where none is
 	Detail    string
 	Err       error
+
+	// RetryAfter, of Unavailable, is when the same request may succeed; 0 for soon.
+	RetryAfter time.Duration
+	// Staged says that what was asked for waits for a person, who finds it as Matter; Reason says why.
+	// Of a Conflict, Matter is the question that it raises.
+	Staged bool
+	Reason Reason
+	Matter *Matter
 }
 
 func (e *Error) Error() string {

@@ -43,8 +43,6 @@ const (
 	// PathEffective is followed by the path of an attribute whose effective value is not the asserted one: it is
 	// absent where both are equal, and an empty object where the attribute is effectively unassigned.
 	PathEffective = "meibo.effective."
-
-	PathEffectiveUserName = "meibo.effectiveUserName"
 )
 
 // Entry is one line of the journal: what was asked, what was decided and why. Folding a

@@ -10,13 +10,30 @@ const (
 	ReasonNameRecycled = "userNameRecycled" // another account took over the userName; args: by
 	ReasonMemberGone   = "memberGone"       // members that no longer exist were left out; args: members
 	ReasonNotFound     = "notFound"
-	ReasonRefused      = "refused" // see the entry's error
+	ReasonRefused      = "refused"   // see the entry's error
+	ReasonAdopted      = "adopted"   // an account of another owner, or of none, became the connection's; args: by
+	ReasonAdoption     = "adoption"  // whose account it is was asked; args: by
+	ReasonHeld         = "held"      // by policy, until a person has spoken; args: cause, policy
+	ReasonKept         = "kept"      // by a guard; args: cause, because
+	ReasonIgnored      = "ignored"   // by policy, or by a person's word; args: cause
+	ReasonTolerance    = "tolerance" // one more would have reached it; args: cause, counted, spent, of, limit
+	ReasonRoleKept     = "roleKept"  // a push may not give or take this role; args: asked, role
+	ReasonByPerson     = "byPerson"  // somebody chose it; args: what
+	ReasonPurged       = "purged"    // the grace time was over, or a person said so
 )
 
 // Causes of a departure that a SCIM connection can have.
 const (
 	CauseDeactivated = "deactivated" // active became false
 	CauseDeleted     = "deleted"     // DELETE
+	CauseScope       = "scope"       // meibo's own scoping filter
+)
+
+// What else a guard or a tolerance withholds.
+const (
+	CauseMembers = "members" // the removal of members from a group
+	CauseRole    = "role"    // the change of a role
+	CauseAgeing  = "ageing"  // suspended for long
 )
 
 // recommendations say what a person should do about a refused request, by the error's kind.

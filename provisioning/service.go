@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,6 +24,8 @@ type Service struct {
 	now   func() time.Time
 	newID func() string
 	heard func(JournalAction, Outcome)
+
+	compiled sync.Map // of ruleKey to *Rules
 }
 
 // New returns a Service on a store.
@@ -76,10 +79,13 @@ type stamps struct {
 
 func (s *Service) stamps() *stamps { return &stamps{now: s.Now(), newID: s.newID} }
 
-// put stamps the i-th entry, from 0.
-func (st *stamps) put(e *Entry, i int) {
+// id is the i-th id, from 0.
+func (st *stamps) id(i int) string {
 	for len(st.ids) <= i {
 		st.ids = append(st.ids, st.newID())
 	}
-	e.ID, e.At = st.ids[i], st.now
+	return st.ids[i]
 }
+
+// put stamps the i-th entry, from 0.
+func (st *stamps) put(e *Entry, i int) { e.ID, e.At = st.id(i), st.now }

@@ -3,8 +3,7 @@ package provisioning
 import (
 	"context"
 	"errors"
-	"maps"
-	"regexp"
+	"slices"
 	"strings"
 
 	"meibo/scim"
@@ -33,8 +32,8 @@ func (b Body) members() scim.MemberChange {
 func (s *Service) Create(ctx context.Context, o Origin, t scim.ResourceType, b Body) (Result, error) {
 	name, id := nameOf(t, b.Attributes), s.newID()
 	members := scim.MemberChange{Add: b.Members} // nothing to replace in a new group
-	return s.Apply(ctx, o, Intent{Action: ActionCreate, Type: t, Name: name, Want: func(r Reader) (Facts, Desired, error) {
-		f, err := s.candidates(r, o, t, b.Attributes)
+	return s.Apply(ctx, o, Intent{Action: ActionCreate, Type: t, Name: name, Want: func(r Reader, rules *Rules) (Facts, Desired, error) {
+		f, err := s.candidates(r, o, rules, t, b.Attributes)
 		if err != nil {
 			return Facts{}, Desired{}, err
 		}
@@ -50,7 +49,7 @@ func (s *Service) Create(ctx context.Context, o Origin, t scim.ResourceType, b B
 func (s *Service) Replace(ctx context.Context, o Origin, t scim.ResourceType, id string, b Body, c Condition, refs References) (Result, error) {
 	in := Intent{Action: ActionUpdate, Type: t, ID: id, Name: nameOf(t, b.Attributes)}
 	members := b.members()
-	in.Want = func(r Reader) (Facts, Desired, error) {
+	in.Want = func(r Reader, rules *Rules) (Facts, Desired, error) {
 		f, err := s.stored(r, o, c, ResourceQuery{Scope: o.scope(t), ID: id, References: refs,
 			MemberFacts: namedMembers(members), AllMembers: members.Replace})
 		if err != nil {
@@ -60,7 +59,7 @@ func (s *Service) Replace(ctx context.Context, o Origin, t scim.ResourceType, id
 		if _, named := desired["active"]; !named && f.Asserted["active"] != nil {
 			desired = withAttribute(desired, "active", f.Asserted["active"])
 		}
-		return s.renamed(r, o, f, Desired{Asserted: desired, Members: members})
+		return s.renamed(r, o, rules, f, Desired{Asserted: desired, Members: members})
 	}
 	return s.Apply(ctx, o, in)
 }
@@ -71,7 +70,7 @@ func (s *Service) Patch(ctx context.Context, o Origin, t scim.ResourceType, id s
 	def := scim.Standard(t)
 	named := membersOf(def, ops, po)
 	in := Intent{Action: asked(ops), Type: t, ID: id}
-	in.Want = func(r Reader) (Facts, Desired, error) {
+	in.Want = func(r Reader, rules *Rules) (Facts, Desired, error) {
 		q := ResourceQuery{Scope: o.scope(t), ID: id, References: refs, MemberFacts: namedMembers(named), AllMembers: named.Replace}
 		f, err := s.stored(r, o, c, q)
 		if err != nil {
@@ -84,7 +83,7 @@ func (s *Service) Patch(ctx context.Context, o Origin, t scim.ResourceType, id s
 		if err != nil {
 			return Facts{}, Desired{}, err
 		}
-		return s.renamed(r, o, f, Desired{Asserted: patched.Attributes, Members: patched.Members})
+		return s.renamed(r, o, rules, f, Desired{Asserted: patched.Attributes, Members: patched.Members})
 	}
 	return s.Apply(ctx, o, in)
 }
@@ -107,7 +106,7 @@ func (s *Service) patchList(r Reader, o Origin, c Condition, q ResourceQuery, op
 
 // Delete is DELETE: afterwards the client finds nothing. NotFound or Precondition.
 func (s *Service) Delete(ctx context.Context, o Origin, t scim.ResourceType, id string, c Condition) error {
-	_, err := s.Apply(ctx, o, Intent{Action: ActionDelete, Type: t, ID: id, Want: func(r Reader) (Facts, Desired, error) {
+	_, err := s.Apply(ctx, o, Intent{Action: ActionDelete, Type: t, ID: id, Want: func(r Reader, _ *Rules) (Facts, Desired, error) {
 		f, err := s.stored(r, o, c, ResourceQuery{Scope: o.scope(t), ID: id})
 		return f, Desired{Presence: Absent}, err
 	}})
@@ -125,30 +124,50 @@ func (s *Service) stored(r Reader, o Origin, c Condition, q ResourceQuery) (Fact
 			Detail: "the resource has another version than the request demands; read it again and repeat the request"}
 	}
 	asserted, err := decoded(current.Type, current.Asserted)
-	return Facts{Current: &current, Asserted: asserted, Members: current.MemberFacts, Open: current.OpenMembers}, err
+	return Facts{Current: &current, Asserted: asserted, Members: current.MemberFacts, Open: current.OpenMembers,
+		HasOpen: q.AllMembers, HasGroups: q.References.Groups}, err
 }
 
 // renamed adds the facts that a change of name needs: of the asserted one, or of an effective one
 // that was kept apart and may follow it again.
-func (s *Service) renamed(r Reader, o Origin, f Facts, d Desired) (Facts, Desired, error) {
+func (s *Service) renamed(r Reader, o Origin, rules *Rules, f Facts, d Desired) (Facts, Desired, error) {
 	t := f.Current.Type
+	d.Type = t
 	name := scim.FoldFull.Apply(nameOf(t, d.Asserted))
-	if name == f.Current.Index.Name && f.Current.Effective == nil {
+	if name == f.Current.Index.Name && f.Current.Effective == nil && rules.mapsNothing(t) {
 		return f, d, nil
 	}
+	q := s.candidateQuery(o, t, name, "")
+	if t == scim.User {
+		var err error
+		if q.Effective, err = rules.effectiveName(meant{current: f.Current, asserted: f.Asserted}, d); err != nil {
+			return f, d, err
+		}
+		if name == f.Current.Index.Name && q.Effective == f.Current.Index.EffectiveName {
+			return f, d, nil
+		}
+	}
 	var err error
-	f.Candidates, err = r.Candidates(s.candidateQuery(o, t, name, ""))
+	f.Candidates, err = r.Candidates(q)
 	return f, d, err
 }
 
 // candidates are the facts of a create.
-func (s *Service) candidates(r Reader, o Origin, t scim.ResourceType, a scim.Attributes) (Facts, error) {
-	external := ""
-	if t == scim.User {
-		external = stableKey(a)
-	}
-	q := s.candidateQuery(o, t, scim.FoldFull.Apply(nameOf(t, a)), external)
+func (s *Service) candidates(r Reader, o Origin, rules *Rules, t scim.ResourceType, a scim.Attributes) (Facts, error) {
+	q := s.candidateQuery(o, t, scim.FoldFull.Apply(nameOf(t, a)), "")
 	q.Presume = true
+	if t == scim.User {
+		q.ExternalID = rules.stableKey(a)
+		if slices.Contains(rules.Settings.Matching.Attributes, matchedByEmails) {
+			q.Emails = addressesOf(a)
+		}
+		if !rules.mapsNothing(t) {
+			var err error
+			if q.Effective, err = rules.effectiveName(meant{}, Desired{Type: t, Asserted: a, Now: s.Now()}); err != nil {
+				return Facts{}, err
+			}
+		}
+	}
 	c, err := r.Candidates(q)
 	return Facts{Candidates: c}, err
 }
@@ -158,18 +177,6 @@ func (s *Service) candidateQuery(o Origin, t scim.ResourceType, name, external s
 		name = ""
 	}
 	return CandidateQuery{Scope: o.scope(t), Name: name, ExternalID: external}
-}
-
-var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-
-// stableKey is the attribute that survives a rename: an externalId in the form of a GUID, as Entra
-// sends with objectId mapped to it; "" where there is none. A mail nickname is no key.
-func stableKey(a scim.Attributes) string {
-	external, _ := a["externalId"].(string)
-	if !guid.MatchString(external) {
-		return ""
-	}
-	return external
 }
 
 // memberFacts reads what is known of the ids that a change names; group is "" for a new one.
@@ -193,12 +200,6 @@ func membersOf(def *scim.Definition, ops []scim.Operation, po scim.PatchOptions)
 		return scim.MemberChange{}
 	}
 	return patched.Members
-}
-
-func withAttribute(a scim.Attributes, name string, v any) scim.Attributes {
-	out := maps.Clone(a)
-	out[name] = v
-	return out
 }
 
 // asked is the journal's word for what the operations of a PATCH ask for, should nothing come of it.

@@ -2,6 +2,7 @@ package witness
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -140,10 +141,11 @@ func (f *folding) apply(e *provisioning.Entry) {
 	if f.version++; e.Version != f.version {
 		f.problem(e, "version %d was to be next", f.version)
 	}
-	if (e.Action == provisioning.ActionCreate) != (f.version == 1) {
+	if (e.Action == provisioning.ActionCreate && e.Reason.Code != provisioning.ReasonAdopted) != (f.version == 1) {
 		f.problem(e, "the action is %s", e.Action)
 	}
-	if e.Outcome != provisioning.Success && e.Outcome != provisioning.Warning {
+	ignored := e.Outcome == provisioning.Skipped && e.Reason.Code == provisioning.ReasonIgnored
+	if e.Outcome != provisioning.Success && e.Outcome != provisioning.Warning && !ignored {
 		f.problem(e, "the outcome is %s", e.Outcome)
 	}
 	if len(e.Diff) == 0 && e.Members.IsZero() {
@@ -167,6 +169,9 @@ func (f *folding) assign(e *provisioning.Entry, c provisioning.AttributeChange) 
 		f.problem(e, "%s is no difference: %v", c.Path, c.New)
 	}
 	object, name := f.place(c.Path)
+	if c.Path == provisioning.PathOwner {
+		object = map[string]any{c.Path: json.Number(fmt.Sprint(f.owner))}
+	}
 	if !reflect.DeepEqual(object[name], c.Old) {
 		f.problem(e, "%s was %v, but the entry says %v", c.Path, object[name], c.Old)
 	}
@@ -174,37 +179,51 @@ func (f *folding) assign(e *provisioning.Entry, c provisioning.AttributeChange) 
 	if c.New == nil {
 		delete(object, name)
 	}
-	f.keep(c.Path, object)
+	if !strings.HasPrefix(c.Path, "meibo.") {
+		keepIn(f.document, c.Path, object)
+	}
+	if owner, ok := c.New.(json.Number); ok && c.Path == provisioning.PathOwner {
+		f.owner, _ = owner.Int64()
+		delete(f.row, c.Path)
+	}
 }
 
 // place finds what a path assigns to. A path with a colon is that of an extension's attribute, one
 // that ends in a colon that of an extension as a whole.
 func (f *folding) place(path string) (object map[string]any, name string) {
-	urn, name, isExtension := cutLast(path, ":")
 	switch {
 	case strings.HasPrefix(path, "meibo."):
 		return f.row, path
-	case !isExtension:
-		return f.document, path
-	case name == "":
-		return f.document, urn
+	default:
+		return placeIn(f.document, path)
 	}
-	object, _ = f.document[urn].(map[string]any)
+}
+
+// placeIn finds what a path of a document assigns to.
+func placeIn(document map[string]any, path string) (object map[string]any, name string) {
+	urn, name, isExtension := cutLast(path, ":")
+	switch {
+	case !isExtension:
+		return document, path
+	case name == "":
+		return document, urn
+	}
+	object, _ = document[urn].(map[string]any)
 	if object == nil {
 		return map[string]any{}, name
 	}
 	return maps.Clone(object), name // it may be that of an entry
 }
 
-// keep puts an extension back that an attribute was assigned in.
-func (f *folding) keep(path string, object map[string]any) {
+// keepIn puts an extension back that an attribute was assigned in.
+func keepIn(document map[string]any, path string, object map[string]any) {
 	urn, name, isExtension := cutLast(path, ":")
 	switch {
 	case !isExtension || name == "":
 	case len(object) == 0:
-		delete(f.document, urn)
+		delete(document, urn)
 	default:
-		f.document[urn] = object
+		document[urn] = object
 	}
 }
 
@@ -245,8 +264,11 @@ func (f *folding) state() State {
 		Created: f.created, Modified: f.modified, Document: maps.Clone(f.document)}
 	s.Visible, _ = f.row[provisioning.PathVisible].(bool)
 	s.State, _ = f.row[provisioning.PathState].(string)
+	s.Role, _ = f.row[provisioning.PathRole].(string)
+	s.Protected, _ = f.row[provisioning.PathProtected].(bool)
 	s.Document["schemas"] = schemasOf(s.Type, s.Document)
-	s.Names, s.Effective = f.names(), f.effective(s.Document)
+	s.Effective = f.effective(s.Document)
+	s.Names = f.names(s.Effective)
 	s.Members = slices.Clone(f.ended)
 	for _, m := range f.open {
 		s.Members = append(s.Members, m)
@@ -258,25 +280,47 @@ func (f *folding) state() State {
 }
 
 // names are the folded names that a resource is looked up by.
-func (f *folding) names() [2]string {
+func (f *folding) names(effective map[string]any) [2]string {
 	if f.kind == scim.Group {
-		return [2]string{scim.FoldFull.Apply(fmt.Sprint(f.document["displayName"])), ""}
+		return [2]string{folded(f.document["displayName"]), ""}
 	}
-	asserted := scim.FoldFull.Apply(fmt.Sprint(f.document["userName"]))
-	if own, ok := f.row[provisioning.PathEffectiveUserName].(string); ok {
-		return [2]string{asserted, own}
+	asserted := folded(f.document["userName"])
+	if effective != nil {
+		return [2]string{asserted, folded(effective["userName"])}
 	}
 	return [2]string{asserted, asserted}
 }
 
-// effective is a document as the host application sees it, where its userName is not the asserted one.
+func folded(name any) string {
+	text, _ := name.(string)
+	return scim.FoldFull.Apply(text)
+}
+
+// effective is a document as the host application sees it; nil where it departs in nothing.
 func (f *folding) effective(document map[string]any) map[string]any {
-	name, ok := f.row[provisioning.PathEffectiveUserName]
-	if !ok {
-		return nil
+	var effective map[string]any
+	for _, key := range slices.Sorted(maps.Keys(f.row)) {
+		path, ok := strings.CutPrefix(key, provisioning.PathEffective)
+		if !ok {
+			continue
+		}
+		if effective == nil {
+			effective = maps.Clone(document)
+		}
+		object, name := placeIn(effective, path)
+		if urn, _, isExtension := cutLast(path, ":"); isExtension && name != urn {
+			object = maps.Clone(object) // it is the document's as well
+		}
+		object[name] = f.row[key]
+		if none, _ := f.row[key].(map[string]any); none != nil && len(none) == 0 {
+			delete(object, name)
+		}
+		keepIn(effective, path, object)
 	}
-	effective := maps.Clone(document)
-	effective["userName"] = name
+	if effective != nil {
+		delete(effective, "schemas")
+		effective["schemas"] = schemasOf(string(f.kind), effective)
+	}
 	return effective
 }
 

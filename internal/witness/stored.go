@@ -11,8 +11,6 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	_ "modernc.org/sqlite"             // the driver "sqlite"
-
-	"meibo/scim"
 )
 
 // State is all that is kept of one resource and can be read off its journal.
@@ -21,11 +19,13 @@ type State struct {
 	Connection int64
 	Visible    bool
 	State      string
+	Role       string // "" for the ordinary one
+	Protected  bool
 	Version    int64
 	Created    int64 // microseconds since 1970, as are all times here
 	Modified   int64
 	Document   map[string]any // as its owner asserts it
-	Effective  map[string]any // what the host application sees, its userName folded; nil where it is the asserted one
+	Effective  map[string]any // what the host application sees; nil where it is the asserted one
 	Names      [2]string      // asserted name and effective userName, folded, as they are looked up
 	Members    []Membership   // those that ended as well, in the order of member and time
 }
@@ -83,19 +83,18 @@ func (d *Database) read(ctx context.Context, all map[string]State, tenant string
 		}
 		among = func(column string) string { return " and " + column + " in (" + strings.Join(marks, ", ") + ")" }
 	}
-	err := d.each(ctx, `select id, type, connection, visible, state, version, `+d.times("created, modified")+`, asserted, effective,
+	err := d.each(ctx, `select id, type, connection, visible, state, role, protected, version, `+d.times("created, modified")+`, asserted, effective,
 		name, coalesce(effective_name, name) from resource where tenant = $1`+among("id"), args, func(rows *sql.Rows) error {
 		var s State
 		var id string
 		var asserted, effective sql.NullString
-		err := rows.Scan(&id, &s.Type, &s.Connection, &s.Visible, &s.State, &s.Version, &s.Created, &s.Modified,
+		err := rows.Scan(&id, &s.Type, &s.Connection, &s.Visible, &s.State, &s.Role, &s.Protected, &s.Version, &s.Created, &s.Modified,
 			&asserted, &effective, &s.Names[0], &s.Names[1])
 		if err != nil {
 			return err
 		}
 		if s.Document, err = decodeObject(asserted.String); err == nil && effective.Valid {
 			s.Effective, err = decodeObject(effective.String)
-			s.Effective["userName"] = scim.FoldFull.Apply(fmt.Sprint(s.Effective["userName"]))
 		}
 		all[id] = s
 		return err

@@ -160,6 +160,11 @@ func (c *call) errorHeaders(h http.Header, err error, status int) {
 			h.Set("Retry-After", strconv.Itoa(edge.RetryAfter(t.wait)))
 		}
 	case http.StatusServiceUnavailable:
-		h.Set("Retry-After", strconv.Itoa(int(retryUnavailable.Seconds())))
+		wait := retryUnavailable
+		var own *provisioning.Error
+		if errors.As(err, &own) && own.RetryAfter > 0 {
+			wait = own.RetryAfter
+		}
+		h.Set("Retry-After", strconv.Itoa(edge.RetryAfter(wait)))
 	}
 }

@@ -315,7 +315,7 @@ func (p *player) effectProblems(turn *turn) (problems []string) {
 		if got := seen[provisioning.PathState]; got != want.state {
 			problems = append(problems, fmt.Sprintf("line %d: the effective state is %v, want %s", want.line, got, want.state))
 		}
-		if got := seen[provisioning.PathEffectiveUserName]; want.userName != "" && got != p.expand(want.line, want.userName) {
+		if got := seen[provisioning.PathEffective+"userName"]; want.userName != "" && got != p.expand(want.line, want.userName) {
 			problems = append(problems, fmt.Sprintf("line %d: the effective userName is %v, want %s", want.line, got, want.userName))
 		}
 	}

@@ -1,0 +1,179 @@
+package provisioning
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+
+	"meibo/scim"
+)
+
+// Act is what a person, or a job in a person's name, wants of the effective side of a resource. What the owner
+// asserts stays as it is.
+type Act struct {
+	State     State          // Active, Suspended or Removed; "" leaves it
+	Empty     bool           // ends the memberships of a group
+	Role      *string        // "" takes an earlier choice back
+	Protected *bool          //
+	Overrides map[string]any // by path; a nil value takes an earlier one back
+	Purge     bool           // erases what is kept of a removed resource
+	Grace     Period         // of Removed; how long it can be restored
+	Cause     string         // what it is done for; "" for a person's own wish
+	Matters   []MatterChange // what it settles
+}
+
+// act decides what an Act does. Guards hold over it as over every policy: who is to go must be
+// unprotected first.
+func act(f Facts, d Desired, r *Rules) (Decision, error) {
+	a, x := d.Act, f.Current
+	if (a.Purge || a.Empty || a.State == Suspended || a.State == Removed) && r.protects(x) {
+		return Decision{}, keptByGuard(x, r.because(x))
+	}
+	after := *x
+	if err := a.choose(&after); err != nil {
+		return Decision{}, err
+	}
+	e := stays(x)
+	if a.State != "" && a.State != x.State {
+		e.goes(a.State, d.Now)
+		if a.State == Removed {
+			e.purgeAt = d.Now.Add(a.Grace.Duration())
+		}
+	}
+	if a.Purge {
+		e.purgeAt = time.Time{}
+	}
+	e.apply(&after)
+	c := Change{Before: x, MatchedBy: matchedByID, Name: nameOf(x.Type, f.Asserted), Cause: a.Cause,
+		Reason: Reason{Code: ReasonByPerson, Args: a.args()}}
+	if a.Empty {
+		if !f.HasOpen {
+			return Decision{}, &lacking{members: true}
+		}
+		c.Members = MemberDelta{Remove: idsOf(f.Open)}
+		after.MemberCount = 0
+	}
+	asserted, was, err := a.documents(f, &after, d, r)
+	if err != nil {
+		return Decision{}, err
+	}
+	if err := checkSize(&after); err != nil {
+		return Decision{}, err
+	}
+	effective, err := effectiveOf(&after)
+	if err != nil {
+		return Decision{}, err
+	}
+	c.Diff = append(diff(f.Asserted, asserted), rowDiff(x, &after)...)
+	c.Diff = append(c.Diff, effectiveDiff(view{f.Asserted, was}, view{asserted, effective})...)
+	c.Action = a.action(x, &after)
+	if a.Purge {
+		c.Reason.Code = ReasonPurged
+	}
+	if len(c.Diff) == 0 && c.Members.IsZero() {
+		c.Action, c.Reason.Code, c.After = ChangeSkip, ReasonUnchanged, *x
+		return Decision{Changes: []Change{c}, Matters: a.Matters}, nil
+	}
+	after.Version++
+	after.Modified = d.Now
+	c.After = after
+	return Decision{Changes: []Change{c}, Matters: a.Matters}, nil
+}
+
+// choose writes what was chosen into the row: role, protection, overrides.
+func (a *Act) choose(x *Resource) error {
+	if a.Protected != nil {
+		x.Protected = *a.Protected
+	}
+	overrides, err := overridesOf(x)
+	if err != nil {
+		return err
+	}
+	next := maps.Clone(overrides)
+	if next == nil {
+		next = map[string]any{}
+	}
+	chosen := maps.Clone(a.Overrides)
+	if a.Role != nil {
+		if chosen == nil {
+			chosen = map[string]any{}
+		}
+		if chosen[overrideRole] = any(*a.Role); *a.Role == "" {
+			chosen[overrideRole] = nil
+		}
+		x.Role = roleKey(*a.Role)
+	}
+	for path, v := range chosen {
+		if next[path] = v; v == nil {
+			delete(next, path)
+		}
+	}
+	x.Overrides = nil
+	if len(next) > 0 {
+		if x.Overrides, err = json.Marshal(next); err != nil {
+			return fmt.Errorf("overrides: %w", err)
+		}
+	}
+	return nil
+}
+
+// documents gives the row the documents that follow from what was chosen, and what they were.
+func (a *Act) documents(f Facts, x *Resource, d Desired, r *Rules) (asserted, was scim.Attributes, err error) {
+	asserted = f.Asserted
+	if was, err = effectiveOf(f.Current); err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case a.Purge:
+		if !x.Visible { // a visible tombstone is the client's
+			asserted = scim.Attributes{}
+			x.Asserted, x.Index, x.Manager = scim.Standard(x.Type).Encode(asserted), Index{}, Reference{}
+		}
+		x.Role, x.Overrides, x.Removals, x.LeftAt = "", nil, nil, time.Time{}
+		x.setEffective(nil, r.Version)
+		if x.Visible {
+			x.setEffective(scim.Attributes{}, r.Version)
+		}
+	case len(a.Overrides) > 0:
+		d.Asserted = asserted
+		effective, err := r.effective(meant{current: x, asserted: asserted}, d, was)
+		if err != nil {
+			return nil, nil, err
+		}
+		emails := x.Index.Emails
+		x.Index = indexOf(x.Type, asserted)
+		x.Index.Emails = emails
+		x.setEffective(effective, r.Version)
+	}
+	return asserted, was, nil
+}
+
+// action is what an Act comes to.
+func (a *Act) action(before, after *Resource) Action {
+	switch {
+	case a.Purge, a.Empty, after.State == Removed && before.State != Removed:
+		return ChangeDelete
+	case after.State == Suspended && before.State != Suspended:
+		return ChangeSuspend
+	case after.State == Active && before.State != Active:
+		return ChangeRestore
+	default:
+		return ChangeUpdate
+	}
+}
+
+// args say what was chosen, for the journal.
+func (a *Act) args() map[string]string {
+	args := map[string]string{}
+	if a.State != "" {
+		args["state"] = string(a.State)
+	}
+	if a.Role != nil {
+		args["role"] = *a.Role
+	}
+	if a.Cause != "" {
+		args["cause"] = a.Cause
+	}
+	return args
+}

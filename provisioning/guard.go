@@ -1,0 +1,61 @@
+package provisioning
+
+import (
+	"fmt"
+	"time"
+
+	"meibo/scim"
+)
+
+// guard keeps what is protected, whatever a policy says: the effect is withheld, or the whole request
+// refused.
+func (r *Rules) guard(d Desired, x *Resource, cause string, policy DeletionPolicy) (effect, error) {
+	because := r.because(x)
+	if r.Settings.Guard.Mode == GuardRefuse {
+		return effect{}, keptByGuard(x, because)
+	}
+	e := stays(x)
+	e.cause, e.action = cause, ChangeHold
+	e.warning = Reason{Code: ReasonKept, Args: map[string]string{"cause": cause, "because": because, "policy": string(policy)}}
+	e.open(r.matter(x, MatterKept, cause, e.warning, d.Now))
+	return e, nil
+}
+
+// keptByGuard refuses what a guard keeps.
+func keptByGuard(x *Resource, because string) *Error {
+	return &Error{Kind: Invalid, Type: string(scim.Mutable),
+		Detail: fmt.Sprintf("this %s is protected (%s): no connection may suspend, remove or empty it; an administrator of meibo has to lift the protection first", x.Type, because)}
+}
+
+// because says why a resource is protected.
+func (r *Rules) because(x *Resource) string {
+	switch {
+	case r.guarded[x.Role]:
+		return "role " + x.Role
+	case x.Protected:
+		return "protected by a person"
+	default:
+		return "protected by the settings"
+	}
+}
+
+// matter is an open matter about a departure.
+func (r *Rules) matter(x *Resource, kind MatterKind, cause string, reason Reason, now time.Time) *Matter {
+	return &Matter{Connection: x.Connection, Kind: kind, Cause: cause, Resource: x.ID, Type: x.Type, Name: x.called(),
+		Key: string(kind) + ":" + cause + ":" + x.ID, Reason: reason, Then: then(x.Type, cause, r.policy(x.Type, cause)), Opened: now}
+}
+
+// called is what a stored resource is called by, for people: folded, since the document is not at hand.
+func (x *Resource) called() string {
+	if x.Type == scim.Group && x.Index.Display != "" {
+		return x.Index.Display
+	}
+	return x.Index.Name
+}
+
+func (e *effect) open(m *Matter) { e.matters = append(e.matters, MatterChange{Open: m}) }
+
+// settle closes what the client no longer asks for.
+func (e *effect) settle(x *Resource, now time.Time, kinds ...MatterKind) {
+	e.matters = append(e.matters, MatterChange{Settle: &MatterSettlement{Connection: x.Connection, Resource: x.ID, Kinds: kinds, At: now}})
+}

@@ -1,0 +1,11 @@
+package provisioning
+
+// lacking is what decide answers when it cannot decide without further facts: Apply fetches them and has
+// it decide again. So what a departure or an adoption is weighed by costs the others nothing.
+type lacking struct {
+	departure *BudgetQuery // Facts.Departure
+	members   bool         // Facts.Open of the resource addressed
+	resource  *Resource    // whose Groups are wanted
+}
+
+func (*lacking) Error() string { return "further facts are needed" }

@@ -1,0 +1,188 @@
+package provisioning
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"meibo/scim"
+)
+
+// Rules are a connection's settings, compiled: what decide goes by. They never change.
+type Rules struct {
+	Version  int64 // of the settings
+	Settings Settings
+
+	scope   map[scim.ResourceType]scope
+	mapping map[scim.ResourceType]mapper // nil where everything is as asserted
+	guarded map[string]bool              // roles
+	safe    map[scim.ResourceType]map[string]bool
+	domains map[string]bool // verified
+}
+
+// mapper derives effective attributes. created says that there are none yet; overrides are a person's.
+type mapper func(asserted, current scim.Attributes, created bool, overrides map[string]any, now time.Time) (effective scim.Attributes, err error)
+
+// NewRules compiles settings. Its error names what does not compile.
+func NewRules(version int64, s Settings) (*Rules, error) {
+	r := &Rules{Version: version, Settings: s, scope: map[scim.ResourceType]scope{}, mapping: map[scim.ResourceType]mapper{},
+		guarded: map[string]bool{RoleAdmin: true}, domains: folded(s.Matching.VerifiedDomains),
+		safe: map[scim.ResourceType]map[string]bool{scim.User: folded(s.Guard.Users), scim.Group: folded(s.Guard.Groups)}}
+	for _, role := range s.Roles.Guarded {
+		r.guarded[role] = true
+	}
+	for t, filter := range map[scim.ResourceType]ScopeFilter{scim.User: s.Scope.Users, scim.Group: s.Scope.Groups} {
+		compiled, err := newScope(t, filter)
+		if err != nil {
+			return nil, err
+		}
+		r.scope[t] = compiled
+	}
+	for t, rows := range map[scim.ResourceType][]MappingRow{scim.User: s.Mapping.Users, scim.Group: s.Mapping.Groups} {
+		compiled, err := newMapper(t, rows)
+		if err != nil {
+			return nil, err
+		}
+		r.mapping[t] = compiled
+	}
+	return r, nil
+}
+
+// defaultRules are those of a connection that nobody set anything for.
+var defaultRules = func() *Rules {
+	r, err := NewRules(0, DefaultSettings())
+	if err != nil {
+		panic(err) // they are ours
+	}
+	return r
+}()
+
+// ruleKey names one version of a connection's settings. Versions never change, so what was compiled stays good.
+type ruleKey struct{ connection, version int64 }
+
+// rules are those in force when the connection was read. They are compiled once.
+func (s *Service) rules(r Reader, c Connection) (*Rules, error) {
+	if c.SettingsVersion == 0 && c.Settings == defaultRules.Settings.Protocol {
+		return defaultRules, nil
+	}
+	key := ruleKey{c.ID, c.SettingsVersion}
+	if known, ok := s.compiled.Load(key); ok && c.SettingsVersion > 0 {
+		return known.(*Rules), nil
+	}
+	settings := DefaultSettings()
+	settings.Protocol = c.Settings
+	if c.SettingsVersion > 0 {
+		v, err := r.Settings(c.ID, c.SettingsVersion)
+		if err != nil {
+			return nil, err
+		}
+		settings = v.Settings
+	}
+	rules, err := NewRules(c.SettingsVersion, settings)
+	if err == nil && c.SettingsVersion > 0 {
+		s.compiled.Store(key, rules)
+	}
+	return rules, err
+}
+
+func folded(list []string) map[string]bool {
+	out := make(map[string]bool, len(list))
+	for _, s := range list {
+		out[scim.FoldFull.Apply(s)] = true
+	}
+	return out
+}
+
+// protects reports whether no connection may suspend, remove, empty or purge a resource.
+func (r *Rules) protects(x *Resource) bool {
+	safe := r.safe[x.Type]
+	return x.Protected || r.guarded[x.Role] || len(safe) > 0 && (safe[x.ID] || safe[x.Index.Name] || safe[x.Index.EffectiveName])
+}
+
+// policy is what a cause does to a resource of a type.
+func (r *Rules) policy(t scim.ResourceType, cause string) DeletionPolicy {
+	d := r.Settings.Deletion
+	if t == scim.Group {
+		return map[string]DeletionPolicy{CauseDeleted: d.Groups.Deleted, CauseScope: d.Groups.Scope}[cause]
+	}
+	return map[string]DeletionPolicy{CauseDeactivated: d.Users.Deactivated, CauseDeleted: d.Users.Deleted, CauseScope: d.Users.Scope}[cause]
+}
+
+// cause is why what is asserted is not to be effective: CauseDeactivated, CauseScope, or "" where it is to be.
+func (r *Rules) cause(t scim.ResourceType, a scim.Attributes, groups []Reference) string {
+	switch {
+	case t == scim.User && !isActive(a):
+		return CauseDeactivated
+	case !r.scope[t].includes(a, groups):
+		return CauseScope
+	default:
+		return ""
+	}
+}
+
+// mapsNothing reports whether the effective attributes of a new resource are the asserted ones.
+func (r *Rules) mapsNothing(t scim.ResourceType) bool {
+	u := r.Settings.Mapping.UserName
+	return r.mapping[t] == nil && (t != scim.User || u.Mode != LocalUserName && !u.Frozen)
+}
+
+// readsGroups reports whether a user's groups have a say in what becomes of the user.
+func (r *Rules) readsGroups() bool {
+	return len(r.Settings.Scope.Users.Groups) > 0 || len(r.Settings.Roles.Groups) > 0
+}
+
+// scope is a compiled ScopeFilter; the zero value includes everything.
+type scope struct {
+	filter          scim.Filter
+	domains, groups map[string]bool
+}
+
+func newScope(t scim.ResourceType, f ScopeFilter) (s scope, err error) {
+	s.domains, s.groups = folded(f.Domains), folded(f.Groups)
+	if f.Filter != "" {
+		if s.filter, err = scim.ParseFilter(scim.Standard(t), f.Filter); err != nil {
+			return s, fmt.Errorf("scope of %ss: %w", strings.ToLower(string(t)), err)
+		}
+	}
+	return s, nil
+}
+
+func (s scope) includes(a scim.Attributes, groups []Reference) bool {
+	if s.filter != nil && !scim.Match(s.filter, a) {
+		return false
+	}
+	if len(s.domains) > 0 && !s.domains[domainOf(nameOf(scim.User, a))] {
+		return false
+	}
+	return len(s.groups) == 0 || slices.ContainsFunc(groups, func(g Reference) bool {
+		return s.groups[g.ID] || s.groups[scim.FoldFull.Apply(g.Display)]
+	})
+}
+
+// domainOf is the folded domain of a name or address, "" for none.
+func domainOf(name string) string {
+	_, domain, _ := strings.Cut(scim.FoldFull.Apply(name), "@")
+	return domain
+}
+
+// newMapper compiles mapping rows; nil for none.
+func newMapper(_ scim.ResourceType, rows []MappingRow) (mapper, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	return nil, fmt.Errorf("mapping: not built")
+}
+
+var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// stableKey is the attribute that survives a rename: an externalId in the form of a GUID, as Entra
+// sends with objectId mapped to it; "" where there is none. A mail nickname is no key.
+func (r *Rules) stableKey(a scim.Attributes) string {
+	external, _ := a["externalId"].(string)
+	if r.Settings.Matching.StableKey == "" || !guid.MatchString(external) {
+		return ""
+	}
+	return external
+}

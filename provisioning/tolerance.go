@@ -1,0 +1,212 @@
+package provisioning
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"meibo/scim"
+)
+
+// windowParts is how finely a window slides: what was spent counts until the part that it fell in is over.
+const windowParts = 96
+
+// limit is how many departures reach the tolerance, of what there was when the window began.
+func (t Tolerance) limit(base int) int {
+	n := base * t.Share / 100
+	if t.Count > 0 {
+		n = min(n, t.Count)
+	}
+	return max(n, t.Floor)
+}
+
+// current are the intervals of a window that still count.
+func current(spent []Spent, window Period, now time.Time) []Spent {
+	return slices.DeleteFunc(slices.Clone(spent), func(s Spent) bool { return !s.Until.Add(window.Duration()).After(now) })
+}
+
+func sum(spent []Spent) (n int) {
+	for _, s := range spent {
+		n += s.N
+	}
+	return n
+}
+
+// spend adds to the interval of now.
+func spend(spent []Spent, n int, window Period, now time.Time) []Spent {
+	part := max(window.Duration()/windowParts, time.Second)
+	until := now.Truncate(part).Add(part)
+	if last := len(spent) - 1; last >= 0 && spent[last].Until.Equal(until) {
+		spent[last].N += n
+		return spent
+	}
+	return append(spent, Spent{Until: until, N: n})
+}
+
+// tolerate claims a departure from the connection's tolerance, or stops it where that would be reached. A
+// person's word comes first: what was allowed goes, what was rejected is ignored.
+func (r *Rules) tolerate(f Facts, d Desired, x *Resource, e effect, policy DeletionPolicy) (effect, error) {
+	kind, t := BudgetUsers, r.Settings.Tolerance.Users
+	if x.Type == scim.Group {
+		kind, t = BudgetGroups, r.Settings.Tolerance.Groups
+	}
+	if f.Departure == nil {
+		return e, &lacking{departure: &BudgetQuery{Connection: x.Connection, Kind: kind, Resource: x.ID}}
+	}
+	if slices.ContainsFunc(f.Departure.Matters, func(m Matter) bool { return m.Status == MatterOpen && m.Kind == MatterDelayed }) {
+		e.settle(x, d.Now, MatterDelayed)
+	}
+	switch word := spoken(f.Departure.Matters, e.cause, d.Now); word {
+	case MatterAllowed:
+		return e, nil
+	case MatterRejected:
+		kept := stays(x)
+		kept.cause, kept.matters = e.cause, e.matters
+		kept.ignore(e.cause)
+		return kept, nil
+	}
+	b := f.Departure.Budget
+	b.Connection, b.Kind = x.Connection, kind
+	b.Version++
+	b.Spent = current(b.Spent, r.Settings.Tolerance.Window, d.Now)
+	b.Allowances = slices.DeleteFunc(slices.Clone(b.Allowances), func(a Allowance) bool { return a.Left == 0 || !a.Until.After(d.Now) })
+	if i := slices.IndexFunc(b.Allowances, func(a Allowance) bool { return a.Cause == "" || a.Cause == e.cause }); i >= 0 {
+		if b.Allowances[i].Reject {
+			kept := stays(x)
+			kept.cause, kept.matters = e.cause, e.matters
+			kept.ignore(e.cause)
+			return kept, nil
+		}
+		if b.Allowances[i].Left > 0 {
+			b.Allowances[i].Left--
+		}
+		e.budgets = []Budget{b}
+		return e, nil
+	}
+	spent := sum(b.Spent)
+	base := f.Departure.Present + spent
+	if limit := t.limit(base); spent+1 >= limit {
+		return r.stop(d, x, e.cause, policy, stopped{what: string(kind), spent: spent, base: base, limit: limit, oldest: oldest(b.Spent)})
+	}
+	b.Spent = spend(b.Spent, 1, r.Settings.Tolerance.Window, d.Now)
+	e.budgets = []Budget{b}
+	return e, nil
+}
+
+// spoken is what a person said of a resource's departure: the latest word that still holds; "" for nothing.
+func spoken(matters []Matter, cause string, now time.Time) MatterStatus {
+	for _, m := range matters {
+		if m.Cause == cause && m.Kind == MatterDelayed && (m.Until.IsZero() || m.Until.After(now)) &&
+			(m.Status == MatterAllowed || m.Status == MatterRejected) {
+			return m.Status
+		}
+	}
+	return ""
+}
+
+func oldest(spent []Spent) time.Time {
+	if len(spent) == 0 {
+		return time.Time{}
+	}
+	return spent[0].Until
+}
+
+// stopped is what a tolerance was reached with.
+type stopped struct {
+	what               string
+	spent, base, limit int
+	oldest             time.Time
+}
+
+// stop is what becomes of a departure that would reach the limit.
+func (r *Rules) stop(d Desired, x *Resource, cause string, policy DeletionPolicy, s stopped) (effect, error) {
+	reason := Reason{Code: ReasonTolerance, Args: map[string]string{"cause": cause, "policy": string(policy), "counted": s.what,
+		"spent": fmt.Sprint(s.spent), "of": fmt.Sprint(s.base), "limit": fmt.Sprint(s.limit)}}
+	if r.Settings.Tolerance.Mode == ToleranceWithhold && cause != CauseMembers {
+		e := stays(x)
+		e.cause, e.action, e.warning = cause, ChangeHold, reason
+		if e.state.in() {
+			e.goes(Held, d.Now)
+		}
+		e.open(r.matter(x, MatterHeld, cause, reason, d.Now))
+		return e, nil
+	}
+	return effect{}, &Error{Kind: Unavailable, Staged: true, Reason: reason, RetryAfter: r.retryAfter(s.oldest, d.Now),
+		Matter: r.matter(x, MatterDelayed, cause, reason, d.Now),
+		Detail: fmt.Sprintf("%d of %d %s left within %s; one more change like this would reach the tolerance of %d. It waits for an administrator to allow it; repeat it later",
+			s.spent, s.base, s.what, r.Settings.Tolerance.Window, s.limit)}
+}
+
+// Bounds of Retry-After: clients come back in time to see what a person allowed, and not all the time.
+const (
+	leastRetry = time.Minute
+	mostRetry  = 30 * time.Minute
+)
+
+func (r *Rules) retryAfter(oldest, now time.Time) time.Duration {
+	if oldest.IsZero() {
+		return mostRetry
+	}
+	return min(max(oldest.Add(r.Settings.Tolerance.Window.Duration()).Sub(now), leastRetry), mostRetry)
+}
+
+// membership guards what a change takes from a group's members: a protected group is not emptied, and no group of some
+// size loses most of its members at once.
+func (r *Rules) membership(f Facts, x *Resource, d Desired, c *Change, e *effect) error {
+	n := len(c.Members.Remove)
+	if n == 0 || c.Before == nil {
+		return nil
+	}
+	before := c.Before
+	if left := before.MemberCount + len(c.Members.Add) - n; left <= 0 && r.protects(before) {
+		because := r.because(before)
+		if r.Settings.Guard.Mode == GuardRefuse {
+			return keptByGuard(before, because)
+		}
+		c.Members.Remove = nil
+		c.Warning = Reason{Code: ReasonKept, Args: map[string]string{"cause": CauseMembers, "because": because}}
+		e.open(r.matter(before, MatterKept, CauseMembers, c.Warning, d.Now))
+		return nil
+	}
+	t := r.Settings.Tolerance
+	if d.ByPerson || t.Mode == ToleranceOff {
+		return nil
+	}
+	var lost []Spent
+	if before.Removals != nil {
+		if err := json.Unmarshal(before.Removals, &lost); err != nil {
+			return fmt.Errorf("stored removals are damaged: %w", err)
+		}
+		lost = current(lost, t.Window, d.Now)
+	}
+	spent := sum(lost)
+	base := before.MemberCount + spent
+	if base < max(t.Members.From, 1) {
+		x.Removals = nil
+		return nil
+	}
+	if limit := t.Members.limit(base); spent+n >= limit {
+		return r.stopRemoval(f, d, before, c, e, stopped{what: "members", spent: spent, base: base, limit: limit, oldest: oldest(lost)})
+	}
+	list, _ := json.Marshal(spend(lost, n, t.Window, d.Now)) // times and numbers always marshal
+	x.Removals = list
+	return nil
+}
+
+// stopRemoval stops a removal of members, unless a person has spoken.
+func (r *Rules) stopRemoval(f Facts, d Desired, x *Resource, c *Change, e *effect, s stopped) error {
+	if f.Departure == nil {
+		return &lacking{departure: &BudgetQuery{Connection: x.Connection, Resource: x.ID}}
+	}
+	switch spoken(f.Departure.Matters, CauseMembers, d.Now) {
+	case MatterAllowed:
+		return nil
+	case MatterRejected:
+		c.Members.Remove = nil
+		c.Ignored, c.Cause = true, CauseMembers
+		return nil
+	}
+	_, err := r.stop(d, x, CauseMembers, "", s)
+	return err
+}
