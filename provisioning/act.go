@@ -18,6 +18,7 @@ type Act struct {
 	Protected *bool          //
 	Overrides map[string]any // by path; a nil value takes an earlier one back
 	Purge     bool           // erases what is kept of a removed resource
+	Wait      bool           // leaves a removed resource as it is until a person says otherwise
 	Grace     Period         // of Removed; how long it can be restored
 	Cause     string         // what it is done for; "" for a person's own wish
 	Matters   []MatterChange // what it settles
@@ -41,7 +42,7 @@ func act(f Facts, d Desired, r *Rules) (Decision, error) {
 			e.purgeAt = d.Now.Add(a.Grace.Duration())
 		}
 	}
-	if a.Purge {
+	if a.Purge || a.Wait {
 		e.purgeAt = time.Time{}
 	}
 	e.apply(&after)

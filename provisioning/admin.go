@@ -184,6 +184,14 @@ type step struct {
 	args       map[string]string
 	connection Connection // zero where the store has yet to give it an id
 	diff       []AttributeChange
+	matter     *MatterChange
+	budget     *Budget
+	job        *Job
+}
+
+// isEmpty reports whether a step changes nothing.
+func (st step) isEmpty() bool {
+	return st.change == (AdminChange{}) && st.matter == nil && st.budget == nil && st.job == nil
 }
 
 func connectionStep(c Connection) step {
@@ -207,6 +215,15 @@ func (s *Service) administer(ctx context.Context, o Origin, plan func(Tx) ([]ste
 			if st.change != (AdminChange{}) {
 				b.Admin = append(b.Admin, st.change)
 			}
+			if st.matter != nil {
+				b.Matters = append(b.Matters, *st.matter)
+			}
+			if st.budget != nil {
+				b.Budgets = append(b.Budgets, *st.budget)
+			}
+			if st.job != nil {
+				b.Jobs = append(b.Jobs, JobChange{Create: st.job})
+			}
 		}
 		return b.Entries, tx.Commit(b)
 	})
@@ -221,7 +238,7 @@ func (st step) entry(o Origin) Entry {
 	e.Connection, e.ConnectionName = st.connection.ID, st.connection.Name
 	e.Action, e.Outcome = ActionOther, Success
 	e.Reason = Reason{Code: st.reason, Args: st.args}
-	if st.change == (AdminChange{}) {
+	if st.isEmpty() {
 		e.Outcome, e.Reason.Code = Skipped, ReasonUnchanged
 	}
 	e.Diff = slices.DeleteFunc(slices.Clone(st.diff), func(c AttributeChange) bool { return c.Old == nil && c.New == nil })

@@ -16,6 +16,10 @@ type Intent struct {
 	Name   string            // userName or displayName as far as it is known
 	// Want says what is desired, given what is stored and the rules of the connection. It may run several times.
 	Want func(Reader, *Rules) (Facts, Desired, error)
+	// Settles are matters that close with it.
+	Settles []MatterChange
+	// Quiet leaves no entry where nothing changes: nobody asked for it.
+	Quiet bool
 }
 
 // Result is what a write left behind.
@@ -49,6 +53,9 @@ func (s *Service) Apply(ctx context.Context, o Origin, in Intent) (Result, error
 			return applied{}, err
 		}
 		asked, b := decision.Changes[len(decision.Changes)-1], s.batch(o, in, decision, rules, stamps)
+		if in.Quiet && asked.Action == ChangeSkip && len(b.Matters) == 0 {
+			return applied{Result: Result{Resource: asked.After, Action: asked.Action}}, nil
+		}
 		return applied{Result{Resource: asked.After, Action: asked.Action}, b.Entries}, tx.Commit(b)
 	})
 	if err != nil {
@@ -70,19 +77,25 @@ func (s *Service) decide(r Reader, o Origin, in Intent, now time.Time) (Decision
 	if err != nil {
 		return Decision{}, nil, err
 	}
+	decision, err := decideUnder(r, rules, o, in, now)
+	return decision, rules, err
+}
+
+// decideUnder decides under some rules, reading what it lacks.
+func decideUnder(r Reader, rules *Rules, o Origin, in Intent, now time.Time) (Decision, error) {
 	facts, desired, err := in.Want(r, rules)
 	if err != nil {
-		return Decision{}, nil, err
+		return Decision{}, err
 	}
 	desired.Type, desired.Connection, desired.Now = in.Type, o.Connection.ID, now
 	for {
 		decision, err := decide(facts, desired, rules)
 		var lack *lacking
 		if !errors.As(err, &lack) {
-			return decision, rules, err
+			return decision, err
 		}
 		if err := lack.fetch(r, &facts); err != nil {
-			return Decision{}, nil, err
+			return Decision{}, err
 		}
 	}
 }
@@ -126,7 +139,7 @@ func (s *Service) batch(o Origin, in Intent, d Decision, rules *Rules, stamps *s
 		}
 		b.Entries = append(b.Entries, e)
 	}
-	for i, m := range d.Matters {
+	for i, m := range append(d.Matters, in.Settles...) {
 		b.Matters = append(b.Matters, m.stamped(o, stamps, last+1+i, b.Entries[last].ID))
 	}
 	return b

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"meibo/provisioning"
+)
+
+func (p *program) matterCommand() *cobra.Command {
+	return p.group("matter", "Open matters: what waits for a person",
+		p.matterListCommand(),
+		p.resolveCommand("allow", provisioning.MatterAllowed, "Let a departure or a purge happen"),
+		p.resolveCommand("reject", provisioning.MatterRejected, "Keep what was to go; the client's word is ignored from now on"),
+		p.resolveCommand("link", provisioning.MatterLinked, "Give the connection the account that its client may mean"),
+		p.resolveCommand("create", provisioning.MatterCreated, "Say that it is somebody else, who gets an account under another userName"),
+		p.resolveCommand("ignore", provisioning.MatterIgnored, "Keep refusing what the client asks for, without asking again"))
+}
+
+func (p *program) matterListCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list --tenant T", Args: cobra.NoArgs, Short: "List what waits for a person, latest first",
+		Long: "List what waits for a person, latest first: departures that are held by policy, kept by a guard or delayed by a tolerance, accounts that may be somebody else's, grace times that are over.",
+	}
+	tenant, asJSON := tenantFlag(cmd), jsonFlag(cmd)
+	kind := cmd.Flags().String("kind", "", "held, kept, delayed, adoption or purge; all without it")
+	closed := cmd.Flags().Bool("closed", false, "closed ones too")
+	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
+		q := provisioning.MatterQuery{Kind: provisioning.MatterKind(*kind), Status: provisioning.MatterOpen}
+		if *closed {
+			q.Status = ""
+		}
+		var all []provisioning.Matter
+		if err := s.Matters(ctx, *tenant, q, func(m provisioning.Matter) error {
+			all = append(all, m)
+			return nil
+		}); err != nil {
+			return err
+		}
+		if *asJSON {
+			return printLines(p.stdout, all, matterView)
+		}
+		t := newTable(p.stdout, "ID", "KIND", "CAUSE", "TYPE", "NAME", "REASON", "THEN", "OPENED", "TIMES", "STATUS")
+		for _, m := range all {
+			t.row(m.ID, string(m.Kind), m.Cause, string(m.Type), m.Name, m.Reason.Code, string(m.Then), moment(m.Opened), fmt.Sprint(m.Times), string(m.Status))
+		}
+		return t.flush()
+	})
+}
+
+// resolveCommand is one choice that can be made of a matter.
+func (p *program) resolveCommand(verb string, status provisioning.MatterStatus, short string) *cobra.Command {
+	cmd := &cobra.Command{Use: verb + " --tenant T ID…", Short: short, Args: cobra.MinimumNArgs(1)}
+	tenant, asJSON := tenantFlag(cmd), jsonFlag(cmd)
+	var until, candidate *string
+	switch status {
+	case provisioning.MatterAllowed, provisioning.MatterRejected:
+		until = cmd.Flags().String("until", "", "how long that holds for a delayed departure: an instant or a span such as 24h")
+	case provisioning.MatterLinked:
+		candidate = cmd.Flags().String("account", "", "id of the account that is meant, where there are several")
+	}
+	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, args []string) error {
+		choice := provisioning.Resolution{Status: status}
+		if until != nil {
+			at, err := instant(*until, time.Now(), ahead)
+			if err != nil {
+				return err
+			}
+			choice.Until = at
+		}
+		if candidate != nil {
+			choice.Candidate = *candidate
+		}
+		for _, id := range args {
+			m, err := s.Resolve(ctx, commandLine(*tenant), id, choice)
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				if err := printJSON(p.stdout, matterView(m)); err != nil {
+					return err
+				}
+				continue
+			}
+			fmt.Fprintf(p.stderr, "%s %s: %s\n", m.Kind, printable(m.Name), m.Status)
+		}
+		return nil
+	})
+}
+
+// matterJSON is a matter for programs.
+type matterJSON struct {
+	ID         string              `json:"id"`
+	Kind       string              `json:"kind"`
+	Cause      string              `json:"cause,omitempty"`
+	Status     string              `json:"status"`
+	Type       string              `json:"type"`
+	Resource   string              `json:"resource,omitempty"`
+	Name       string              `json:"name"`
+	Reason     provisioning.Reason `json:"reason"`
+	Then       string              `json:"then,omitempty"`
+	Candidates []string            `json:"candidates,omitempty"`
+	Opened     time.Time           `json:"opened"`
+	Seen       time.Time           `json:"seen"`
+	Times      int                 `json:"times"`
+	Proposed   string              `json:"proposedBy,omitempty"`
+	ClosedBy   string              `json:"closedBy,omitempty"`
+}
+
+func matterView(m provisioning.Matter) matterJSON {
+	return matterJSON{m.ID, string(m.Kind), m.Cause, string(m.Status), string(m.Type), m.Resource, m.Name, m.Reason, string(m.Then),
+		m.Candidates, m.Opened, m.Seen, m.Times, m.Proposed, m.ClosedBy}
+}
+
+func (p *program) toleranceCommand() *cobra.Command {
+	return p.group("tolerance", "The tolerance of departures: how many may go at once", p.toleranceAllowCommand())
+}
+
+func (p *program) toleranceAllowCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "allow --tenant T --until 24h", Args: cobra.NoArgs, Short: "Let more go than the tolerance would, for a while",
+		Long: "Let more go than the tolerance of a connection would, for a while; with --reject, have what its client asks for ignored instead.",
+	}
+	tenant := tenantFlag(cmd)
+	connection := cmd.Flags().String("connection", "", "name of the connection; not needed where there is one")
+	kind := cmd.Flags().String("kind", string(provisioning.BudgetUsers), "what is let go: users or groups")
+	cause := cmd.Flags().String("cause", "", "deactivated, deleted or scope; any without it")
+	count := cmd.Flags().Int("count", -1, "how many; any number without it")
+	until := cmd.Flags().String("until", "", "how long: an instant, a date or a span such as 24h")
+	reject := cmd.Flags().Bool("reject", false, "ignore these departures instead: the accounts stay and the client stops asking")
+	_ = cmd.MarkFlagRequired("until")
+	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
+		at, err := instant(*until, time.Now(), ahead)
+		if err != nil {
+			return err
+		}
+		_, err = s.Allow(ctx, commandLine(*tenant), *connection, provisioning.BudgetKind(*kind),
+			provisioning.Allowance{Cause: *cause, Left: *count, Until: at.UTC().Truncate(time.Microsecond), Reject: *reject})
+		if err == nil {
+			fmt.Fprintf(p.stderr, "noted until %s\n", moment(at))
+		}
+		return err
+	})
+}

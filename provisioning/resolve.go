@@ -1,0 +1,214 @@
+package provisioning
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"meibo/scim"
+)
+
+// Resolution is what a person chose of an open matter.
+type Resolution struct {
+	Status    MatterStatus // MatterAllowed, MatterRejected, MatterLinked, MatterCreated or MatterIgnored
+	Until     time.Time    // how long a word about a delayed departure holds; zero: allowWithin from now, or for ever if rejected
+	Candidate string       // of MatterLinked: the account that is meant; "" for the only one
+}
+
+// allowWithin is how long the client has to repeat what was allowed: it comes back within the hour.
+const allowWithin = 24 * time.Hour
+
+// choices are what may be chosen of each kind.
+var choices = map[MatterKind][]MatterStatus{
+	MatterHeld:     {MatterAllowed, MatterRejected},
+	MatterDelayed:  {MatterAllowed, MatterRejected},
+	MatterKept:     {MatterAllowed, MatterRejected},
+	MatterPurge:    {MatterAllowed, MatterRejected},
+	MatterAdoption: {MatterLinked, MatterCreated, MatterIgnored},
+}
+
+// Matters calls fn with the matters of a tenant that q selects, latest first. NotFound for the tenant.
+func (s *Service) Matters(ctx context.Context, tenant string, q MatterQuery, fn func(Matter) error) error {
+	return s.store.View(ctx, tenant, func(r Reader) error {
+		if _, err := tenantOf(r, tenant); err != nil {
+			return err
+		}
+		return r.Matters(q, fn)
+	})
+}
+
+// Matter reads one matter. NotFound.
+func (s *Service) Matter(ctx context.Context, tenant, id string) (Matter, error) {
+	return View(ctx, s.store, tenant, func(r Reader) (Matter, error) { return matterOf(r, id) })
+}
+
+func matterOf(r Reader, id string) (Matter, error) {
+	var found *Matter
+	err := r.Matters(MatterQuery{ID: id, Limit: 1}, func(m Matter) error {
+		found = &m
+		return nil
+	})
+	if err == nil && found == nil {
+		err = &Error{Kind: NotFound, Attribute: "id", Detail: fmt.Sprintf("there is no open matter with the id %q; list them to see their ids", id)}
+	}
+	if err != nil {
+		return Matter{}, err
+	}
+	return *found, nil
+}
+
+// Resolve closes an open matter as a person chose and does what follows, in one unit of work. Where the settings
+// demand a second person, the first one's choice is noted and the matter stays open. NotFound; Invalid for a choice
+// that the matter does not have, or for what a guard still keeps; Conflict for one that is closed already.
+func (s *Service) Resolve(ctx context.Context, o Origin, id string, choice Resolution) (Matter, error) {
+	m, connection, rules, err := s.openMatter(ctx, o.Tenant, id)
+	if err != nil {
+		return Matter{}, err
+	}
+	if !slices.Contains(choices[m.Kind], choice.Status) {
+		return Matter{}, &Error{Kind: Invalid, Attribute: "status",
+			Detail: fmt.Sprintf("a matter of kind %q cannot be %q; choose one of %q", m.Kind, choice.Status, choices[m.Kind])}
+	}
+	now := s.Now()
+	closed := m
+	closed.Status, closed.ClosedAt, closed.ClosedBy, closed.Until = choice.Status, now, o.Actor, choice.Until
+	if m.Kind == MatterDelayed && choice.Status == MatterAllowed && choice.Until.IsZero() {
+		closed.Until = now.Add(allowWithin)
+	}
+	o.Connection = connection
+	if rules.Settings.Matters.SecondPerson && grave(choice.Status) {
+		if m.Proposed == o.Actor {
+			return m, &Error{Kind: Forbidden, Detail: "this choice needs a second person: somebody else has to confirm it"}
+		}
+		if m.Proposed == "" {
+			proposed := m
+			proposed.Proposed = o.Actor
+			return proposed, s.note(ctx, o, proposed, "matterProposed")
+		}
+	}
+	switch {
+	case choice.Status == MatterLinked:
+		err = s.link(ctx, o, &closed, choice.Candidate)
+	case choice.Status == MatterAllowed && m.Kind != MatterDelayed:
+		_, err = s.Act(ctx, o, m.Type, m.Resource, allowedAct(closed, rules))
+	case choice.Status == MatterRejected && m.Kind == MatterHeld:
+		_, err = s.Act(ctx, o, m.Type, m.Resource, Act{State: Active, Cause: m.Cause, Matters: []MatterChange{{Update: &closed}}})
+	default:
+		err = s.note(ctx, o, closed, "matterResolved")
+	}
+	return closed, err
+}
+
+// grave are the choices that may take something away for good.
+func grave(status MatterStatus) bool { return status == MatterAllowed || status == MatterLinked }
+
+func (s *Service) openMatter(ctx context.Context, tenant, id string) (m Matter, c Connection, rules *Rules, err error) {
+	err = s.store.View(ctx, tenant, func(r Reader) error {
+		if m, err = matterOf(r, id); err != nil {
+			return err
+		}
+		if m.Status != MatterOpen {
+			return &Error{Kind: Conflict, Attribute: "status", Detail: fmt.Sprintf("the matter is closed: it was %s by %s", m.Status, m.ClosedBy)}
+		}
+		if c, err = connectionByID(r, m.Connection); err != nil {
+			return err
+		}
+		rules, err = s.rules(r, c)
+		return err
+	})
+	return m, c, rules, err
+}
+
+// allowedAct is what allowing a matter does.
+func allowedAct(m Matter, r *Rules) Act {
+	a := Act{Cause: m.Cause, Grace: r.Settings.Deletion.Grace, Matters: []MatterChange{{Update: &m}}}
+	switch {
+	case m.Kind == MatterPurge:
+		a.Purge = true
+	case m.Then == SuspendPolicy:
+		a.State = Suspended
+	case m.Then == RemoveMembersPolicy:
+		a.Empty = true
+	default:
+		a.State = Removed
+	}
+	return a
+}
+
+// note commits a matter that changes nothing else, with its entry.
+func (s *Service) note(ctx context.Context, o Origin, m Matter, reason string) error {
+	return s.administer(ctx, o, func(Tx) ([]step, error) {
+		return []step{{matter: &MatterChange{Update: &m}, reason: reason, connection: o.Connection,
+			args: map[string]string{"matter": m.ID, "kind": string(m.Kind), "status": string(m.Status), "resource": m.Resource}}}, nil
+	})
+}
+
+// link makes the connection the owner of the account that a question was about, with what its client asserted.
+func (s *Service) link(ctx context.Context, o Origin, m *Matter, candidate string) error {
+	if candidate == "" && len(m.Candidates) == 1 {
+		candidate = m.Candidates[0]
+	}
+	if !slices.Contains(m.Candidates, candidate) {
+		return &Error{Kind: Invalid, Attribute: "candidate", Detail: fmt.Sprintf("the account is not among those that may be meant; choose one of %q", m.Candidates)}
+	}
+	m.Resource = candidate
+	return s.Link(ctx, o, candidate, m.Asserted, MatterChange{Update: m})
+}
+
+// Link makes the origin's connection the owner of a user of another owner, or of none; asserted is the document
+// that its client then finds, nil for the one there is. NotFound, or Conflict where the connection has its userName already.
+func (s *Service) Link(ctx context.Context, o Origin, id string, asserted []byte, settles ...MatterChange) error {
+	_, err := s.Apply(ctx, o, Intent{Action: ActionCreate, Type: scim.User, ID: id, Settles: settles, Want: func(r Reader, rules *Rules) (Facts, Desired, error) {
+		f, err := account(r, scim.User, id)
+		if err != nil {
+			return f, Desired{}, err
+		}
+		d := Desired{Type: scim.User, Asserted: f.Asserted, Link: true, ByPerson: true}
+		if asserted != nil {
+			if d.Asserted, err = decoded(scim.User, asserted); err != nil {
+				return f, d, err
+			}
+		}
+		q := s.candidateQuery(o, scim.User, scim.FoldFull.Apply(nameOf(scim.User, d.Asserted)), "")
+		if q.Effective, err = rules.effectiveName(meant{current: f.Current, asserted: f.Asserted, linked: true}, d); err != nil {
+			return f, d, err
+		}
+		f.Candidates, err = r.Candidates(q)
+		return f, d, err
+	}})
+	return err
+}
+
+// Allow lets departures of a cause go beyond the tolerance of a connection, or with Reject has them ignored; an
+// empty cause stands for any. Invalid for an instant that has passed or a number that allows nothing.
+func (s *Service) Allow(ctx context.Context, o Origin, connection string, kind BudgetKind, a Allowance) (Budget, error) {
+	now := s.Now()
+	switch {
+	case !a.Until.After(now):
+		return Budget{}, &Error{Kind: Invalid, Attribute: "until", Detail: "until has passed already; name an instant in the future"}
+	case a.Left == 0 || a.Left < -1:
+		return Budget{}, &Error{Kind: Invalid, Attribute: "left", Detail: "left must be how many may go, or -1 for any number"}
+	case kind != BudgetUsers && kind != BudgetGroups:
+		return Budget{}, checkChoice("kind", kind, BudgetUsers, BudgetGroups)
+	}
+	a.By = o.Actor
+	var b Budget
+	err := s.administer(ctx, o, func(tx Tx) ([]step, error) {
+		owner, err := connectionOf(tx, o.Tenant, connection)
+		if err != nil {
+			return nil, err
+		}
+		facts, err := tx.Departure(BudgetQuery{Connection: owner.ID, Kind: kind})
+		if err != nil {
+			return nil, err
+		}
+		b = facts.Budget
+		b.Connection, b.Kind = owner.ID, kind
+		b.Version++
+		b.Allowances = append(slices.DeleteFunc(slices.Clone(b.Allowances), func(old Allowance) bool { return !old.Until.After(now) || old.Left == 0 }), a)
+		return []step{{budget: &b, reason: "departuresAllowed", connection: owner, args: map[string]string{"kind": string(kind), "cause": a.Cause,
+			"left": fmt.Sprint(a.Left), "until": a.Until.Format(time.RFC3339), "reject": fmt.Sprint(a.Reject)}}}, nil
+	})
+	return b, err
+}
