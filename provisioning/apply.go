@@ -2,7 +2,9 @@ package provisioning
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"meibo/scim"
@@ -142,8 +144,22 @@ func (s *Service) batch(o Origin, in Intent, d Decision, rules *Rules, stamps *s
 	for i, m := range append(d.Matters, in.Settles...) {
 		b.Matters = append(b.Matters, m.stamped(o, stamps, last+1+i, b.Entries[last].ID))
 	}
+	if ids := d.Changes[last].Members.ids(); len(ids) > 0 && rules.readsGroups() {
+		b.Jobs = []JobChange{{Create: recomputeJob(o, stamps, recomputed{Connection: o.Connection.ID, IDs: ids})}}
+	}
 	return b
 }
+
+// recomputeJob decides anew on users whose groups, and with them scope or role, changed.
+func recomputeJob(o Origin, stamps *stamps, p recomputed) *Job {
+	slices.Sort(p.IDs)
+	params, _ := json.Marshal(p) // strings and numbers always marshal
+	return &Job{ID: stamps.id(maxStamps), Kind: JobRecompute, Connection: p.Connection, Actor: o.Actor, Params: params,
+		Total: len(p.IDs), State: JobQueued, Created: stamps.now, Changed: stamps.now}
+}
+
+// maxStamps is beyond the ids of what a unit of work has of entries and matters.
+const maxStamps = 8
 
 // stamped is a matter's change with what only the unit of work knows; i is its place among the stamps.
 func (m MatterChange) stamped(o Origin, stamps *stamps, i int, entry string) MatterChange {

@@ -54,6 +54,15 @@ type MemberDelta struct {
 // IsZero reports whether nothing changes.
 func (d MemberDelta) IsZero() bool { return len(d.Add) == 0 && len(d.Remove) == 0 }
 
+// ids are all whom it concerns.
+func (d MemberDelta) ids() []string {
+	ids := make([]string, 0, len(d.Add)+len(d.Remove))
+	for _, m := range d.Add {
+		ids = append(ids, m.Value)
+	}
+	return append(ids, d.Remove...)
+}
+
 // Reason says what decided, as a code with arguments.
 type Reason struct {
 	Code string            `json:"code"`

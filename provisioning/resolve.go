@@ -19,8 +19,8 @@ type Resolution struct {
 // allowWithin is how long the client has to repeat what was allowed: it comes back within the hour.
 const allowWithin = 24 * time.Hour
 
-// choices are what may be chosen of each kind.
-var choices = map[MatterKind][]MatterStatus{
+// resolutions are what may be chosen of each kind.
+var resolutions = map[MatterKind][]MatterStatus{
 	MatterHeld:     {MatterAllowed, MatterRejected},
 	MatterDelayed:  {MatterAllowed, MatterRejected},
 	MatterKept:     {MatterAllowed, MatterRejected},
@@ -66,9 +66,9 @@ func (s *Service) Resolve(ctx context.Context, o Origin, id string, choice Resol
 	if err != nil {
 		return Matter{}, err
 	}
-	if !slices.Contains(choices[m.Kind], choice.Status) {
+	if !slices.Contains(resolutions[m.Kind], choice.Status) {
 		return Matter{}, &Error{Kind: Invalid, Attribute: "status",
-			Detail: fmt.Sprintf("a matter of kind %q cannot be %q; choose one of %q", m.Kind, choice.Status, choices[m.Kind])}
+			Detail: fmt.Sprintf("a matter of kind %q cannot be %q; choose one of %q", m.Kind, choice.Status, resolutions[m.Kind])}
 	}
 	now := s.Now()
 	closed := m

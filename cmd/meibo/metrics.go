@@ -86,6 +86,7 @@ func buildInfo() prometheus.Collector {
 // What fails in the background.
 const (
 	workDatabase = "database"
+	workJobs     = "jobs"
 	workLastUsed = "token_last_used"
 	workTraces   = "traces"
 )
@@ -102,7 +103,7 @@ func (m *metrics) startAtZero() {
 			m.decisions.WithLabelValues(string(action), string(outcome))
 		}
 	}
-	for _, work := range []string{workDatabase, workLastUsed, workTraces} {
+	for _, work := range []string{workDatabase, workJobs, workLastUsed, workTraces} {
 		m.failed.WithLabelValues(work)
 	}
 }

@@ -112,6 +112,12 @@ func (s *server) serve() {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stopWork = stop
 	s.work.Go(func() { s.store.Run(ctx) })
+	s.work.Go(func() {
+		s.service.Run(ctx, func(err error) {
+			s.metrics.failed.WithLabelValues(workJobs).Inc()
+			s.log.Warn("a job or the schedule failed and is tried again", zap.Error(err))
+		})
+	})
 	for _, one := range s.sites {
 		one.served = make(chan struct{})
 		s.work.Go(func() {
