@@ -92,7 +92,10 @@ func (r *Rules) arrival(f Facts, m meant, d Desired) (effect, error) {
 // causeBefore is why a stored resource was not to be effective. Where that does not follow from what was asserted,
 // its state tells.
 func (r *Rules) causeBefore(m meant, d Desired, groups []Reference) string {
-	if !d.Anew && !m.linked && m.current.Visible {
+	_, said := m.asserted["active"]
+	_, says := d.Asserted["active"]
+	silent := d.Type == scim.User && !said && says // whether it was effective cannot be read off what was asserted
+	if !d.Anew && !m.linked && !silent && m.current.Visible {
 		return r.cause(d.Type, m.asserted, groups)
 	}
 	if m.current.State.in() {

@@ -166,6 +166,22 @@ func (c *tenant) connect(name string, set func(*provisioning.ConnectionSettings)
 	return c.speakAs(name)
 }
 
+// apply puts settings in force, and speaks with a new token: one that was used is known with the old ones for half a second.
+func (c *tenant) apply(connection string, edit func(*provisioning.Settings)) *tenant {
+	c.t.Helper()
+	ctx := c.t.Context()
+	before, err := c.service.Settings(ctx, c.name, connection)
+	if err != nil {
+		c.t.Fatalf("read the settings: %v", err)
+	}
+	draft := provisioning.SettingsDraft{Settings: before.Settings, Expect: provisioning.AnyVersion}
+	edit(&draft.Settings)
+	if _, _, err := c.service.ApplySettings(ctx, provisioning.Origin{Tenant: c.name, Actor: "test"}, connection, draft); err != nil {
+		c.t.Fatalf("apply the settings: %v", err)
+	}
+	return c.speakAs(connection)
+}
+
 // speakAs is the same tenant with a new token of a connection.
 func (c tenant) speakAs(connection string) *tenant {
 	c.t.Helper()

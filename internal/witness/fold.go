@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -266,6 +267,18 @@ func (f *folding) state() State {
 	s.State, _ = f.row[provisioning.PathState].(string)
 	s.Role, _ = f.row[provisioning.PathRole].(string)
 	s.Protected, _ = f.row[provisioning.PathProtected].(bool)
+	if at, ok := f.row[provisioning.PathPurgeAt].(string); ok {
+		purge, _ := time.Parse(time.RFC3339Nano, at)
+		s.PurgeAt = purge.UnixMicro()
+	}
+	for key, v := range f.row {
+		if path, ok := strings.CutPrefix(key, provisioning.PathOverride); ok {
+			if s.Overrides == nil {
+				s.Overrides = map[string]any{}
+			}
+			s.Overrides[path] = v
+		}
+	}
 	s.Document["schemas"] = schemasOf(s.Type, s.Document)
 	s.Effective = f.effective(s.Document)
 	s.Names = f.names(s.Effective)

@@ -21,6 +21,8 @@ type State struct {
 	State      string
 	Role       string // "" for the ordinary one
 	Protected  bool
+	PurgeAt    int64          // 0 for never
+	Overrides  map[string]any // what a person set, by path; nil for nothing
 	Version    int64
 	Created    int64 // microseconds since 1970, as are all times here
 	Modified   int64
@@ -83,19 +85,24 @@ func (d *Database) read(ctx context.Context, all map[string]State, tenant string
 		}
 		among = func(column string) string { return " and " + column + " in (" + strings.Join(marks, ", ") + ")" }
 	}
-	err := d.each(ctx, `select id, type, connection, visible, state, role, protected, version, `+d.times("created, modified")+`, asserted, effective,
+	err := d.each(ctx, `select id, type, connection, visible, state, role, protected, version, `+d.times("created, modified, purge_at")+`, asserted, effective, overrides,
 		name, coalesce(effective_name, name) from resource where tenant = $1`+among("id"), args, func(rows *sql.Rows) error {
 		var s State
 		var id string
-		var asserted, effective sql.NullString
-		err := rows.Scan(&id, &s.Type, &s.Connection, &s.Visible, &s.State, &s.Role, &s.Protected, &s.Version, &s.Created, &s.Modified,
-			&asserted, &effective, &s.Names[0], &s.Names[1])
+		var asserted, effective, overrides sql.NullString
+		var purge sql.NullInt64
+		err := rows.Scan(&id, &s.Type, &s.Connection, &s.Visible, &s.State, &s.Role, &s.Protected, &s.Version, &s.Created, &s.Modified, &purge,
+			&asserted, &effective, &overrides, &s.Names[0], &s.Names[1])
 		if err != nil {
 			return err
 		}
 		if s.Document, err = decodeObject(asserted.String); err == nil && effective.Valid {
 			s.Effective, err = decodeObject(effective.String)
 		}
+		if err == nil && overrides.Valid {
+			s.Overrides, err = decodeObject(overrides.String)
+		}
+		s.PurgeAt = purge.Int64
 		all[id] = s
 		return err
 	})
