@@ -19,6 +19,7 @@ func (r *Rules) effective(m meant, d Desired, was scim.Attributes) (scim.Attribu
 	if was == nil {
 		was = m.asserted
 	}
+	delete(overrides, overrideRole)
 	table := r.mapping[d.Type]
 	if table == nil && len(overrides) > 0 {
 		table = unmapped[d.Type]
@@ -43,7 +44,17 @@ func (r *Rules) effective(m meant, d Desired, was scim.Attributes) (scim.Attribu
 }
 
 // unmapped apply overrides alone.
-var unmapped = map[scim.ResourceType]mapper{}
+var unmapped = func() map[scim.ResourceType]mapper {
+	out := map[scim.ResourceType]mapper{}
+	for _, t := range []scim.ResourceType{scim.User, scim.Group} {
+		m, err := mapperOf(t, nil)
+		if err != nil {
+			panic(err) // no rows are sound
+		}
+		out[t] = m
+	}
+	return out
+}()
 
 // userName is the effective userName: the whole of it or its local part, the one of the creation where it is
 // frozen, and the present one for who is on the way out: see keepsEffectiveName.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"meibo/provisioning/mapping"
 	"meibo/scim"
 )
 
@@ -168,11 +169,35 @@ func domainOf(name string) string {
 }
 
 // newMapper compiles mapping rows; nil for none.
-func newMapper(_ scim.ResourceType, rows []MappingRow) (mapper, error) {
+func newMapper(t scim.ResourceType, rows []MappingRow) (mapper, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	return nil, fmt.Errorf("mapping: not built")
+	compiled := make([]mapping.Row, len(rows))
+	for i, r := range rows {
+		compiled[i] = mapping.Row{Target: r.Target, Source: r.Source, Constant: r.Constant, Expression: r.Expression,
+			AtCreation: r.Apply == ApplyAtCreation, Default: r.Default, Required: r.Required, MaxLength: r.MaxLength, Characters: r.Characters}
+	}
+	return mapperOf(t, compiled)
+}
+
+func mapperOf(t scim.ResourceType, rows []mapping.Row) (mapper, error) {
+	table, err := mapping.Compile(scim.Standard(t), rows, mapping.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("mapping of %ss: %w", strings.ToLower(string(t)), err)
+	}
+	return func(asserted, current scim.Attributes, created bool, overrides map[string]any, now time.Time) (scim.Attributes, error) {
+		out, err := table.Map(mapping.Input{Asserted: asserted, Current: current, Created: created, Overrides: overrides, Now: now})
+		if err != nil {
+			return nil, unmappable(err)
+		}
+		return out.Effective, nil
+	}, nil
+}
+
+// unmappable refuses what a mapping row has no effective value for. Its detail names rows, never values.
+func unmappable(err error) error {
+	return &Error{Kind: Invalid, Type: string(scim.InvalidValue), Detail: "the attribute mapping gives no value: " + err.Error(), Err: err}
 }
 
 var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)

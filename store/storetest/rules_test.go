@@ -465,7 +465,7 @@ func TestBudgetRace(t *testing.T) {
 						return full
 					}
 					b.Version++
-					b.Spent = []provisioning.Spent{{Since: epoch, N: spent + 1}}
+					b.Spent = []provisioning.Spent{{Until: epoch, N: spent + 1}}
 					c := provisioning.Change{Action: provisioning.ChangeSuspend, Before: &before, After: before}
 					c.After.State = provisioning.Suspended
 					c.After.Version++
@@ -491,7 +491,7 @@ func TestBudget(t *testing.T) {
 	t.Parallel()
 	Each(t, func(t *testing.T, s provisioning.Store) {
 		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "umbrella")
-		b := provisioning.Budget{Connection: w.own.ID, Kind: provisioning.BudgetGroups, Version: 1, Spent: []provisioning.Spent{{Since: epoch, N: 3}}}
+		b := provisioning.Budget{Connection: w.own.ID, Kind: provisioning.BudgetGroups, Version: 1, Spent: []provisioning.Spent{{Until: epoch, N: 3}}}
 		put := func(w *world, b provisioning.Budget) error {
 			return w.commit(provisioning.Batch{Budgets: []provisioning.Budget{b}})
 		}
