@@ -29,9 +29,9 @@ type SettingsProblem struct {
 // String is the problem on one line.
 func (p SettingsProblem) String() string {
 	if p.Value == "" {
-		return fmt.Sprintf("%s %s; %s", p.Key, p.What, p.Remedy)
+		return fmt.Sprintf("%s %s; %s", shorten(p.Key), p.What, p.Remedy)
 	}
-	return fmt.Sprintf("%s %q %s; %s", p.Key, shorten(p.Value), p.What, p.Remedy)
+	return fmt.Sprintf("%s %q %s; %s", shorten(p.Key), shorten(p.Value), p.What, p.Remedy)
 }
 
 // shorten keeps a value that should have been short from filling the screen.
@@ -81,6 +81,8 @@ func (c *settingsCheck) keys(s Settings) {
 		case !ok || k.Optional && v.IsZero():
 		case k.Choices != nil && !slices.Contains(k.Choices, v.String()):
 			c.refuse(f.path, v.String(), "is not a choice here"+elsewhere(f.key, v.String()), "choose one of "+strings.Join(k.Choices, ", "))
+		case v.Kind() == reflect.Slice && int64(v.Len()) > k.Max:
+			c.refuse(f.path, "", fmt.Sprintf("has %d elements", v.Len()), fmt.Sprintf("leave at most %d of them", k.Max))
 		case v.CanInt():
 			c.bounds(f, k)
 		}
@@ -332,23 +334,25 @@ func (c *settingsCheck) ageing(a AgeingSettings) {
 }
 
 func (c *settingsCheck) roles(r RoleSettings) {
-	all := []string{RoleOrdinary, RoleAdmin}
-	for i, name := range r.Names {
-		key := element("roles.names", i)
-		first := slices.IndexFunc(all, func(have string) bool { return scim.FoldFull.Apply(have) == scim.FoldFull.Apply(name) })
+	all := append([]string{RoleOrdinary, RoleAdmin}, r.Names...)
+	first := map[string]int{} // place in all, by folded name
+	for i, name := range all {
+		key := element("roles.names", i-2)
+		was, again := first[scim.FoldFull.Apply(name)]
 		switch {
 		case !roleName(name):
 			c.refuse(key, name, "cannot name a role", fmt.Sprintf("write 1 to %d visible characters", maxRoleName))
-		case first >= 2:
-			c.refuse(key, name, "is there twice", "remove it; it equals "+element("roles.names", first-2))
-		case first >= 0:
+		case again && was < 2:
 			c.refuse(key, name, "clashes with a role that every tenant has", "choose another name, or remove it")
+		case again:
+			c.refuse(key, name, "is there twice", "remove it; it equals "+element("roles.names", was-2))
+		default:
+			first[scim.FoldFull.Apply(name)] = i
 		}
-		all = append(all, name)
 	}
 	named := func(key, role string) {
-		if !slices.Contains(all, role) {
-			c.refuse(key, role, "is not a role", "add it to roles.names, or choose one of "+strings.Join(all, ", "))
+		if i, ok := first[scim.FoldFull.Apply(role)]; !ok || all[i] != role {
+			c.refuse(key, role, "is not a role", "write it as in roles.names, or choose ordinary or admin")
 		}
 	}
 	named("roles.default", r.Default)

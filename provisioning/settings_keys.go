@@ -11,7 +11,7 @@ type SettingsKey struct {
 	Doc      string   // one sentence or more
 	Choices  []string // the only values; nil for any
 	Optional bool     // an empty string or 0 means that nothing was chosen, whatever Choices, Min and Max say
-	Min, Max int64    // of a number; of a period in nanoseconds; both 0 for no bounds
+	Min, Max int64    // of a number; of a period in nanoseconds; of a list in elements; both 0 for no bounds
 }
 
 // SettingsKeys are all keys of a settings document, each before those below it, in the order of Settings.
@@ -33,6 +33,8 @@ var (
 // Bounds of what a person can mean.
 const (
 	maxTolerated = 1_000_000
+	maxList      = 2000
+	maxRows      = 200  // each costs every write
 	maxMapped    = 1024 // of an indexed attribute
 	minWindow    = 10 * Period(time.Minute)
 	maxWindow    = 90 * day
@@ -58,20 +60,20 @@ var settingsKeys = slices.Concat([]SettingsKey{
 	{Path: "matching", Doc: "Which existing account an assertion means."},
 	{Path: "matching.stableKey",
 		Doc: "Path of the attribute that survives a rename; empty for none. externalId counts in the form of a GUID alone, any other attribute in any form."},
-	{Path: "matching.attributes",
+	{Path: "matching.attributes", Max: maxList,
 		Doc: "What accounts of other owners are looked for by, in order of precedence. An empty list looks for none."},
 	{Path: "matching.attributes[]", Choices: []string{"userName", "emails"}, Doc: "A matching attribute."},
 	{Path: "matching.adoption", Choices: choices(AdoptionAdopt, AdoptionAsk, AdoptionRefuse),
 		Doc: "What becomes of an assertion that means an account which the connection does not own. adopt asks about privileged accounts and unverified domains."},
-	{Path: "matching.verifiedDomains", Doc: "Domains whose addresses prove who somebody is; adopt takes over nobody by another's."},
+	{Path: "matching.verifiedDomains", Max: maxList, Doc: "Domains whose addresses prove who somebody is; adopt takes over nobody by another's."},
 	{Path: "matching.verifiedDomains[]", Doc: "A domain, as example.com; domains below it are others."},
 
 	{Path: "scope", Doc: "Whom the connection manages. What is out of scope is stored and echoed, and not effective."},
 	{Path: "scope.users", Doc: "Users in scope: those who satisfy all that is said here."},
 	{Path: "scope.users.filter", Doc: "A SCIM filter (RFC 7644 §3.4.2.2) over asserted attributes."},
-	{Path: "scope.users.domains", Doc: "Domains, one of which ends the userName."},
+	{Path: "scope.users.domains", Max: maxList, Doc: "Domains, one of which ends the userName."},
 	{Path: "scope.users.domains[]", Doc: "A domain, as example.com; domains below it are others."},
-	{Path: "scope.users.groups", Doc: "Groups of the connection, one of which must list the user."},
+	{Path: "scope.users.groups", Max: maxList, Doc: "Groups of the connection, one of which must list the user."},
 	{Path: "scope.users.groups[]", Doc: "The id or displayName of a group."},
 	{Path: "scope.groups", Doc: "Groups in scope."},
 	{Path: "scope.groups.filter", Doc: "A SCIM filter (RFC 7644 §3.4.2.2) over asserted attributes."},
@@ -81,9 +83,9 @@ var settingsKeys = slices.Concat([]SettingsKey{
 	{Path: "mapping.userName.mode", Choices: choices(FullUserName, LocalUserName),
 		Doc: "How much of the asserted userName is effective: all of it, or what comes before the @."},
 	{Path: "mapping.userName.frozen", Doc: "Whether the effective userName of the creation stays, so that later renames change the echo alone."},
-	{Path: "mapping.users", Doc: "Rows that assign attributes of users."},
+	{Path: "mapping.users", Max: maxRows, Doc: "Rows that assign attributes of users."},
 }, mappingKeys("mapping.users[]."), []SettingsKey{
-	{Path: "mapping.groups", Doc: "Rows that assign attributes of groups."},
+	{Path: "mapping.groups", Max: maxRows, Doc: "Rows that assign attributes of groups."},
 }, mappingKeys("mapping.groups[]."), []SettingsKey{
 
 	{Path: "deletion", Doc: "What each cause of a departure does."},
@@ -102,14 +104,14 @@ var settingsKeys = slices.Concat([]SettingsKey{
 
 	{Path: "roles", Doc: "Which role a user has."},
 	{Path: "roles.default", Doc: "The role of new users."},
-	{Path: "roles.names", Doc: "Roles beside ordinary and admin, which every tenant has."},
+	{Path: "roles.names", Max: maxList, Doc: "Roles beside ordinary and admin, which every tenant has."},
 	{Path: "roles.names[]", Doc: "The name of a role."},
-	{Path: "roles.guarded", Doc: "Roles beside admin whose holders are privileged: no connection suspends, deletes or adopts them."},
+	{Path: "roles.guarded", Max: maxList, Doc: "Roles beside admin whose holders are privileged: no connection suspends, deletes or adopts them."},
 	{Path: "roles.guarded[]", Doc: "The name of a role."},
-	{Path: "roles.appRoles", Doc: "Roles by app role; the first row that holds decides."},
+	{Path: "roles.appRoles", Max: maxList, Doc: "Roles by app role; the first row that holds decides."},
 	{Path: "roles.appRoles[].when", Doc: "The value of the app role."},
 	{Path: "roles.appRoles[].role", Doc: "The role that its holders have."},
-	{Path: "roles.groups", Doc: "Roles by group; the first row that holds decides."},
+	{Path: "roles.groups", Max: maxList, Doc: "Roles by group; the first row that holds decides."},
 	{Path: "roles.groups[].when", Doc: "The id or displayName of the group."},
 	{Path: "roles.groups[].role", Doc: "The role that its members have."},
 	{Path: "roles.grantGuarded", Doc: "Whether a push may make somebody privileged."},
@@ -117,9 +119,9 @@ var settingsKeys = slices.Concat([]SettingsKey{
 	{Path: "guard", Doc: "How the departure of those who are never removed is answered."},
 	{Path: "guard.mode", Choices: choices(GuardAccept, GuardRefuse),
 		Doc: "accept answers as if it were done and withholds the effect; refuse answers 400 and applies nothing of the request."},
-	{Path: "guard.users", Doc: "Users who are protected beside the holders of guarded roles."},
+	{Path: "guard.users", Max: maxList, Doc: "Users who are protected beside the holders of guarded roles."},
 	{Path: "guard.users[]", Doc: "An id or userName."},
-	{Path: "guard.groups", Doc: "Groups that are protected: never deleted or emptied."},
+	{Path: "guard.groups", Max: maxList, Doc: "Groups that are protected: never deleted or emptied."},
 	{Path: "guard.groups[]", Doc: "An id or displayName."},
 
 	{Path: "tolerance", Doc: "How many may go at once. The change that would reach the limit is stopped."},

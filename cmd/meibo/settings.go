@@ -39,8 +39,8 @@ func (p *program) settingsGetCommand() *cobra.Command {
 		case *asJSON:
 			return printJSON(p.stdout, struct {
 				settingsJSON
-				Settings provisioning.Settings `json:"settings"`
-			}{settingsView(v), v.Settings})
+				Settings json.RawMessage `json:"settings"`
+			}{settingsView(v), settings.FormatJSON(v.Settings)})
 		}
 		fmt.Fprintf(p.stderr, "version %d\n", v.Version)
 		return p.printDocument(v)

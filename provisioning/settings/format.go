@@ -2,8 +2,10 @@ package settings
 
 import (
 	"bytes"
+	"cmp"
 	"encoding"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -86,17 +88,27 @@ func node(v reflect.Value) *yaml.Node {
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatInt(v.Int(), 10)}
 	case reflect.String:
 		return word(v.String())
-	default: // a value of any shape
+	case reflect.Interface:
+		return node(v.Elem())
+	case reflect.Map: // as all of the following, part of a value of any shape, which came from JSON
+		n := &yaml.Node{Kind: yaml.MappingNode}
+		for _, name := range slices.SortedFunc(slices.Values(v.MapKeys()), func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) }) {
+			n.Content = append(n.Content, word(name.String()), node(v.MapIndex(name)))
+		}
+		return n
+	default:
 		var n yaml.Node
-		_ = n.Encode(v.Interface()) // it came from JSON
+		_ = n.Encode(v.Interface()) // a number
 		return &n
 	}
 }
 
 // word is a text, in quotes where it would be read as anything else.
 func word(s string) *yaml.Node {
-	n := &yaml.Node{}
-	n.SetString(s)
+	n := &yaml.Node{Kind: yaml.ScalarNode, Value: s}
+	if n.ShortTag() != strTag {
+		n.Style = yaml.DoubleQuotedStyle
+	}
 	n.Tag = strTag
 	return n
 }

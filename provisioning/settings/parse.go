@@ -22,7 +22,10 @@ func Parse(source []byte) (provisioning.Settings, error) {
 	if len(problems) > 0 {
 		return provisioning.Settings{}, problems
 	}
-	r := reader{lines: map[string]int{"": root.Line}, broken: map[string]bool{}}
+	r := reader{known: map[string]provisioning.SettingsKey{}, lines: map[string]int{"": root.Line}, broken: map[string]bool{}}
+	for _, k := range provisioning.SettingsKeys() {
+		r.known[k.Path] = k
+	}
 	s := base(root)
 	r.object("", "", root, reflect.ValueOf(&s).Elem())
 	for _, p := range s.Problems() {
@@ -31,7 +34,7 @@ func Parse(source []byte) (provisioning.Settings, error) {
 		}
 	}
 	if len(r.problems) > 0 {
-		return provisioning.Settings{}, r.problems.sorted()
+		return provisioning.Settings{}, r.problems.sorted().bounded()
 	}
 	return s, nil
 }
@@ -50,6 +53,7 @@ func base(root *yaml.Node) provisioning.Settings {
 
 // reader fills settings from a tree.
 type reader struct {
+	known    map[string]provisioning.SettingsKey
 	lines    map[string]int  // of each key that the document has
 	broken   map[string]bool // keys whose value could not be read, so that nothing more is said of them
 	problems Problems
@@ -115,12 +119,14 @@ var (
 // object reads a mapping into a struct whose keys the table of keys knows.
 func (r *reader) object(path, key string, n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.MappingNode {
-		r.refuse(n, path, "", "is "+kindOf(n), "write a mapping of its keys")
+		r.refuse(n, path, "", "is "+kindOf(n)+" where a mapping belongs", "write its keys below it, each with a value")
 		return
 	}
 	fields := map[string]reflect.Value{}
 	for sf, value := range v.Fields() {
-		if name := nameOf(sf); known(join(key, name)) {
+		// A filter of groups, for one, has no domains, though its type does.
+		name := nameOf(sf)
+		if _, ok := r.known[join(key, name)]; ok {
 			fields[name] = value
 		}
 	}
@@ -144,11 +150,6 @@ func (r *reader) object(path, key string, n *yaml.Node, v reflect.Value) {
 			r.lines[at] = name.Line
 		}
 	}
-}
-
-// known reports whether the table of keys has it: a filter of groups has no domains, though its type does.
-func known(key string) bool {
-	return slices.ContainsFunc(provisioning.SettingsKeys(), func(k provisioning.SettingsKey) bool { return k.Path == key })
 }
 
 // nameOf is what documents call a field.
@@ -188,7 +189,11 @@ func (r *reader) unknown(n *yaml.Node, path, section string, known []string) {
 
 func (r *reader) list(path, key string, n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.SequenceNode {
-		r.refuse(n, path, "", "is "+kindOf(n), "write a list, as [one, two]")
+		r.refuse(n, path, "", "is "+kindOf(n)+" where a list belongs", "write [one, two]")
+		return
+	}
+	if most := r.known[key].Max; int64(len(n.Content)) > most {
+		r.refuse(n, path, "", fmt.Sprintf("has %d elements", len(n.Content)), fmt.Sprintf("leave at most %d of them", most))
 		return
 	}
 	v.SetZero() // what a list says replaces what the preset says
@@ -204,7 +209,7 @@ func (r *reader) list(path, key string, n *yaml.Node, v reflect.Value) {
 // text reads a value that reads itself, such as a period.
 func (r *reader) text(path string, n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.ScalarNode {
-		r.refuse(n, path, "", "is "+kindOf(n), "write a period such as 30d, 24h or 90m")
+		r.refuse(n, path, "", "is "+kindOf(n)+" where a period belongs", "write one such as 30d, 24h or 90m")
 		return
 	}
 	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {

@@ -41,6 +41,18 @@ func (p Problems) sorted() Problems {
 	return p
 }
 
+// maxProblems is how many anybody reads at a time.
+const maxProblems = 100
+
+// bounded ends a long list with the number of those left out.
+func (p Problems) bounded() Problems {
+	if len(p) <= maxProblems {
+		return p
+	}
+	rest := p[maxProblems:]
+	return append(p[:maxProblems:maxProblems], document(rest[0].Line, fmt.Sprintf("has %d more problems", len(rest)), "mend these first")...)
+}
+
 // nearest is the name that takes the fewest edits, if these are few for its length; "" for none.
 func nearest(name string, known []string) string {
 	best, least := "", max(len(name)/3, 2)+1

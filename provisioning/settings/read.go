@@ -22,28 +22,28 @@ const MaxSize = 256 << 10
 func read(source []byte) (*yaml.Node, Problems) {
 	switch {
 	case len(source) > MaxSize:
-		return nil, whole(1, "has more than 256 KiB", "leave out what equals the preset, and name groups instead of people")
+		return nil, document(1, "has more than 256 KiB", "leave out what equals the preset, and name groups instead of people")
 	case !utf8.Valid(source) || bytes.IndexByte(source, 0) >= 0:
-		return nil, whole(1, "is no text in UTF-8", "save it as UTF-8")
+		return nil, document(1, "is no text in UTF-8", "save it as UTF-8")
 	case json.Valid(source):
 		return mapping(readJSON(source))
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(source))
-	var document, another yaml.Node
-	switch err := decoder.Decode(&document); {
+	var first, second yaml.Node
+	switch err := decoder.Decode(&first); {
 	case errors.Is(err, io.EOF):
 		return &yaml.Node{Kind: yaml.MappingNode, Line: 1}, nil
 	case err != nil:
 		return nil, syntax(err)
 	}
-	if err := decoder.Decode(&another); err == nil {
-		return nil, whole(another.Line, "has a second part after ---", "write one document a file")
+	if err := decoder.Decode(&second); err == nil {
+		return nil, document(second.Line, "has a second part after ---", "write one document a file")
 	} else if !errors.Is(err, io.EOF) {
 		return nil, syntax(err)
 	}
-	root := document.Content[0]
+	root := first.Content[0]
 	if n := aliased(root); n != nil {
-		return nil, whole(n.Line, "has an anchor or an alias", "write the value itself")
+		return nil, document(n.Line, "has an anchor or an alias", "write the value itself")
 	}
 	return mapping(root)
 }
@@ -56,15 +56,20 @@ func mapping(root *yaml.Node) (*yaml.Node, Problems) {
 	case root.ShortTag() == nullTag:
 		return &yaml.Node{Kind: yaml.MappingNode, Line: max(root.Line, 1)}, nil
 	default:
-		return nil, whole(root.Line, "is "+kindOf(root), "write a mapping of settings, as preset: guarded")
+		return nil, document(root.Line, "is "+kindOf(root), "write a mapping of settings, as preset: guarded")
 	}
 }
 
-func whole(line int, what, remedy string) Problems {
+// document is a problem of the document as a whole.
+func document(line int, what, remedy string) Problems {
 	return Problems{{Line: line, SettingsProblem: provisioning.SettingsProblem{What: what, Remedy: remedy}}}
 }
 
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+var (
+	yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+	// uncounted are faults whose line the library counts from 0.
+	uncounted = regexp.MustCompile(`^did not find expected (<|node content|key|'-'|',')`)
+)
 
 func syntax(err error) Problems {
 	line, says := 1, err.Error()
@@ -72,9 +77,12 @@ func syntax(err error) Problems {
 		says = found[2]
 		if n, err := strconv.Atoi(found[1]); err == nil {
 			line = n
+			if uncounted.MatchString(says) {
+				line++
+			}
 		}
 	}
-	return whole(line, "cannot be read: "+says, "mend the YAML; indentation is by spaces, and texts with : or # need quotes")
+	return document(line, "cannot be read: "+says, "mend the YAML; indentation is by spaces, and texts with : or # need quotes")
 }
 
 // aliased finds a node that stands for another or can be stood for.

@@ -28,45 +28,19 @@ func Schema() []byte {
 
 // schema is the part of JSON Schema that documents need.
 type schema struct {
-	Schema      string     `json:"$schema,omitempty"`
-	Title       string     `json:"title,omitempty"`
-	Description string     `json:"description,omitempty"`
-	Type        any        `json:"type,omitempty"` // a word or several
-	Enum        []string   `json:"enum,omitempty"`
-	Pattern     string     `json:"pattern,omitempty"`
-	Minimum     *int64     `json:"minimum,omitempty"`
-	Maximum     *int64     `json:"maximum,omitempty"`
-	Properties  properties `json:"properties,omitempty"`
-	Required    []string   `json:"required,omitempty"`
-	Additional  *bool      `json:"additionalProperties,omitempty"`
-	Items       *schema    `json:"items,omitempty"`
-}
-
-// properties keep the order of the document.
-type properties []property
-
-type property struct {
-	name   string
-	schema *schema
-}
-
-func (p properties) MarshalJSON() ([]byte, error) {
-	b := []byte{'{'}
-	for i, one := range p {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		name, err := json.Marshal(one.name)
-		if err != nil {
-			return nil, err
-		}
-		value, err := json.Marshal(one.schema)
-		if err != nil {
-			return nil, err
-		}
-		b = append(append(append(b, name...), ':'), value...)
-	}
-	return append(b, '}'), nil
+	Schema      string   `json:"$schema,omitempty"`
+	Title       string   `json:"title,omitempty"`
+	Description string   `json:"description,omitempty"`
+	Type        any      `json:"type,omitempty"` // a word or several
+	Enum        []string `json:"enum,omitempty"`
+	Pattern     string   `json:"pattern,omitempty"`
+	Minimum     *int64   `json:"minimum,omitempty"`
+	Maximum     *int64   `json:"maximum,omitempty"`
+	Properties  object   `json:"properties,omitempty"`
+	Required    []string `json:"required,omitempty"`
+	Additional  *bool    `json:"additionalProperties,omitempty"`
+	Items       *schema  `json:"items,omitempty"`
+	MaxItems    int64    `json:"maxItems,omitempty"`
 }
 
 // requiredKeys are those that every element of a list has.
@@ -85,7 +59,7 @@ func schemaOf(keys map[string]provisioning.SettingsKey, key string, t reflect.Ty
 	case t.Kind() == reflect.Struct:
 		s.object(keys, key, t)
 	case t.Kind() == reflect.Slice:
-		s.Type, s.Items = "array", schemaOf(keys, key+"[]", t.Elem())
+		s.Type, s.Items, s.MaxItems = "array", schemaOf(keys, key+"[]", t.Elem()), k.Max
 	case t.Kind() == reflect.Bool:
 		s.Type = "boolean"
 	case t.Kind() == reflect.Int:
@@ -107,7 +81,7 @@ func (s *schema) object(keys map[string]provisioning.SettingsKey, key string, t 
 		if _, ok := keys[at]; !ok {
 			continue
 		}
-		s.Properties = append(s.Properties, property{name, schemaOf(keys, at, t.Field(i).Type)})
+		s.Properties = append(s.Properties, member{name, schemaOf(keys, at, t.Field(i).Type)})
 		if requiredKeys[name] {
 			s.Required = append(s.Required, name)
 		}
