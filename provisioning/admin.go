@@ -87,31 +87,18 @@ func (s *Service) Connection(ctx context.Context, tenant, name string) (Connecti
 	return View(ctx, s.store, tenant, func(r Reader) (Connection, error) { return connectionOf(r, tenant, name) })
 }
 
-// SetConnection stores the settings that edit makes of a connection's present ones; edit may run
-// several times. Invalid for a value that is no choice, NotFound, and Conflict "displayName" where
-// names of groups shall become unique and are not.
+// SetConnection puts in force what edit makes of the way in which a connection's client is answered, as the next version
+// of its settings; edit may run several times. Invalid for a value that is no choice, NotFound, and Conflict
+// "displayName" where names of groups shall become unique and are not.
 func (s *Service) SetConnection(ctx context.Context, o Origin, name string, edit func(*ConnectionSettings)) (Connection, error) {
 	var after Connection
-	err := s.administer(ctx, o, func(tx Tx) ([]step, error) {
-		before, err := connectionOf(tx, o.Tenant, name)
-		if err != nil {
-			return nil, err
-		}
-		after = before
-		edit(&after.Settings)
-		if err := after.Settings.check(); err != nil {
-			return nil, err
-		}
-		set := step{reason: ReasonConnectionSet, connection: after, diff: before.Settings.diff(after.Settings)}
-		if len(set.diff) > 0 {
-			set.change.SetConnection, set.change.SettingsBefore = &after, &before.Settings
-		}
-		return []step{set}, nil
+	v, _, err := s.changeSettings(ctx, o, name, ReasonConnectionSet, func(_ Reader, c Connection, before SettingsVersion) (SettingsDraft, error) {
+		after = c
+		d := SettingsDraft{Settings: before.Settings}
+		edit(&d.Settings.Protocol)
+		return d, d.Settings.Protocol.check()
 	})
-	if KindOf(err) == Conflict {
-		err = &Error{Kind: Conflict, Attribute: "displayName", Err: err,
-			Detail: fmt.Sprintf("groups of connection %q share a displayName; rename or delete them, then make names unique", after.Name)}
-	}
+	after.Settings, after.SettingsVersion = v.Settings.Protocol, v.Version
 	return after, err
 }
 
@@ -196,7 +183,10 @@ func (st step) isEmpty() bool {
 
 func connectionStep(c Connection) step {
 	return step{change: AdminChange{CreateConnection: &c}, reason: ReasonConnectionCreated,
-		args: map[string]string{"connection": c.Name}, diff: ConnectionSettings{}.diff(c.Settings)}
+		args: map[string]string{"connection": c.Name}, diff: []AttributeChange{
+			{Path: "protocol.patchResponse", New: string(c.Settings.PatchResponse)},
+			{Path: "protocol.unknownMembers", New: string(c.Settings.UnknownMembers)},
+			{Path: "protocol.uniqueGroupNames", New: c.Settings.UniqueGroupNames}}}
 }
 
 // administer commits what plan decides, each step with its entry. plan may run several times.
@@ -315,31 +305,6 @@ func checkChoice[T ~string](setting string, value T, choices ...T) error {
 		return nil
 	}
 	return &Error{Kind: Invalid, Attribute: setting, Detail: fmt.Sprintf("%s cannot be %q; choose one of %q", setting, string(value), choices)}
-}
-
-func (c ConnectionSettings) diff(after ConnectionSettings) []AttributeChange {
-	var out []AttributeChange
-	if c.PatchResponse != after.PatchResponse {
-		out = append(out, AttributeChange{Path: "patchResponse", Old: unlessZero(string(c.PatchResponse)), New: string(after.PatchResponse)})
-	}
-	if c.UnknownMembers != after.UnknownMembers {
-		out = append(out, AttributeChange{Path: "unknownMembers", Old: unlessZero(string(c.UnknownMembers)), New: string(after.UnknownMembers)})
-	}
-	if c.UniqueGroupNames != after.UniqueGroupNames {
-		change := AttributeChange{Path: "uniqueGroupNames", Old: c.UniqueGroupNames, New: after.UniqueGroupNames}
-		if c == (ConnectionSettings{}) {
-			change.Old = nil
-		}
-		out = append(out, change)
-	}
-	return out
-}
-
-func unlessZero(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
 }
 
 // instant is the assignment of a time; both sides nil for none.

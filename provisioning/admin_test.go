@@ -111,8 +111,8 @@ func TestCreateTenant(t *testing.T) {
 	made, joined := common, common
 	made.Reason = provisioning.Reason{Code: provisioning.ReasonTenantCreated, Args: map[string]string{"tenant": "acme"}}
 	joined.Reason = provisioning.Reason{Code: provisioning.ReasonConnectionCreated, Args: map[string]string{"connection": "default"}}
-	joined.Diff = []provisioning.AttributeChange{{Path: "patchResponse", New: "default"},
-		{Path: "unknownMembers", New: "refuse"}, {Path: "uniqueGroupNames", New: true}}
+	joined.Diff = []provisioning.AttributeChange{{Path: "protocol.patchResponse", New: "default"},
+		{Path: "protocol.unknownMembers", New: "refuse"}, {Path: "protocol.uniqueGroupNames", New: true}}
 	if diff := cmp.Diff([]provisioning.Entry{joined, made}, o.newest(t, 0), ignoreID, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
@@ -200,8 +200,8 @@ func TestSetConnection(t *testing.T) {
 		t.Errorf("stored: %+v, %v", stored.Settings, err)
 	}
 	entry := o.newest(t, 1)[0]
-	if diff := cmp.Diff([]provisioning.AttributeChange{{Path: "patchResponse", Old: "default", New: "none"},
-		{Path: "uniqueGroupNames", Old: true, New: false}}, entry.Diff); diff != "" {
+	if diff := cmp.Diff([]provisioning.AttributeChange{{Path: "protocol.patchResponse", Old: "default", New: "none"},
+		{Path: "protocol.uniqueGroupNames", Old: true, New: false}}, entry.Diff); diff != "" {
 		t.Errorf("differences (-want +got):\n%s", diff)
 	}
 	if entry.Connection != stored.ID || entry.ConnectionName != "default" || entry.Reason.Code != provisioning.ReasonConnectionSet {

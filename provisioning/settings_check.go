@@ -15,6 +15,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"meibo/provisioning/mapping"
 	"meibo/scim"
 )
 
@@ -50,7 +51,7 @@ func (s Settings) Problems() []SettingsProblem {
 	c.keys(s)
 	c.matching(s)
 	c.scope(s.Scope)
-	c.mapping(s.Mapping)
+	c.mapping(s)
 	c.ageing(s.Deletion.Ageing)
 	c.roles(s.Roles)
 	c.guard(s.Guard)
@@ -106,7 +107,7 @@ func elsewhere(key, value string) string {
 	}
 }
 
-func (c *settingsCheck) bounds(f field, k SettingsKey) {
+func (c *settingsCheck) bounds(f settingsField, k SettingsKey) {
 	n, low, high := f.value.Int(), k.Min, k.Max
 	show := func(n int64) string { return strconv.FormatInt(n, 10) }
 	if _, period := f.value.Interface().(Period); period {
@@ -140,7 +141,7 @@ func (c *settingsCheck) stableKey(text string) {
 	path, err := scim.ParsePath(scim.Standard(scim.User), text)
 	switch name := path.String(); {
 	case err != nil:
-		c.refuse(key, text, "is no attribute of users: "+explain(err), remedy)
+		c.refuse(key, text, "is no attribute of users: "+faultText(err), remedy)
 	case name == "userName", name == "nickName", name == "displayName", path.Attr != nil && path.Attr.Name == "name":
 		c.refuse(key, text, "changes when somebody is renamed", remedy)
 	case path.Attr == nil, path.Attr.MultiValued, path.Attr.Type == scim.Complex && path.Sub == nil:
@@ -150,8 +151,8 @@ func (c *settingsCheck) stableKey(text string) {
 	}
 }
 
-// explain is an error of scim in a sentence.
-func explain(err error) string {
+// faultText is an error of scim in a sentence.
+func faultText(err error) string {
 	if fault, ok := errors.AsType[*scim.Error](err); ok {
 		return fault.Message()
 	}
@@ -170,17 +171,17 @@ func (c *settingsCheck) filter(key string, t scim.ResourceType, text string) {
 		return
 	}
 	if _, err := scim.ParseFilter(scim.Standard(t), text); err != nil {
-		c.refuse(key, text, "is no filter: "+explain(err), `write a SCIM filter, such as department eq "Sales" and not (title co "Trainee")`)
+		c.refuse(key, text, "is no filter: "+faultText(err), `write a SCIM filter, such as department eq "Sales" and not (title co "Trainee")`)
 	}
 }
 
-// domain is the name of a domain in its ASCII form.
-var domain = regexp.MustCompile(`^(?i:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?i:[a-z]([a-z0-9-]{0,61}[a-z0-9])?)$`)
+// domainName is the name of a domain in its ASCII form.
+var domainName = regexp.MustCompile(`^(?i:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?i:[a-z]([a-z0-9-]{0,61}[a-z0-9])?)$`)
 
 func (c *settingsCheck) domains(key string, list []string) {
 	for i, d := range list {
-		if len(d) > maxDomainLen || !domain.MatchString(d) {
-			c.refuse(element(key, i), d, "is not a domain", "write its name alone in ASCII, such as example.com")
+		if len(d) > maxDomainLen || !domainName.MatchString(d) {
+			c.refuse(elementKey(key, i), d, "is not a domain", "write its name alone in ASCII, such as example.com")
 		}
 	}
 	c.twice(key, list)
@@ -190,7 +191,7 @@ func (c *settingsCheck) domains(key string, list []string) {
 func (c *settingsCheck) names(key string, list []string) {
 	for i, name := range list {
 		if strings.TrimSpace(name) == "" {
-			c.refuse(element(key, i), "", "is empty", "write an id or a name, or remove the line")
+			c.refuse(elementKey(key, i), "", "is empty", "write an id or a name, or remove the line")
 		}
 	}
 	c.twice(key, list)
@@ -202,104 +203,56 @@ func (c *settingsCheck) twice(key string, list []string) {
 	for i, name := range list {
 		folded := scim.FoldFull.Apply(name)
 		if first, again := seen[folded]; again {
-			c.refuse(element(key, i), name, "is there twice", "remove it; it equals "+element(key, first))
+			c.refuse(elementKey(key, i), name, "is there twice", "remove it; it equals "+elementKey(key, first))
 			continue
 		}
 		seen[folded] = i
 	}
 }
 
-func element(key string, i int) string { return key + "[" + strconv.Itoa(i) + "]" }
+func elementKey(key string, i int) string { return key + "[" + strconv.Itoa(i) + "]" }
 
-func (c *settingsCheck) mapping(m MappingSettings) {
-	c.rows("mapping.users", scim.User, m.Users, m.UserName)
-	c.rows("mapping.groups", scim.Group, m.Groups, UserNameSettings{Mode: FullUserName})
-}
-
-func (c *settingsCheck) rows(list string, t scim.ResourceType, rows []MappingRow, userName UserNameSettings) {
-	targets := map[string]int{}
-	for i, row := range rows {
-		key := element(list, i)
-		target := c.target(key+".target", t, row.Target)
-		if first, again := targets[target]; again && target != "" {
-			c.refuse(key+".target", row.Target, "is assigned twice", "merge the row with "+element(list, first))
+func (c *settingsCheck) mapping(s Settings) {
+	c.rows("mapping.users", scim.User, s)
+	c.rows("mapping.groups", scim.Group, s)
+	if s.Mapping.UserName.Mode != LocalUserName {
+		return
+	}
+	for i, row := range s.Mapping.Users {
+		if strings.EqualFold(row.Target, "userName") {
+			c.refuse(elementKey("mapping.users", i)+".target", row.Target, "is assigned by mapping.userName.mode: local already",
+				"remove the row, or choose the mode full")
 		}
-		targets[target] = i
-		if target == "userName" && userName.Mode == LocalUserName {
-			c.refuse(key+".target", row.Target, "is assigned by mapping.userName.mode: local already", "remove the row, or choose the mode full")
-		}
-		if row.Unique && target != "" && target != "userName" {
-			c.refuse(key+".unique", "", "is possible for userName alone", "remove it")
-		}
-		c.value(key, t, row, target)
-		c.rules(key, row)
 	}
 }
 
-// lockedTargets are what no row assigns, each with what does.
+// lockedTargets are what no row assigns, beside what is read-only, each with what does.
 var lockedTargets = map[string]string{
-	"schemas": "it follows from the attributes", "id": "it is issued once and for ever", "meta": "it is kept by the server",
-	"externalId": "it ties the account to the client", "active": "it follows from state and deletion policy",
-	"groups": "it follows from the groups' members", "members": "memberships are as asserted", "password": "passwords are never kept",
+	"schemas": "it follows from the attributes", "externalId": "it ties the account to the client", "members": "memberships are as asserted",
 }
 
-// target reads the path that a row assigns and returns it in its canonical spelling; "" if it cannot be assigned.
-func (c *settingsCheck) target(key string, t scim.ResourceType, text string) string {
-	if text == "" {
-		c.refuse(key, "", "is missing", "write the attribute that the row assigns")
-		return ""
-	}
-	path, err := scim.ParsePath(scim.Standard(t), text)
-	switch {
-	case err != nil:
-		c.refuse(key, text, "is no attribute: "+explain(err), "write a path such as title, name.givenName or emails[type eq \"work\"].value")
-	case path.Attr == nil:
-		c.refuse(key, text, "is a whole extension", "write one row for each of its attributes")
-	case path.URN == "" && lockedTargets[path.Attr.Name] != "":
-		c.refuse(key, text, "is not assigned by mapping: "+lockedTargets[path.Attr.Name], "remove the row")
-	case path.Attr.Mutability == scim.ReadOnly, path.Sub != nil && path.Sub.Mutability == scim.ReadOnly:
-		c.refuse(key, text, "is read-only", "remove the row")
-	default:
-		return path.String()
-	}
-	return ""
-}
-
-// mandatory are the attributes that RFC 7643 requires of each type.
-var mandatory = map[scim.ResourceType]string{scim.User: "userName", scim.Group: "displayName"}
-
-// value checks where a row's value comes from.
-func (c *settingsCheck) value(key string, t scim.ResourceType, row MappingRow, target string) {
-	var given []string
-	for _, from := range []struct {
-		name string
-		is   bool
-	}{{"source", row.Source != ""}, {"constant", row.Constant != nil}, {"expression", row.Expression != ""}} {
-		if from.is {
-			given = append(given, from.name)
+func (c *settingsCheck) rows(list string, t scim.ResourceType, s Settings) {
+	rows := s.mappingRows(t)
+	for i, row := range rows {
+		key := elementKey(list, i)
+		c.constant(key+".constant", row.Constant)
+		c.constant(key+".default", row.Default)
+		if path, err := scim.ParsePath(scim.Standard(t), row.Target); err == nil && path.URN == "" {
+			if why := lockedTargets[path.Attr.Name]; why != "" {
+				c.refuse(key+".target", row.Target, "is not assigned by mapping: "+why, "remove the row")
+			}
+			if row.Unique && path.Attr.Name != "userName" {
+				c.refuse(key+".unique", "", "is possible for userName alone", "remove it")
+			}
 		}
 	}
-	switch {
-	case len(given) > 1:
-		c.refuse(key+"."+given[1], "", "stands beside "+given[0], "keep one of source, constant and expression")
-	case len(given) == 0 && target == mandatory[t]:
-		c.refuse(key, "", "unassigns "+target+", which is mandatory", "write where it comes from, or remove the row")
-	case len(given) == 0 && row.Required:
-		c.refuse(key+".required", "", "contradicts a row that unassigns the attribute", "write where the value comes from, or remove it")
-	case row.Default != nil && row.Source == "" && row.Expression == "":
-		c.refuse(key+".default", "", "stands in for an empty source or expression, and there is none", "write a source or an expression, or remove it")
+	_, err := s.compileMapping(t)
+	problems, _ := errors.AsType[mapping.Problems](err)
+	for _, p := range problems {
+		row := rows[p.Row]
+		value := map[string]string{"target": row.Target, "source": row.Source, "expression": row.Expression, "characters": row.Characters}[p.Key]
+		c.refuse(elementKey(list, p.Row)+"."+p.Key, value, "is refused: "+p.Detail, p.Remedy)
 	}
-	if row.Source != "" {
-		path, err := scim.ParsePath(scim.Standard(t), row.Source)
-		switch {
-		case err != nil:
-			c.refuse(key+".source", row.Source, "is no attribute: "+explain(err), "write a path such as userName or emails[type eq \"work\"].value")
-		case path.Attr == nil:
-			c.refuse(key+".source", row.Source, "is a whole extension", "write one of its attributes")
-		}
-	}
-	c.constant(key+".constant", row.Constant)
-	c.constant(key+".default", row.Default)
 }
 
 // constant refuses what a JSON document would not give back.
@@ -311,16 +264,6 @@ func (c *settingsCheck) constant(key string, v any) {
 	}
 	if err != nil || !reflect.DeepEqual(v, back) || bytes.Contains(data, []byte(`\u0000`)) {
 		c.refuse(key, "", "is no value of JSON", "write a string, a number, true or false, or a list or mapping of these")
-	}
-}
-
-// rules checks what a row demands of its value.
-func (c *settingsCheck) rules(key string, row MappingRow) {
-	if row.Characters == "" {
-		return
-	}
-	if _, err := regexp.Compile(row.Characters); err != nil {
-		c.refuse(key+".characters", row.Characters, "is no regular expression", "write one in the syntax of RE2, such as [a-z0-9.]+")
 	}
 }
 
@@ -337,7 +280,7 @@ func (c *settingsCheck) roles(r RoleSettings) {
 	all := append([]string{RoleOrdinary, RoleAdmin}, r.Names...)
 	first := map[string]int{} // place in all, by folded name
 	for i, name := range all {
-		key := element("roles.names", i-2)
+		key := elementKey("roles.names", i-2)
 		was, again := first[scim.FoldFull.Apply(name)]
 		switch {
 		case !roleName(name):
@@ -345,7 +288,7 @@ func (c *settingsCheck) roles(r RoleSettings) {
 		case again && was < 2:
 			c.refuse(key, name, "clashes with a role that every tenant has", "choose another name, or remove it")
 		case again:
-			c.refuse(key, name, "is there twice", "remove it; it equals "+element("roles.names", was-2))
+			c.refuse(key, name, "is there twice", "remove it; it equals "+elementKey("roles.names", was-2))
 		default:
 			first[scim.FoldFull.Apply(name)] = i
 		}
@@ -357,7 +300,7 @@ func (c *settingsCheck) roles(r RoleSettings) {
 	}
 	named("roles.default", r.Default)
 	for i, role := range r.Guarded {
-		named(element("roles.guarded", i), role)
+		named(elementKey("roles.guarded", i), role)
 	}
 	c.twice("roles.guarded", r.Guarded)
 	if !r.GrantGuarded && (r.Default == RoleAdmin || slices.Contains(r.Guarded, r.Default)) {
@@ -370,14 +313,14 @@ func (c *settingsCheck) roles(r RoleSettings) {
 func (c *settingsCheck) roleMappings(key string, rows []RoleMapping, named func(key, role string)) {
 	seen := map[string]int{}
 	for i, row := range rows {
-		at := element(key, i)
+		at := elementKey(key, i)
 		folded := scim.FoldFull.Apply(row.When)
 		first, again := seen[folded]
 		switch {
 		case strings.TrimSpace(row.When) == "":
 			c.refuse(at+".when", "", "is empty", "write what gives the role")
 		case again:
-			c.refuse(at+".when", row.When, "is there twice, and the first row decides", "remove one of it and "+element(key, first))
+			c.refuse(at+".when", row.When, "is there twice, and the first row decides", "remove one of it and "+elementKey(key, first))
 		default:
 			seen[folded] = i
 		}

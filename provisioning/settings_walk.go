@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// field is one key of a settings document with its value.
-type field struct {
+// settingsField is one key of a settings document with its value.
+type settingsField struct {
 	path  string // as people read it: mapping.users[0].target
 	key   string // as SettingsKey has it: mapping.users[].target
 	value reflect.Value
@@ -17,24 +17,24 @@ type field struct {
 
 // fields are all keys of settings that have values of their own, in the order of the document: what is no section,
 // and each element of a list after the list.
-func (s Settings) fields() iter.Seq[field] {
-	return func(yield func(field) bool) {
-		walk(field{value: reflect.ValueOf(s)}, true, yield)
+func (s Settings) fields() iter.Seq[settingsField] {
+	return func(yield func(settingsField) bool) {
+		walkSettings(settingsField{value: reflect.ValueOf(s)}, true, yield)
 	}
 }
 
 // settings are the keys of settings that a person sets as one: lists are not looked into.
-func (s Settings) settings() iter.Seq[field] {
-	return func(yield func(field) bool) {
-		walk(field{value: reflect.ValueOf(s)}, false, yield)
+func (s Settings) settings() iter.Seq[settingsField] {
+	return func(yield func(settingsField) bool) {
+		walkSettings(settingsField{value: reflect.ValueOf(s)}, false, yield)
 	}
 }
 
-func walk(f field, elements bool, yield func(field) bool) bool {
+func walkSettings(f settingsField, elements bool, yield func(settingsField) bool) bool {
 	switch f.value.Kind() {
 	case reflect.Struct:
 		for sf, v := range f.value.Fields() {
-			if !walk(f.sub(jsonName(sf), v), elements, yield) {
+			if !walkSettings(f.sub(jsonName(sf), v), elements, yield) {
 				return false
 			}
 		}
@@ -47,8 +47,8 @@ func walk(f field, elements bool, yield func(field) bool) bool {
 			if !elements {
 				break
 			}
-			element := field{path: f.path + "[" + strconv.Itoa(i) + "]", key: f.key + "[]", value: f.value.Index(i)}
-			if !walk(element, elements, yield) {
+			element := settingsField{path: f.path + "[" + strconv.Itoa(i) + "]", key: f.key + "[]", value: f.value.Index(i)}
+			if !walkSettings(element, elements, yield) {
 				return false
 			}
 		}
@@ -58,11 +58,11 @@ func walk(f field, elements bool, yield func(field) bool) bool {
 	}
 }
 
-func (f field) sub(name string, v reflect.Value) field {
+func (f settingsField) sub(name string, v reflect.Value) settingsField {
 	if f.path == "" {
-		return field{path: name, key: name, value: v}
+		return settingsField{path: name, key: name, value: v}
 	}
-	return field{path: f.path + "." + name, key: f.key + "." + name, value: v}
+	return settingsField{path: f.path + "." + name, key: f.key + "." + name, value: v}
 }
 
 func jsonName(f reflect.StructField) string {
@@ -71,7 +71,7 @@ func jsonName(f reflect.StructField) string {
 }
 
 // plain is a value as it stands in a JSON document.
-func (f field) plain() any {
+func (f settingsField) plain() any {
 	if f.value.Kind() == reflect.Slice && f.value.Len() == 0 {
 		return []any{}
 	}

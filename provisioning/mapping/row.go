@@ -115,8 +115,12 @@ func (c *compiler) compile(r Row) row {
 		c.problem("maxLength", "write the number of characters, or leave it out", "it is negative")
 	}
 	if r.Characters != "" {
-		var err error
-		if out.characters, err = compilePattern(`\A(?:` + r.Characters + `)\z`); err != nil {
+		// By itself first, so that nothing it says can reach beyond the brackets that come around it.
+		_, err := compilePattern(r.Characters)
+		if err == nil {
+			out.characters, err = compilePattern(`\A(?:` + r.Characters + `)\z`)
+		}
+		if err != nil {
 			c.problem("characters", `write a regular expression in RE2 syntax such as [a-z0-9.]+`, "%v", err)
 		}
 	}
