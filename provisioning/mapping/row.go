@@ -182,15 +182,15 @@ func (c *compiler) constant(key string, v any, to target) any {
 func (c *compiler) checkTargets(rows []row) {
 	for i, r := range rows {
 		c.row = i
-		for j, earlier := range rows[:i] {
+		for _, earlier := range rows[:i] {
 			if r.target.text == "" || earlier.target.text == "" {
 				continue
 			}
 			switch {
 			case r.target.text == earlier.target.text:
-				c.problem("target", "keep one row for each target", "row %d has the same target", j+1)
+				c.problem("target", "keep one row for each target", "an earlier row has the same target")
 			case strings.HasPrefix(earlier.target.text, r.target.text+".") || strings.HasPrefix(earlier.target.text, r.target.text+"["):
-				c.problem("target", "put the whole attribute before its parts", "row %d assigns a part of %s, which this row would overwrite", j+1, r.target.text)
+				c.problem("target", "put the whole attribute before its parts", "an earlier row assigns a part of %s, which this row would overwrite", r.target.text)
 			}
 		}
 	}

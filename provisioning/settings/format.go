@@ -106,7 +106,7 @@ func node(v reflect.Value) *yaml.Node {
 // word is a text, in quotes where it would be read as anything else.
 func word(s string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Value: s}
-	if n.ShortTag() != strTag {
+	if n.ShortTag() != strTag || s == "<<" { // the sign of a merge is a text to the library until it reads it
 		n.Style = yaml.DoubleQuotedStyle
 	}
 	n.Tag = strTag

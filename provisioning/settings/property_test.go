@@ -59,6 +59,23 @@ func anySettings() *rapid.Generator[provisioning.Settings] {
 	})
 }
 
+// oddNames are texts that YAML takes for something else.
+var oddNames = []string{"true", "null", "~", "1", "0x1f", "- a", "a: b", "#", "'", "\"", "|", "line\nbreak", " a ", "é", "\u2028", "名簿", "<<", "=", "!a", "&a", "*a",
+	"2026-11-22", ".inf", "---", "%a", "@", "`", "yes", "y", "1_000", "0b1", "1:30", "\t", "\ufeff", "\u0085"}
+
+// TestOddNames: each survives being written and read.
+func TestOddNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range oddNames {
+		s := provisioning.DefaultSettings()
+		s.Guard.Groups = []string{"x" + name}
+		roundTrip(t, s)
+		if s.Guard.Groups[0] = name; len(s.Problems()) == 0 {
+			roundTrip(t, s)
+		}
+	}
+}
+
 type drawer struct{ t *rapid.T }
 
 func (d drawer) departs(section string) bool { return rapid.Bool().Draw(d.t, section) }
@@ -79,7 +96,7 @@ func (d drawer) list(all ...string) (out []string) {
 
 // names are texts of any letters, among them what YAML takes for something else.
 func (d drawer) names() (out []string) {
-	odd := rapid.SampledFrom([]string{"true", "null", "~", "1", "0x1f", "- a", "a: b", "#", "'", "\"", "|", "line\nbreak", " a ", "é", "\u2028", "名簿", "<<", "=", "2026-11-22", ".inf"})
+	odd := rapid.SampledFrom(oddNames)
 	for range rapid.IntRange(0, 3).Draw(d.t, "names") {
 		if d.bool() {
 			out = append(out, odd.Draw(d.t, "odd"))
