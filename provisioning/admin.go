@@ -307,6 +307,13 @@ func checkChoice[T ~string](setting string, value T, choices ...T) error {
 	return &Error{Kind: Invalid, Attribute: setting, Detail: fmt.Sprintf("%s cannot be %q; choose one of %q", setting, string(value), choices)}
 }
 
+func unlessZero(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
 // instant is the assignment of a time; both sides nil for none.
 func instant(path string, at time.Time) AttributeChange {
 	if at.IsZero() {
