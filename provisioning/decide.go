@@ -102,7 +102,7 @@ func decide(f Facts, d Desired, r *Rules) (Decision, error) {
 	if err := effectiveNameIsFree(f, &c.After); err != nil {
 		return Decision{}, err
 	}
-	room, err := makeRoom(f, *c, d.Now)
+	room, err := r.makeRoom(f, *c, d.Now)
 	if err == nil && room != nil {
 		out.Changes = []Change{*room, *c}
 	}
@@ -138,10 +138,18 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 		if after.Role, err = r.roleOf(m, &after, d.Asserted, &e, d.Now); err != nil {
 			return Decision{}, err
 		}
-	} else if err := r.membership(f, &after, d, &c, &e); err != nil {
-		return Decision{}, err
+	} else if !e.emptied {
+		if err := r.membership(f, &after, d, &c, &e); err != nil {
+			return Decision{}, err
+		}
 	}
-	after.MemberCount += len(c.Members.Add) - len(c.Members.Remove)
+	if after.MemberCount += len(c.Members.Add) - len(c.Members.Remove); e.emptied {
+		if !f.HasOpen {
+			return Decision{}, &lacking{members: true}
+		}
+		c.Members, after.MemberCount = MemberDelta{Remove: idsOf(f.Open)}, 0
+	}
+	r.pin(current, &after)
 	c.After, c.Ignored = after, c.Ignored || e.ignored
 	if c.Warning.Code == "" {
 		c.Warning = e.warning
@@ -179,6 +187,8 @@ func verdict(m meant, c *Change, e effect) (Action, Reason) {
 		return ChangeLink, Reason{Code: ReasonAdopted, Args: map[string]string{"by": m.by}}
 	case len(c.Diff) == 0 && c.Members.IsZero():
 		return ChangeSkip, Reason{Code: ReasonUnchanged}
+	case c.Cause == CauseMembers:
+		return ChangeUpdate, Reason{Code: ReasonIgnored, Args: map[string]string{"cause": CauseMembers}}
 	case e.cause != "" && e.action != "":
 		return e.action, e.reason
 	case !before.Visible, !before.State.in() && after.State == Active:
@@ -197,7 +207,7 @@ func isActive(a scim.Attributes) bool { return a["active"] != false }
 // makeRoom frees the effective userName that c needs from an invisible account of the same
 // connection: userNames are recycled, and a new hire must not inherit a leaver. The old account
 // keeps its data under its name with its id appended.
-func makeRoom(f Facts, c Change, now time.Time) (*Change, error) {
+func (r *Rules) makeRoom(f Facts, c Change, now time.Time) (*Change, error) {
 	holder := inTheWay(f, &c.After)
 	if holder == nil || c.Action == ChangeSkip {
 		return nil, nil
@@ -221,8 +231,9 @@ func makeRoom(f Facts, c Change, now time.Time) (*Change, error) {
 	after.setEffective(attrs, holder.RuleVersion)
 	after.Version++
 	after.Modified = now
+	r.pin(holder, &after)
 	return &Change{Action: ChangeUpdate, Before: holder, After: after, Name: name,
-		Diff:   effectiveDiff(view{asserted, was}, view{asserted, attrs}),
+		Diff:   append(rowDiff(holder, &after), effectiveDiff(view{asserted, was}, view{asserted, attrs})...),
 		Reason: Reason{Code: ReasonNameRecycled, Args: map[string]string{"by": c.After.ID}}}, nil
 }
 

@@ -74,18 +74,27 @@ func (r *Rules) arrival(f Facts, m meant, d Desired) (effect, error) {
 	if _, assigned := d.Asserted["active"]; !assigned && m.current.Visible && before == CauseDeactivated {
 		cause = before // to unassign active says nothing about access: who was kept out stays so
 	}
-	e := stays(m.current)
+	x := m.current
+	if m.linked { // what it does counts for the connection whose it becomes
+		own := *x
+		own.Connection = d.Connection
+		x = &own
+	}
+	e := stays(x)
 	switch {
-	case cause == "" && (before != "" || m.current.State == Held):
-		if m.current.State.in() {
-			e.settle(m.current, d.Now, MatterHeld, MatterKept, MatterDelayed)
-		}
+	case cause == "" && (before != "" || x.State == Held || !x.Visible):
+		e.settle(x, d.Now, MatterHeld, MatterKept, MatterDelayed)
 		e.goes(Active, d.Now)
 		return e, nil
-	case cause == "", before != "":
+	case cause == "", before == cause:
 		return e, nil
-	default:
-		return r.depart(f, d, m.current, cause)
+	case before == "", before == CauseDeactivated, before == CauseScope:
+		return r.depart(f, d, x, cause)
+	default: // it is out already, whatever for
+		if !x.Visible && x.State == Removed && r.policy(x.Type, cause) != DeletePolicy {
+			e.goes(Suspended, d.Now) // its client has it again, so nothing of it is to be purged
+		}
+		return e, nil
 	}
 }
 
@@ -125,15 +134,26 @@ func (r *Rules) depart(f Facts, d Desired, x *Resource, cause string) (effect, e
 			return r.guard(d, x, cause, policy)
 		}
 	}
-	if e.counts(x) && !d.ByPerson && r.Settings.Tolerance.Mode != ToleranceOff {
-		return r.tolerate(f, d, x, e, policy)
+	if !e.counts(x) {
+		return e, nil
+	}
+	if d.ByPerson || r.Settings.Tolerance.Mode == ToleranceOff {
+		e.settle(x, d.Now, MatterDelayed) // what a tolerance stopped earlier
+	} else {
+		var err error
+		if e, err = r.tolerate(f, d, x, e, policy); err != nil {
+			return e, err
+		}
+	}
+	if x.State == Held && e.state != Held {
+		e.settle(x, d.Now, MatterHeld) // it waited for a person, and goes for another cause
 	}
 	return e, nil
 }
 
-// takes reports whether the effect takes something from the host application.
+// takes reports whether the effect takes something from the host application, now or after a grace time.
 func (e effect) takes(x *Resource) bool {
-	return e.emptied || e.state != x.State && !e.state.in()
+	return e.emptied || !e.state.in() && (e.state != x.State || !e.purgeAt.Equal(x.PurgeAt))
 }
 
 // counts reports whether a tolerance counts it: one already suspended or removed does not.
@@ -155,7 +175,9 @@ func (r *Rules) departure(d Desired, x *Resource, cause string, policy DeletionP
 		e.purgeAt = d.Now.Add(r.Settings.Deletion.Grace.Duration())
 		e.action = ChangeDelete
 	case RemoveMembersPolicy:
-		e.emptied = true
+		if e.emptied = true; e.state.in() {
+			e.goes(Active, d.Now)
+		}
 		e.action = ChangeDelete
 	case HoldPolicy:
 		if e.state.in() {

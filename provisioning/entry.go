@@ -2,17 +2,19 @@ package provisioning
 
 import (
 	"errors"
+
+	"meibo/scim"
 )
 
 // journalAction is the word of Entra's provisioning log for a change (semantics §2, §6).
 func journalAction(c *Change, asked JournalAction) JournalAction {
-	departs := c.Cause != "" && (c.Ignored || c.Action == ChangeHold || c.Warning.Code == ReasonKept)
+	departs := c.Cause != "" && c.After.Type == scim.User && (c.Ignored || c.Action == ChangeHold || c.Warning.Code == ReasonKept)
 	switch {
 	case c.Action == ChangeCreate, c.Action == ChangeLink:
 		return ActionCreate
 	case c.Cause == CauseDeleted && c.Action != ChangeSkip, c.Reason.Code == ReasonPurged:
 		return ActionDelete
-	case c.Action == ChangeDelete: // the client still sees it
+	case c.Action == ChangeDelete, c.Action == ChangeHold && c.After.Type == scim.Group: // the client still sees it
 		return ActionStagedDelete
 	case c.Action == ChangeSuspend, departs && (c.Cause == CauseDeactivated || c.Cause == CauseScope):
 		return ActionDisable

@@ -21,6 +21,14 @@ func (r *Rules) guard(d Desired, x *Resource, cause string, policy DeletionPolic
 	return e, nil
 }
 
+// pin keeps the protection of who is protected by a name in the settings and loses that name: a client that renames
+// somebody does not lift it.
+func (r *Rules) pin(before, after *Resource) {
+	if before != nil && r.names(before) && !r.names(after) {
+		after.Protected = true
+	}
+}
+
 // keptByGuard refuses what a guard keeps.
 func keptByGuard(x *Resource, because string) *Error {
 	return &Error{Kind: Invalid, Type: string(scim.Mutable),

@@ -37,9 +37,7 @@ func (r *Rules) roleOf(m meant, x *Resource, a scim.Attributes, e *effect, now t
 	if e.warning.Code == "" {
 		e.warning = reason
 	}
-	if m.current != nil { // a new user's id is not known to anybody yet: it is asked at the next change
-		e.open(r.matter(x, MatterKept, CauseRole, reason, now))
-	}
+	e.open(r.matter(x, MatterKept, CauseRole, reason, now))
 	return was, nil
 }
 

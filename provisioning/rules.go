@@ -98,8 +98,13 @@ func folded(list []string) map[string]bool {
 
 // protects reports whether no connection may suspend, remove, empty or purge a resource.
 func (r *Rules) protects(x *Resource) bool {
+	return x.Protected || r.guarded[x.Role] || r.names(x)
+}
+
+// names reports whether the list of protected resources has one.
+func (r *Rules) names(x *Resource) bool {
 	safe := r.safe[x.Type]
-	return x.Protected || r.guarded[x.Role] || len(safe) > 0 && (safe[x.ID] || safe[x.Index.Name] || safe[x.Index.EffectiveName])
+	return len(safe) > 0 && (safe[x.ID] || safe[x.Index.Name] || safe[x.Index.EffectiveName])
 }
 
 // policy is what a cause does to a resource of a type.

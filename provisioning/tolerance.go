@@ -87,7 +87,7 @@ func (r *Rules) tolerate(f Facts, d Desired, x *Resource, e effect, policy Delet
 	spent := sum(b.Spent)
 	base := f.Departure.Present + spent
 	if limit := t.limit(base); spent+1 >= limit {
-		return r.stop(d, x, e.cause, policy, stopped{what: string(kind), spent: spent, base: base, limit: limit, oldest: oldest(b.Spent)})
+		return r.stop(d, x, e, policy, stopped{what: string(kind), spent: spent, base: base, limit: limit, oldest: oldest(b.Spent)})
 	}
 	b.Spent = spend(b.Spent, 1, r.Settings.Tolerance.Window, d.Now)
 	e.budgets = []Budget{b}
@@ -119,20 +119,28 @@ type stopped struct {
 	oldest             time.Time
 }
 
-// stop is what becomes of a departure that would reach the limit.
-func (r *Rules) stop(d Desired, x *Resource, cause string, policy DeletionPolicy, s stopped) (effect, error) {
-	reason := Reason{Code: ReasonTolerance, Args: map[string]string{"cause": cause, "policy": string(policy), "counted": s.what,
+// reason says what reached the limit.
+func (s stopped) reason(cause string, policy DeletionPolicy) Reason {
+	return Reason{Code: ReasonTolerance, Args: map[string]string{"cause": cause, "policy": string(policy), "counted": s.what,
 		"spent": fmt.Sprint(s.spent), "of": fmt.Sprint(s.base), "limit": fmt.Sprint(s.limit)}}
-	if r.Settings.Tolerance.Mode == ToleranceWithhold && cause != CauseMembers {
-		e := stays(x)
-		e.cause, e.action, e.warning = cause, ChangeHold, reason
-		if e.state.in() {
-			e.goes(Held, d.Now)
-		}
-		e.open(r.matter(x, MatterHeld, cause, reason, d.Now))
-		return e, nil
+}
+
+// stop is what becomes of a departure that would reach the limit.
+func (r *Rules) stop(d Desired, x *Resource, e effect, policy DeletionPolicy, s stopped) (effect, error) {
+	if r.Settings.Tolerance.Mode != ToleranceWithhold {
+		return effect{}, r.delay(d, x, e.cause, policy, s)
 	}
-	return effect{}, &Error{Kind: Unavailable, Staged: true, Reason: reason, RetryAfter: r.retryAfter(s.oldest, d.Now),
+	held := stays(x)
+	held.goes(Held, d.Now)
+	held.cause, held.action, held.warning, held.matters = e.cause, ChangeHold, s.reason(e.cause, policy), e.matters
+	held.open(r.matter(x, MatterHeld, e.cause, held.warning, d.Now))
+	return held, nil
+}
+
+// delay answers that a change has to wait for an administrator.
+func (r *Rules) delay(d Desired, x *Resource, cause string, policy DeletionPolicy, s stopped) *Error {
+	reason := s.reason(cause, policy)
+	return &Error{Kind: Unavailable, Staged: true, Reason: reason, RetryAfter: r.retryAfter(s.oldest, d.Now),
 		Matter: r.matter(x, MatterDelayed, cause, reason, d.Now),
 		Detail: fmt.Sprintf("%d of %d %s left within %s; one more change like this would reach the tolerance of %d. It waits for an administrator to allow it; repeat it later",
 			s.spent, s.base, s.what, r.Settings.Tolerance.Window, s.limit)}
@@ -194,7 +202,8 @@ func (r *Rules) membership(f Facts, x *Resource, d Desired, c *Change, e *effect
 	return nil
 }
 
-// stopRemoval stops a removal of members, unless a person has spoken.
+// stopRemoval stops a removal of members, unless a person has spoken. What a client asserts of members is what the host
+// application sees of them: a removal cannot be withheld and echoed, so it waits in every mode.
 func (r *Rules) stopRemoval(f Facts, d Desired, x *Resource, c *Change, e *effect, s stopped) error {
 	if f.Departure == nil {
 		return &lacking{departure: &BudgetQuery{Connection: x.Connection, Resource: x.ID}}
@@ -207,6 +216,7 @@ func (r *Rules) stopRemoval(f Facts, d Desired, x *Resource, c *Change, e *effec
 		c.Ignored, c.Cause = true, CauseMembers
 		return nil
 	}
-	_, err := r.stop(d, x, CauseMembers, "", s)
-	return err
+	refusal := r.delay(d, x, CauseMembers, "", s)
+	refusal.Matter.Members = c.Members.Remove
+	return refusal
 }
