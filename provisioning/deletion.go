@@ -82,7 +82,7 @@ func (r *Rules) arrival(f Facts, m meant, d Desired) (effect, error) {
 	}
 	e := stays(x)
 	switch {
-	case cause == "" && (before != "" || x.State == Held || !x.Visible):
+	case cause == "" && (before != "" || x.State == Held || !x.Visible || invites(m, d)):
 		e.settle(x, d.Now, MatterHeld, MatterKept, MatterDelayed)
 		e.goes(Active, d.Now)
 		return e, nil
@@ -98,13 +98,17 @@ func (r *Rules) arrival(f Facts, m meant, d Desired) (effect, error) {
 	}
 }
 
+// invites reports whether active, which nothing was said of, is asserted to be true: who is kept out may have been so
+// before active was unassigned.
+func invites(m meant, d Desired) bool {
+	_, said := m.asserted["active"]
+	return d.Type == scim.User && !d.Anew && !said && d.Asserted["active"] == true && !m.current.State.in()
+}
+
 // causeBefore is why a stored resource was not to be effective. Where that does not follow from what was asserted,
 // its state tells.
 func (r *Rules) causeBefore(m meant, d Desired, groups []Reference) string {
-	_, said := m.asserted["active"]
-	_, says := d.Asserted["active"]
-	silent := d.Type == scim.User && !said && says // whether it was effective cannot be read off what was asserted
-	if !d.Anew && !m.linked && !silent && m.current.Visible {
+	if !d.Anew && !m.linked && m.current.Visible {
 		return r.cause(d.Type, m.asserted, groups)
 	}
 	if m.current.State.in() {

@@ -127,7 +127,8 @@ func (s situation) plain() outcome {
 	if s.request == "PATCH" && s.active == "false" {
 		asked = ActionDisable
 	}
-	returns := cause == "" && (was != "" || !b.visible || b.state == Held)
+	invited := b.active == "" && s.active == "true" && !works // access may have been denied before nothing was said of it
+	returns := cause == "" && (was != "" || !b.visible || b.state == Held || invited)
 	switch {
 	case returns:
 		o.Settled = "delayed held kept "
