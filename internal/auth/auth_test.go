@@ -94,6 +94,7 @@ type gate struct {
 	provisioning.Store
 	views       atomic.Int64
 	viewFault   error                 // answers View if set
+	keyFault    error                 // answers APIKey if set
 	updateFault atomic.Pointer[error] // answers Update while set
 }
 
