@@ -71,7 +71,7 @@ func TestProblems(t *testing.T) {
 			`3 constant: name has no sub-attribute "nick"`,
 			"4 default: nickName is a text, and the value is an object",
 			"5 constant: it is empty, which is the same as no value",
-			"6 constant: locale is text that no attribute can have: it has a NUL character or is not UTF-8",
+			"6 constant: locale gets text that no attribute can have: it has a NUL character or is not UTF-8",
 		}},
 		{"constants of the right type", []Row{
 			{Target: "title", Constant: 5}, {Target: `emails[type eq "work"].primary`, Constant: "True"}, {Target: "roles", Constant: "Admin"}, {Target: "name", Constant: map[string]any{"givenName": "x"}},

@@ -99,15 +99,21 @@ func read(a scim.Attributes, p scim.Path) any {
 }
 
 // readUnregistered reads below a URN that no schema describes, which is spelled as the client did. Its
-// last part may belong to it or be an attribute; no grammar tells.
+// last part may belong to it or be an attribute; no grammar tells, so that an attribute comes first.
 func readUnregistered(a scim.Attributes, p scim.Path) any {
+	if object, ok := underURN(a, p.URN).(map[string]any); ok {
+		return below(object[p.Attr.Name], p)
+	}
+	if p.Sub == nil && p.Filter == nil {
+		return underURN(a, p.URN+":"+p.Attr.Name)
+	}
+	return nil
+}
+
+func underURN(a scim.Attributes, urn string) any {
 	for key, v := range a {
-		object, _ := v.(map[string]any)
-		switch {
-		case strings.EqualFold(key, p.URN):
-			return below(object[p.Attr.Name], p)
-		case p.Sub == nil && p.Filter == nil && strings.EqualFold(key, p.URN+":"+p.Attr.Name):
-			return v
+		if len(key) == len(urn) && strings.EqualFold(key, urn) {
+			return v // the only one: no assertion has a URN in two spellings
 		}
 	}
 	return nil

@@ -3,7 +3,9 @@ package mapping
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -144,7 +146,7 @@ func convertOne(a *scim.Attribute, v any) (any, error) {
 	}
 	switch a.Type {
 	case scim.Untyped:
-		return v, nil
+		return convertUntyped(a, v)
 	case scim.Complex:
 		return convertObject(a, v)
 	}
@@ -166,10 +168,55 @@ func convertOne(a *scim.Attribute, v any) (any, error) {
 	case scim.DateTime:
 		return convertDate(a, s, v)
 	}
-	if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
-		return nil, fmt.Errorf("%s is text that no attribute can have: it has a NUL character or is not UTF-8", a)
+	if !isText(s) {
+		return nil, noText(a)
 	}
 	return s, nil
+}
+
+// isText reports whether a database can keep s, and a client read it.
+func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+func noText(a *scim.Attribute) error {
+	return fmt.Errorf("%s gets text that no attribute can have: it has a NUL character or is not UTF-8", a)
+}
+
+// convertUntyped copies a value of any form and leaves its nulls out.
+func convertUntyped(a *scim.Attribute, v any) (any, error) {
+	switch v := v.(type) {
+	case string:
+		if !isText(v) {
+			return nil, noText(a)
+		}
+	case []any:
+		out := make([]any, 0, len(v))
+		for _, element := range v {
+			value, err := convertUntyped(a, element)
+			if err != nil {
+				return nil, err
+			}
+			if value != nil {
+				out = append(out, value)
+			}
+		}
+		return out, nil
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, element := range v {
+			value, err := convertUntyped(a, element)
+			if err == nil && !isText(key) {
+				err = noText(a)
+			}
+			if err != nil {
+				return nil, err
+			}
+			if value != nil {
+				out[key] = value
+			}
+		}
+		return out, nil
+	}
+	return v, nil
 }
 
 func convertNumber(a *scim.Attribute, s string, v any) (any, error) {
@@ -208,12 +255,15 @@ func convertObject(a *scim.Attribute, v any) (any, error) {
 		object = map[string]any{"value": v}
 	}
 	out := make(map[string]any, len(object))
-	for key, element := range object {
+	for _, key := range slices.Sorted(maps.Keys(object)) {
 		sub := a.Sub(key)
 		if sub == nil {
 			return nil, fmt.Errorf("%s has no sub-attribute %q", a, key)
 		}
-		value, err := convert(sub, element)
+		if out[sub.Name] != nil {
+			return nil, fmt.Errorf("%s is given twice", sub)
+		}
+		value, err := convert(sub, object[key])
 		if err != nil {
 			return nil, err
 		}
