@@ -26,6 +26,8 @@ type Desired struct {
 	Link bool
 	// ByPerson is an assertion that a person makes: it takes nothing from a tolerance.
 	ByPerson bool
+	// Restore, if set, is what that person wants of the rest of the row.
+	Restore *Restore
 }
 
 // Presence is whether the resource is to be there at all.
@@ -142,6 +144,13 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 		if err := r.membership(f, &after, d, &c, &e); err != nil {
 			return Decision{}, err
 		}
+	}
+	if d.Restore != nil {
+		if err := d.Restore.over(&after, &e, r, d.Now); err != nil {
+			return Decision{}, err
+		}
+		current, c.Before, c.Cause = d.Restore.stored, d.Restore.stored, e.cause
+		m.current = current
 	}
 	if after.MemberCount += len(c.Members.Add) - len(c.Members.Remove); e.emptied {
 		if !f.HasOpen {

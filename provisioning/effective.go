@@ -11,6 +11,11 @@ import (
 // effective derives what the host application sees of a resource whose owner asserts d.Asserted; nil where
 // that is what is asserted. was is what it saw before, decoded; nil for as asserted, or for a new resource.
 func (r *Rules) effective(m meant, d Desired, was scim.Attributes) (scim.Attributes, error) {
+	if d.Restore != nil {
+		if kept, decided := d.Restore.effective(m, d, was); decided {
+			return kept, nil
+		}
+	}
 	out := d.Asserted
 	overrides, err := overridesOf(m.current)
 	if err != nil {

@@ -71,6 +71,8 @@ type Reader interface {
 
 	// Account reads a resource by id, whoever owns it and whether or not its owner sees it. NotFound.
 	Account(t scim.ResourceType, id string, refs References) (Resource, error)
+	// Issued reports whether a resource of any tenant has an id: it is taken everywhere.
+	Issued(id string) (bool, error)
 	// Accounts calls fn with the resources that q selects, by id.
 	Accounts(q AccountQuery, fn func(Resource) error) error
 	// Memberships calls fn with the open memberships of a group, oldest first, whoever sees them.

@@ -38,6 +38,15 @@ func (x *session) account(t scim.ResourceType, id string, s selection) (provisio
 	}
 }
 
+// Issued implements provisioning.Reader. It is the one look beyond the tenant, and tells no more than that an id is taken.
+func (x *session) Issued(id string) (bool, error) {
+	if !storable(id) {
+		return false, nil
+	}
+	var one int
+	return x.row("select 1 from resource r where r.id = $1", []any{id}, &one)
+}
+
 // Accounts implements provisioning.Reader. Who was removed has no effective userName, and who has no owner no
 // externalId to be found by.
 func (x *session) Accounts(q provisioning.AccountQuery, fn func(provisioning.Resource) error) error {

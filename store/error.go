@@ -117,6 +117,7 @@ func translateSQLite(err *sqlite.Error) error {
 
 // sqliteConstraints gives the columns of SQLite's messages the names that PostgreSQL's constraints have.
 var sqliteConstraints = map[string]string{
+	"resource.id":                           "resource_pkey",
 	"resource.key":                          "resource_key",
 	"resource.eff_key":                      "resource_eff_key",
 	"member.grp, member.member":             "member_open",
@@ -131,6 +132,8 @@ func violation(constraint string, cause error) error {
 	switch constraint {
 	case "resource_key":
 		return errKeyTaken
+	case "resource_pkey":
+		return provisioning.Taken("id")
 	case "resource_eff_key":
 		return provisioning.Taken("userName")
 	case "tenant_pkey", "connection_name":

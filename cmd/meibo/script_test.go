@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -24,7 +25,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("MEIBO_DATABASE_URL", "sqlite:"+e.WorkDir+"/meibo.db")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "plan": plan},
 	})
 }
 
@@ -55,4 +56,17 @@ func TestRunWithoutEnvironment(t *testing.T) {
 	if code := run(context.Background(), []string{"version"}, nil, os.Stdin, &out, &words); code != exitOK || out.text() != version+"\n" {
 		t.Errorf("status %d, stdout %q, stderr %q", code, out.text(), words.text())
 	}
+}
+
+// plan COMMAND… runs a preview and keeps the digest that it ends with in $PLAN.
+func plan(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: plan command [args...]")
+	}
+	ts.Check(ts.Exec(args[0], args[1:]...))
+	_, digest, found := strings.Cut(ts.ReadFile("stdout"), "\nplan ")
+	if !found {
+		ts.Fatalf("there is no plan in the output")
+	}
+	ts.Setenv("PLAN", strings.TrimSpace(digest))
 }

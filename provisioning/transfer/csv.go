@@ -32,7 +32,6 @@ var (
 		{"visible", HasVisible, func(r *Row) string { return strconv.FormatBool(r.Visible) }, func(r *Row, s string) error { return readBool(&r.Visible, s) }},
 		{"role", HasRole, func(r *Row) string { return r.Role }, func(r *Row, s string) error { r.Role = s; return nil }},
 		{"protected", HasProtected, func(r *Row) string { return strconv.FormatBool(r.Protected) }, func(r *Row, s string) error { return readBool(&r.Protected, s) }},
-		{"leftAt", HasLeftAt, func(r *Row) string { return formatTime(r.LeftAt) }, func(r *Row, s string) (err error) { r.LeftAt, err = parseTime(s); return err }},
 		{"purgeAt", HasPurgeAt, func(r *Row) string { return formatTime(r.PurgeAt) }, func(r *Row, s string) (err error) { r.PurgeAt, err = parseTime(s); return err }},
 	}
 	backFields = []field{
@@ -463,7 +462,7 @@ func (c *csvReader) row(rec record) Row {
 	}
 	for _, i := range sortedKeys(l.fields) {
 		f := l.fields[i]
-		if f.has == HasState && rec.cells[i] == "" {
+		if (f.has == HasState || f.has == HasRole || f.has == HasVisible || f.has == HasProtected) && rec.cells[i] == "" {
 			continue // nothing is said of it
 		}
 		if row.Has |= f.has; rec.cells[i] == "" {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"meibo/provisioning"
@@ -133,7 +135,12 @@ func (e *exporter) one(r provisioning.Reader, res *provisioning.Resource) error 
 // rowOf is the row of a stored resource, without the members of a group.
 func rowOf(res *provisioning.Resource, connection string) (Row, error) {
 	row := Row{Has: hasAll, Type: res.Type, ID: res.ID, Connection: connection, State: res.State, Visible: res.Visible,
-		Role: res.Role, Protected: res.Protected, LeftAt: res.LeftAt, PurgeAt: res.PurgeAt}
+		Protected: res.Protected, PurgeAt: res.PurgeAt}
+	if res.Type == scim.User {
+		row.Role = res.RoleName()
+	} else {
+		row.Has &^= HasRole
+	}
 	if len(res.Asserted) == 0 {
 		return row, nil
 	}
@@ -156,12 +163,14 @@ func rowOf(res *provisioning.Resource, connection string) (Row, error) {
 	return row, nil
 }
 
+// membersOf are the members of a group by id: when somebody became one is no part of an export.
 func membersOf(r provisioning.Reader, group string) ([]scim.Member, error) {
 	var members []scim.Member
 	err := r.Memberships(group, func(m provisioning.GroupMember) error {
 		members = append(members, scim.Member{Value: m.Value, Display: m.Display})
 		return nil
 	})
+	slices.SortFunc(members, func(a, b scim.Member) int { return strings.Compare(a.Value, b.Value) })
 	return members, err
 }
 

@@ -83,11 +83,11 @@ func TestHostileFiles(t *testing.T) {
 			"line 4, column type: expected User, Group or Member",
 		}},
 		{"lines are counted through cells", head + "User,a,\"b\r\nc\"\r\nNobody,d,e\r\n", []string{"line 4, column type: expected User, Group or Member"}},
-		{"values", "type,userName,active,state,visible,leftAt,emails,emails[type eq \"work\"].value,effective\r\n" +
+		{"values", "type,userName,active,state,visible,purgeAt,emails,emails[type eq \"work\"].value,effective\r\n" +
 			"User,a,perhaps,gone,1,yesterday,\"[{\",,[]\r\nUser,b,,,,,[],w@example.com,\r\n", []string{
 			"line 2, column state: there is no such state; write active, suspended, held or removed",
 			"line 2, column visible: expected true or false",
-			"line 2, column leftAt: this is no instant; write it as 2030-01-31T09:30:00Z",
+			"line 2, column purgeAt: this is no instant; write it as 2030-01-31T09:30:00Z",
 			"line 2, column effective: expected a JSON object",
 			"line 2, column active: expected true or false",
 			"line 2, column emails: byte 3: the JSON value ends too early",

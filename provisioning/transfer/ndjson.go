@@ -41,9 +41,10 @@ func (n *ndjsonWriter) Write(r Row) error {
 	text("connection", r.Connection)
 	text("state", string(r.State))
 	raw("visible", scim.AppendValue(nil, r.Visible))
-	text("role", r.Role)
+	if r.Says(HasRole) {
+		text("role", r.Role)
+	}
 	raw("protected", scim.AppendValue(nil, r.Protected))
-	raw("leftAt", appendTime(nil, r.LeftAt))
 	raw("purgeAt", appendTime(nil, r.PurgeAt))
 	raw("attributes", scim.Standard(r.Type).Encode(r.Attributes))
 	raw("effective", appendOverlay(nil, r.Effective))
@@ -206,7 +207,6 @@ var keys = map[string]key{
 	"visible":   {HasVisible, func(r *Row, v any) error { return into(&r.Visible, v) }},
 	"role":      {HasRole, func(r *Row, v any) error { return into(&r.Role, v) }},
 	"protected": {HasProtected, func(r *Row, v any) error { return into(&r.Protected, v) }},
-	"leftAt":    {HasLeftAt, func(r *Row, v any) error { return intoTime(&r.LeftAt, v) }},
 	"purgeAt":   {HasPurgeAt, func(r *Row, v any) error { return intoTime(&r.PurgeAt, v) }},
 	"attributes": {HasAttributes, func(r *Row, v any) error {
 		var object map[string]any

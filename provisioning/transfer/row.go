@@ -23,7 +23,6 @@ type Row struct {
 	Visible    bool // the owner's clients find it
 	Role       string
 	Protected  bool
-	LeftAt     time.Time
 	PurgeAt    time.Time
 	// Attributes are the asserted ones that the row assigns. Over says what follows for a resource that has some.
 	Attributes scim.Attributes
@@ -31,7 +30,7 @@ type Row struct {
 	// effectively unassigned.
 	Effective map[string]any
 	Overrides map[string]any // by path: what a person set
-	Members   []scim.Member  // of a group, oldest membership first
+	Members   []scim.Member  // of a group, by id in an export
 
 	// Faults are the mistakes of the row; with one, the rest of the row is not to be relied on.
 	Faults []*Fault
@@ -50,7 +49,6 @@ const (
 	HasVisible
 	HasRole
 	HasProtected
-	HasLeftAt
 	HasPurgeAt
 	HasAttributes
 	HasEffective
