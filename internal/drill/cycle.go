@@ -328,7 +328,7 @@ func (d *drill) checkTeam(ctx context.Context, t *team, lost, extra fault) bool 
 	if !ok {
 		return false
 	}
-	want := t.ids()
+	want := slices.DeleteFunc(t.ids(), t.purged)
 	if len(got) == 0 && len(want) > 1 {
 		lost = emptied(lost)
 	}
@@ -336,7 +336,7 @@ func (d *drill) checkTeam(ctx context.Context, t *team, lost, extra fault) bool 
 	if len(missing) > 0 {
 		d.report(a, lost, fmt.Sprintf("%d members of group %s", len(want), t.id), fmt.Sprintf("%d of them missing, first %s", len(missing), missing[0]))
 	}
-	surplus = slices.DeleteFunc(surplus, func(id string) bool { return d.excused(a, t, id) })
+	surplus = slices.DeleteFunc(surplus, func(id string) bool { return t.purged(id) || d.excused(a, t, id) })
 	if len(surplus) > 0 {
 		d.report(a, extra, fmt.Sprintf("%d members of group %s", len(want), t.id), fmt.Sprintf("%d more, first %s", len(surplus), surplus[0]))
 	}
@@ -352,6 +352,16 @@ func (d *drill) excused(a *answer, t *team, id string) bool {
 		}
 		if p.id == id {
 			return p.state != linked
+		}
+	}
+	return false
+}
+
+// purged says whether a member may have been purged: the group may list it or not.
+func (t *team) purged(id string) bool {
+	for p := range t.members {
+		if p.id == id && p.lot.purged {
+			return true
 		}
 	}
 	return false

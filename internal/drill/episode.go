@@ -199,7 +199,9 @@ func (d *drill) lookUp(ctx context.Context, p *person) {
 func (d *drill) disable(ctx context.Context, p *person) {
 	if d.setActive(ctx, p, false) {
 		d.one(ctx, users, equals("userName", p.attrs["userName"]), p.id, disableHidden)
-		d.keepsMemberships(ctx, p, disableMembersLost)
+		if !d.rules.purges {
+			d.keepsMemberships(ctx, p, disableMembersLost)
+		}
 		d.namesake(ctx, p)
 	}
 }

@@ -12,7 +12,9 @@ import (
 // policy is what a fakeServer does with those who leave. Its zero value keeps no states.
 type policy struct {
 	disabled, deleted string
-	tolerance         bool
+	share, floor      int
+	frozen            bool
+	purges            bool
 	spent, allowed    int
 	rejected          map[string]bool // ids
 	waiting           []string        // ids, in the order in which they were put off
@@ -20,10 +22,10 @@ type policy struct {
 
 // policies are the presets as their documentation has them.
 var policies = map[Preset]policy{
-	"":              {disabled: suspended, deleted: suspended, tolerance: true},
-	Mirror:          {disabled: removed, deleted: removed},
-	SuspendOrDelete: {disabled: suspended, deleted: removed, tolerance: true},
-	Guarded:         {disabled: removed, deleted: removed, tolerance: true},
+	"":              {disabled: suspended, deleted: suspended, share: 20, floor: 25},
+	Mirror:          {disabled: removed, deleted: removed, share: 20, floor: 25, purges: true},
+	SuspendOrDelete: {disabled: suspended, deleted: removed, share: 20, floor: 25},
+	Guarded:         {disabled: removed, deleted: removed, share: 10, floor: 5, frozen: true},
 	HandPicked:      {disabled: held, deleted: held},
 }
 
@@ -72,7 +74,7 @@ func (s *fakeServer) leave(rec *record, to string) *reply {
 		}
 		return nil
 	}
-	if p.tolerance && p.allowed == 0 && p.spent+1 >= s.limit() {
+	if p.share > 0 && p.allowed == 0 && p.spent+1 >= s.limit() {
 		if !slices.Contains(p.waiting, rec.id) {
 			p.waiting = append(p.waiting, rec.id)
 		}
@@ -82,6 +84,11 @@ func (s *fakeServer) leave(rec *record, to string) *reply {
 	p.spent++
 	p.waiting = without(p.waiting, rec.id)
 	rec.state = to
+	if p.purges {
+		for _, g := range s.groups {
+			g.members = without(g.members, rec.id)
+		}
+	}
 	return nil
 }
 
@@ -98,7 +105,7 @@ func (s *fakeServer) limit() int {
 			present++
 		}
 	}
-	return max(min(present*orElse(s.plant.share, 20)/100, 500), 25)
+	return max(min(present*orElse(s.plant.share, s.policy.share)/100, 500), s.policy.floor)
 }
 
 // Allow implements Person.
@@ -158,6 +165,9 @@ func (s *fakeServer) View(_ context.Context, id string) (Account, bool, error) {
 			continue
 		}
 		a := Account{State: u.state, Role: u.role, UserName: fmt.Sprint(u.attrs["userName"])}
+		if s.policy.frozen {
+			a.UserName = u.names[0]
+		}
 		for _, g := range s.groups {
 			if slices.Contains(g.members, id) {
 				a.Groups = append(a.Groups, g.id)

@@ -208,7 +208,7 @@ func (s *fakeServer) create(q *call) *reply {
 		if same && !s.plant.allowTwins && (!rec.gone || s.plant.nameStaysTaken) {
 			return fail(http.StatusConflict, "uniqueness", unique+" is taken: choose another")
 		}
-		if rec.gone && q.kind == "Users" && (rec.attrs["externalId"] == attrs["externalId"] || same && s.plant.inheritID) {
+		if rec.gone && (!s.policy.purges || rec.role == "admin") && q.kind == "Users" && (rec.attrs["externalId"] == attrs["externalId"] || same && s.plant.inheritID) {
 			restored = rec
 		}
 	}

@@ -421,7 +421,7 @@ var plantedFaults = []planted{
 	{what: "deaf to the person who allows", want: delayEndless, play: MassDisable, plant: plant{deafToThem: true}},
 	{what: "deaf to the person who rejects", want: delayEndless, play: MassDisableRejected, plant: plant{deafToThem: true}},
 	{what: "tolerance too wide", want: toleranceExceeded, play: MassDisable, plant: plant{share: 30}},
-	{what: "tolerance too narrow", want: toleranceEarly, play: MassDisable, preset: Guarded, plant: plant{share: 18}, also: []fault{toleranceExceeded}},
+	{what: "tolerance too narrow", want: toleranceEarly, play: MassDisable, preset: Mirror, plant: plant{share: 18}, also: []fault{toleranceExceeded}},
 	{what: "search misses after a restart", want: restartCreate, play: Restart, plant: plant{list: lateMisses()}, also: []fault{searchMissed}},
 	{what: "changed after a restart", want: restartPatch, play: Restart, plant: lateChange(), also: []fault{echoChanged, patchNeeded}},
 	{what: "heir is shown groups", want: inherited, play: RecycledUserName, plant: onUsers(func(res map[string]any) { res["groups"] = []any{} })},

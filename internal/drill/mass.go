@@ -24,7 +24,7 @@ func (d *drill) massDisable(ctx context.Context) {
 			}
 		}
 	}
-	if d.rules.tolerance && len(put) > 0 && last != nil {
+	if d.rules.tolerance != (tolerance{}) && len(put) > 0 && last != nil {
 		if d.askToLeave(ctx, []*person{last}); last.active == false {
 			d.report(nil, toleranceExceeded, "no departure beyond the allowance", "one more user left")
 		}
@@ -46,6 +46,9 @@ func (d *drill) massDisableRejected(ctx context.Context) {
 		p.lot.state = active
 	}
 	d.decided(ctx, put)
+	for _, p := range put {
+		p.lot.purged = false
+	}
 }
 
 // stampede is the mass departure until a person decides: put are those who wait, last is somebody who stays.
@@ -104,6 +107,7 @@ func (d *drill) askToLeave(ctx context.Context, leavers []*person) (put []*perso
 			p.state = failed
 		default:
 			p.active = false
+			d.gone(p)
 		}
 	})
 	return put

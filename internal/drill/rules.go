@@ -21,31 +21,31 @@ const (
 
 // rules say what becomes of an account that leaves.
 type rules struct {
-	disabled, deleted string // its state
-	tolerance         bool   // the departure that would reach a fifth is put off
+	disabled, deleted string    // its state
+	tolerance         tolerance // zero: none
+	frozen            bool      // the host application keeps to the first userName
+	purges            bool      // there is no grace time: who was removed may come back as somebody new, and without memberships
 }
+
+// tolerance puts off the departure that would reach a share of the active users, at most a count and at least a floor.
+type tolerance struct{ share, count, floor int }
 
 // presets are the rules of each preset. They follow from what the presets promise, not from the server's code.
 var presets = map[Preset]rules{
-	"":              {disabled: suspended, deleted: suspended, tolerance: true},
-	Mirror:          {disabled: removed, deleted: removed},
-	SuspendOrDelete: {disabled: suspended, deleted: removed, tolerance: true},
-	Guarded:         {disabled: removed, deleted: removed, tolerance: true},
+	"":              {disabled: suspended, deleted: suspended, tolerance: tolerance{20, 500, 25}},
+	Mirror:          {disabled: removed, deleted: removed, tolerance: tolerance{20, 500, 25}, purges: true},
+	SuspendOrDelete: {disabled: suspended, deleted: removed, tolerance: tolerance{20, 500, 25}},
+	Guarded:         {disabled: removed, deleted: removed, tolerance: tolerance{10, 100, 5}, frozen: true},
 	HandPicked:      {disabled: held, deleted: held},
 }
 
-const (
-	toleranceShare = 20 // per cent of the active users
-	toleranceCount = 500
-	toleranceFloor = 25
-)
-
 // lets is how many of the active users may leave before the next one is put off.
 func (r rules) lets(activeUsers int) int {
-	if !r.tolerance {
+	t := r.tolerance
+	if t.share == 0 {
 		return activeUsers
 	}
-	return max(min(activeUsers*toleranceShare/100, toleranceCount), toleranceFloor) - 1
+	return max(min(activeUsers*t.share/100, t.count), t.floor) - 1
 }
 
 // lot is what a scenario knows of an account beside what the client asserts.
@@ -54,6 +54,8 @@ type lot struct {
 	admin        bool   // protected
 	state        string // of a leaver of whom a person decided; "" for what the rules say
 	renamed      bool   // another took over the userName
+	firstName    string // the userName of the creation
+	purged       bool   // it was removed without a grace time: nothing may be left of it
 }
 
 // sight is what the host application must see of a person, the groups left out; UserName is "" where any will do.
@@ -77,7 +79,10 @@ func (r rules) sight(p *person) Account {
 	default:
 		a.State = r.disabled
 	}
-	if p.lot.renamed {
+	if r.frozen {
+		a.UserName = p.lot.firstName
+	}
+	if p.lot.renamed || p.lot.purged {
 		a.UserName = ""
 	}
 	return a

@@ -108,6 +108,9 @@ func (d *drill) tell(ctx context.Context, s story) {
 		p.active = p.active || s.allActive
 		p.lot.bornInactive = !p.active
 	}
+	for _, p := range slices.Concat(d.company.people, d.company.hires) {
+		p.lot.firstName = p.attrs["userName"]
+	}
 	d.initialCycle(ctx)
 	d.rollCall(ctx)
 	s.play(d, ctx)
@@ -139,11 +142,16 @@ func (d *drill) look(ctx context.Context, p *person) {
 	want := d.rules.sight(p)
 	about := func(what any) string { return fmt.Sprintf("user %s: %v", p.id, what) }
 	switch {
+	case !found && p.lot.purged:
+		return
 	case !found:
 		d.report(nil, hostUnknown, about(want.State), about("unknown"))
 		return
 	case a.State != want.State:
 		d.report(nil, hostState, about(want.State), about(a.State))
+	}
+	if p.lot.purged {
+		return
 	}
 	if a.Role != want.Role {
 		d.report(nil, hostRole, about(want.Role), about(a.Role))
@@ -188,9 +196,15 @@ func (d *drill) asPerson(ctx context.Context, what string, act func(context.Cont
 	return true
 }
 
-// some draws people who fit: one in parts of the company, at least two of them.
+// some draws people who fit: one in parts of the company, at least two of them, and no more than may leave.
 func (d *drill) some(parts int, fits func(*person) bool) []*person {
-	n := max(share(d.opt.Users, parts), 2)
+	activeUsers := 0
+	for _, p := range d.company.people {
+		if p.active {
+			activeUsers++
+		}
+	}
+	n := min(max(share(d.opt.Users, parts), 2), d.rules.lets(activeUsers))
 	var drawn []*person
 	for _, p := range shuffled(d.rng, d.company.people) {
 		if len(drawn) < n && fits(p) {
@@ -198,6 +212,20 @@ func (d *drill) some(parts int, fits func(*person) bool) []*person {
 		}
 	}
 	return drawn
+}
+
+// gone notes that an account left. Without a grace time nothing may be left of it but what the client asserts.
+func (d *drill) gone(p *person) { p.lot.purged = d.rules.purges && !p.lot.admin }
+
+// back puts somebody who was purged into the groups again: nothing else can.
+func (d *drill) back(ctx context.Context, p *person) {
+	if !p.lot.purged || p.state != linked {
+		return
+	}
+	for _, t := range p.teams {
+		d.patchAs(ctx, groups, t.id, d.opt.Dialect.addMembers([]string{p.id}), memberAddPresent)
+	}
+	p.lot.purged = false
 }
 
 // isLeafMember are those whose departure shows in groups and leaves nobody without a manager.

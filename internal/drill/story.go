@@ -19,6 +19,7 @@ func (d *drill) leaversReturn(ctx context.Context) {
 		} else {
 			d.disable(ctx, p)
 		}
+		d.gone(p)
 	})
 	d.rollCall(ctx)
 	each(ctx, d, "returns", leavers, d.comeBack)
@@ -27,7 +28,10 @@ func (d *drill) leaversReturn(ctx context.Context) {
 // comeBack is an account's return: enabled, or created again with the same externalId after a search that finds nothing.
 func (d *drill) comeBack(ctx context.Context, p *person) {
 	if p.state != deleted {
-		d.enable(ctx, p)
+		if d.setActive(ctx, p, true) {
+			d.back(ctx, p)
+			d.keepsMemberships(ctx, p, restoreMembersLost)
+		}
 		return
 	}
 	old := p.id
@@ -40,9 +44,12 @@ func (d *drill) comeBack(ctx context.Context, p *person) {
 	}
 	if p.id != old {
 		p.former = old
-		d.report(nil, restoreOtherID, "the id "+old+" for the externalId "+p.objectID, p.id)
+		if !p.lot.purged {
+			d.report(nil, restoreOtherID, "the id "+old+" for the externalId "+p.objectID, p.id)
+		}
 	}
 	d.writeManager(ctx, p, true, p.number)
+	d.back(ctx, p)
 	d.keepsMemberships(ctx, p, restoreMembersLost)
 }
 
@@ -57,9 +64,10 @@ func (d *drill) recycleNames(ctx context.Context) {
 	each(ctx, d, "leavers", leavers, func(ctx context.Context, p *person) {
 		if p.number%3 == 0 {
 			d.disable(ctx, p) // with a namesake who is refused
-			return
+		} else {
+			d.leave(ctx, p)
 		}
-		d.leave(ctx, p)
+		d.gone(p)
 	})
 	d.rollCall(ctx)
 	each(ctx, d, "heirs of their userNames", leavers, d.inherit)
@@ -70,6 +78,7 @@ func (d *drill) inherit(ctx context.Context, p *person) {
 	if p.state != deleted {
 		return
 	}
+	p.heir.lot.firstName = p.heir.attrs["userName"]
 	if d.create(ctx, p.heir, deleteNameTaken); p.heir.state != linked {
 		return
 	}
@@ -160,8 +169,10 @@ func (d *drill) restart(ctx context.Context) {
 		switch p.number % 3 {
 		case 0:
 			d.leave(ctx, p)
+			d.gone(p)
 		case 1:
 			d.disable(ctx, p)
+			d.gone(p)
 		default:
 			d.rename(ctx, p)
 		}
