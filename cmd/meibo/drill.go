@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +23,7 @@ import (
 // drillOptions are the flags of `meibo drill` as they were given.
 type drillOptions struct {
 	url, token, tenant, dialect, writes string
+	scenario, preset                    string
 	users, groups, members, workers     int
 	cycles                              int
 	seed                                uint64
@@ -39,9 +42,11 @@ func (p *program) drillCommand() *cobra.Command {
 	f.StringVar(&o.token, "token", "", "its bearer token; - reads it from standard input")
 	f.BoolVar(&o.foreign, "foreign", false, "the server at --url is not meibo: what only meibo promises is a warning")
 	f.StringVar(&o.tenant, "tenant", "", "without --url: name of the tenant to make, one for each dialect (default drill- and the time)")
-	f.IntVar(&o.users, "users", 100, "users of the company")
-	f.IntVar(&o.groups, "groups", 10, "groups of the company")
-	f.IntVar(&o.members, "members", 500, "memberships over all groups together")
+	f.StringVar(&o.scenario, "scenario", "", "play a story instead of a whole job: "+scenarioNames()+"; or all, each on a fresh connection")
+	f.StringVar(&o.preset, "preset", "", "with --scenario: the preset whose rules are expected, and set on a server of the drill's own; empty for the default")
+	f.IntVar(&o.users, "users", 100, "users of the company; a scenario has its own measure")
+	f.IntVar(&o.groups, "groups", 10, "groups of the company; a scenario has its own measure")
+	f.IntVar(&o.members, "members", 500, "memberships over all groups together; a scenario has its own measure")
 	f.Uint64Var(&o.seed, "seed", 1, "decides the company and every choice of the run")
 	f.StringVar(&o.dialect, "dialect", "default", "Entra's PATCH dialect: default, flag (aadOptscim062020) or both, each on a fresh connection")
 	f.IntVar(&o.workers, "workers", 0, "objects in flight; 0 for Entra's measure")
@@ -49,17 +54,31 @@ func (p *program) drillCommand() *cobra.Command {
 	f.StringVar(&o.writes, "writes", "", "file for a JSON line about each answered write, with its correlation id")
 	f.BoolVar(&o.json, "json", false, "print the report as JSON, one object a dialect")
 	settingFlags(cmd, ownServerSettings...)
-	cmd.RunE = p.action(func(cmd *cobra.Command, _ []string) error { return p.drill(cmd, o) })
+	cmd.RunE = p.action(func(cmd *cobra.Command, _ []string) error {
+		if o.scenario != "" && !f.Changed("users") && !f.Changed("groups") && !f.Changed("members") {
+			o.users, o.groups, o.members = 0, 0, 0
+		}
+		return p.drill(cmd, o)
+	})
 	return cmd
+}
+
+func scenarioNames() string {
+	var names []string
+	for _, s := range drill.Scenarios() {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
 }
 
 // ownServerSettings are what may be said of a server that the drill starts itself.
 var ownServerSettings = []string{"database_url", "allow_weak_durability", "rate_limit", "log_level"}
 
-// target is one address to be judged, in one dialect.
+// target is one address to be judged, in one dialect and scenario.
 type target struct {
 	url, token string
 	dialect    drill.Dialect
+	scenario   drill.Scenario // "" for a whole job
 }
 
 func (p *program) drill(cmd *cobra.Command, o drillOptions) (err error) {
@@ -71,8 +90,16 @@ func (p *program) drill(cmd *cobra.Command, o drillOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := o.options().CheckSizes(); err != nil {
-		return misuse("%w", err)
+	scenarios, err := o.scenarios()
+	if err != nil {
+		return err
+	}
+	for _, s := range scenarios {
+		run := o.options()
+		run.Scenario = s
+		if err := run.CheckSizes(); err != nil {
+			return misuse("%w", err)
+		}
 	}
 	var writes io.Writer
 	if o.writes != "" {
@@ -84,19 +111,30 @@ func (p *program) drill(cmd *cobra.Command, o drillOptions) (err error) {
 		writes = file
 	}
 	if o.url == "" {
-		return p.drillOwn(cmd.Context(), src, o, dialects, writes)
+		return p.drillOwn(cmd.Context(), src, o, dialects, scenarios, writes)
 	}
 	token, err := p.secret(o.token)
 	if err != nil {
 		return err
 	}
-	return p.judge(cmd.Context(), o, []target{{o.url, token, dialects[0]}}, writes)
+	return p.judge(cmd.Context(), o, []target{{o.url, token, dialects[0], scenarios[0]}}, writes)
 }
 
 // options are what the flags say of every run.
 func (o drillOptions) options() drill.Options {
 	return drill.Options{Foreign: o.foreign, Users: o.users, Groups: o.groups, Members: o.members,
-		Seed: o.seed, Cycles: o.cycles, Workers: o.workers}
+		Seed: o.seed, Cycles: o.cycles, Workers: o.workers, Preset: drill.Preset(o.preset)}
+}
+
+// scenarios are those to be played; "" stands for a whole job.
+func (o drillOptions) scenarios() ([]drill.Scenario, error) {
+	if o.scenario != "all" {
+		return []drill.Scenario{drill.Scenario(o.scenario)}, nil
+	}
+	if o.url != "" {
+		return nil, misuse("--scenario all needs a fresh connection for each; run the drill once for each scenario, with a token of another connection")
+	}
+	return drill.Scenarios(), nil
 }
 
 func (o drillOptions) dialects() ([]drill.Dialect, error) {
@@ -131,7 +169,8 @@ func (p *program) secret(flag string) (string, error) {
 }
 
 // drillOwn judges a server that lives as long as the drill.
-func (p *program) drillOwn(ctx context.Context, src config.Source, o drillOptions, dialects []drill.Dialect, writes io.Writer) (err error) {
+func (p *program) drillOwn(ctx context.Context, src config.Source, o drillOptions, dialects []drill.Dialect,
+	scenarios []drill.Scenario, writes io.Writer) (err error) {
 	scratch, err := os.MkdirTemp("", "meibo-drill-")
 	if err != nil {
 		return err
@@ -148,36 +187,59 @@ func (p *program) drillOwn(ctx context.Context, src config.Source, o drillOption
 		return err
 	}
 	defer func() { err = errors.Join(err, s.shutdown(ctx)) }()
-	targets, err := p.freshTargets(ctx, s, o.tenant, dialects)
+	targets, err := p.freshTargets(ctx, s, o, dialects, scenarios)
 	if err != nil {
 		return err
 	}
 	return p.judge(ctx, o, targets, writes)
 }
 
-// freshTargets makes a tenant with a connection for each dialect: the same company twice in one
+// freshTargets makes a tenant with a connection for each dialect and scenario: the same company twice in one
 // tenant would be one connection taking the other's names.
-func (p *program) freshTargets(ctx context.Context, s *server, tenant string, dialects []drill.Dialect) ([]target, error) {
-	if tenant == "" {
-		tenant = "drill-" + time.Now().UTC().Format("20060102-150405")
-	}
+func (p *program) freshTargets(ctx context.Context, s *server, o drillOptions, dialects []drill.Dialect, scenarios []drill.Scenario) ([]target, error) {
+	tenant := cmp.Or(o.tenant, "drill-"+time.Now().UTC().Format("20060102-150405"))
 	var out []target
-	for _, d := range dialects {
-		name := tenant
-		if len(dialects) > 1 {
-			name += "-" + string(d)
+	for i, scenario := range scenarios {
+		for _, d := range dialects {
+			name := tenant
+			if len(scenarios) > 1 {
+				name += "-" + strconv.Itoa(i+1)
+			}
+			if len(dialects) > 1 {
+				name += "-" + string(d)
+			}
+			token, err := freshTarget(ctx, s, name, provisioning.Preset(o.preset))
+			if err != nil {
+				return nil, err
+			}
+			fmt.Fprintf(p.stderr, "dialect %s%s: tenant %s\n", d, inScenario(scenario), name)
+			out = append(out, target{s.base + "/t/" + name + "/scim/v2", token, d, scenario})
 		}
-		if _, err := s.service.CreateTenant(ctx, commandLine(name)); err != nil {
-			return nil, err
-		}
-		token, hash, hint := auth.NewToken()
-		if _, err := s.service.CreateCredential(ctx, commandLine(name), "", provisioning.NewCredential{Hash: hash, Hint: hint}); err != nil {
-			return nil, err
-		}
-		fmt.Fprintf(p.stderr, "dialect %s: tenant %s\n", d, name)
-		out = append(out, target{s.base + "/t/" + name + "/scim/v2", token, d})
 	}
 	return out, nil
+}
+
+func inScenario(s drill.Scenario) string {
+	if s == "" {
+		return ""
+	}
+	return ", scenario " + string(s)
+}
+
+// freshTarget makes a tenant whose connection has the rules of a preset, and a token of it.
+func freshTarget(ctx context.Context, s *server, name string, preset provisioning.Preset) (string, error) {
+	if _, err := s.service.CreateTenant(ctx, commandLine(name)); err != nil {
+		return "", err
+	}
+	if settings, _ := preset.Settings(); preset != provisioning.PresetDefault { // the drill knows the presets
+		draft := provisioning.SettingsDraft{Settings: settings, Expect: provisioning.AnyVersion}
+		if _, _, err := s.service.ApplySettings(ctx, commandLine(name), "", draft); err != nil {
+			return "", err
+		}
+	}
+	token, hash, hint := auth.NewToken()
+	_, err := s.service.CreateCredential(ctx, commandLine(name), "", provisioning.NewCredential{Hash: hash, Hint: hint})
+	return token, err
 }
 
 // judge plays Entra ID against each target and prints its reports.
@@ -185,7 +247,7 @@ func (p *program) judge(ctx context.Context, o drillOptions, targets []target, w
 	satisfied := true
 	for _, t := range targets {
 		run := o.options()
-		run.BaseURL, run.Token, run.Dialect = t.url, t.token, t.dialect
+		run.BaseURL, run.Token, run.Dialect, run.Scenario = t.url, t.token, t.dialect, t.scenario
 		run.Progress, run.WritesTo = p.stderr, writes
 		report, err := drill.Run(ctx, run)
 		if err != nil {

@@ -22,6 +22,7 @@ type answer struct {
 	status      int
 	correlation string
 	body        string
+	retryAfter  string
 }
 
 // id is that of the resource that the body is.
@@ -47,7 +48,7 @@ func (c *tenant) send(ctx context.Context, method, target, body string) (answer,
 	}
 	defer res.Body.Close()
 	data, err := io.ReadAll(res.Body)
-	return answer{res.StatusCode, res.Header.Get(endpoint.CorrelationHeader), string(data)}, err
+	return answer{res.StatusCode, res.Header.Get(endpoint.CorrelationHeader), string(data), res.Header.Get("Retry-After")}, err
 }
 
 // writer is a client that remembers its answered writes. It is safe for concurrent use.

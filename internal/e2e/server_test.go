@@ -80,6 +80,7 @@ type server struct {
 	t       testing.TB
 	db      database
 	rows    *witness.Database // what the server keeps, read behind its back
+	store   *store.Store
 	service *provisioning.Service
 	http    *httptest.Server
 	client  *http.Client
@@ -104,7 +105,7 @@ func newServer(t testing.TB, db database, o options) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, db: db, rows: rows, service: provisioning.New(provisioning.Options{Store: st, Now: o.now})}
+	s := &server{t: t, db: db, rows: rows, store: st, service: provisioning.New(provisioning.Options{Store: st, Now: o.now})}
 	authenticator := auth.New(auth.Options{Store: st, Now: o.now, Report: func(err error) { t.Errorf("last-used time: %v", err) }})
 	s.http = httptest.NewUnstartedServer(nil)
 	s.http.Config.Handler = endpoint.New(endpoint.Options{
