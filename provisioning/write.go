@@ -48,6 +48,9 @@ func (s *Service) Create(ctx context.Context, o Origin, t scim.ResourceType, b B
 // NotFound, Precondition, or what Create can answer.
 func (s *Service) Replace(ctx context.Context, o Origin, t scim.ResourceType, id string, b Body, c Condition, refs References) (Result, error) {
 	in := Intent{Action: ActionUpdate, Type: t, ID: id, Name: nameOf(t, b.Attributes)}
+	if t == scim.User && !isActive(b.Attributes) {
+		in.Action = ActionDisable
+	}
 	members := b.members()
 	in.Want = func(r Reader, rules *Rules) (Facts, Desired, error) {
 		f, err := s.stored(r, o, c, ResourceQuery{Scope: o.scope(t), ID: id, References: refs,

@@ -204,3 +204,16 @@ func (r *race) wantMembers(t *testing.T, stored map[string]witness.State) {
 		t.Errorf("%d members, want %d", len(open), len(r.users))
 	}
 }
+
+// disableAll has each client disable a user of its own, at once.
+func (r *race) disableAll(t *testing.T, ids []string, answered func(status int)) {
+	t.Helper()
+	r.run(t, func(ctx context.Context, racer int) error {
+		a, err := r.write(ctx, http.MethodPatch, "/Users/"+ids[racer], patchBody(`{"op":"replace","path":"active","value":false}`),
+			http.StatusOK, http.StatusServiceUnavailable)
+		if err == nil {
+			answered(a.status)
+		}
+		return err
+	})
+}
