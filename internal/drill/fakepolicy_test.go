@@ -168,15 +168,22 @@ func (s *fakeServer) View(_ context.Context, id string) (Account, bool, error) {
 		if s.policy.frozen {
 			a.UserName = u.names[0]
 		}
-		for _, g := range s.groups {
-			if slices.Contains(g.members, id) {
-				a.Groups = append(a.Groups, g.id)
-			}
-		}
 		found := s.plant.view == nil || s.plant.view(&a)
 		return a, found, nil
 	}
 	return Account{}, false, nil
+}
+
+// Members implements Host.
+func (s *fakeServer) Members(_ context.Context, id string) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range s.groups {
+		if g.id == id && !s.plant.hostGroupsEmpty {
+			return slices.Clone(g.members), nil
+		}
+	}
+	return nil, nil
 }
 
 // lateMisses finds nobody by the same userName a third time.

@@ -51,6 +51,7 @@ type plant struct {
 	view                     func(a *Account) (found bool) // changes what the host application sees
 	share                    int                           // per cent that the tolerance lets go, instead of 20
 	applyDelayed, deafToThem bool                          // does what it puts off; does not listen to the person
+	hostGroupsEmpty          bool                          // the host application sees no members
 	stopsOthers              bool                          // answers 503 to every PATCH once the tolerance is used up
 }
 

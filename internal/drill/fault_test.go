@@ -428,7 +428,7 @@ var plantedFaults = []planted{
 	{what: "host sees everybody active", want: hostState, play: LeaverReturns, plant: plant{view: func(a *Account) bool { a.State = active; return true }}},
 	{what: "host sees no administrators", want: hostRole, play: AdminDisabled, plant: plant{view: func(a *Account) bool { a.Role = "ordinary"; return true }}},
 	{what: "host sees names folded", want: hostName, play: Rename, plant: plant{view: func(a *Account) bool { a.UserName = strings.ToLower(a.UserName); return true }}},
-	{what: "host sees no groups", want: hostMembers, play: Rename, plant: plant{view: func(a *Account) bool { a.Groups = nil; return true }}},
+	{what: "host sees no members", want: hostMembers, play: Rename, plant: plant{hostGroupsEmpty: true}},
 	{what: "host sees no leavers", want: hostUnknown, play: LeaverReturns, preset: SuspendOrDelete,
 		plant: plant{view: func(a *Account) bool { return a.State != removed }}},
 	{what: "guard does not hold", want: hostState, play: AdminDisabled, preset: Mirror, plant: plant{view: func(a *Account) bool {

@@ -40,6 +40,8 @@ type Host interface {
 	// View reads an account by the id that the client knows, whether or not the client still sees it. found is false where
 	// there is none. Its error ends the run.
 	View(ctx context.Context, userID string) (a Account, found bool, err error)
+	// Members lists the ids that a group lists, whatever became of them. Its error ends the run.
+	Members(ctx context.Context, groupID string) ([]string, error)
 }
 
 // Account is a user as the host application sees it.
@@ -47,7 +49,6 @@ type Account struct {
 	State    string // active, suspended, held or removed
 	Role     string
 	UserName string
-	Groups   []string // ids of those that list it
 }
 
 // story is how a scenario is played.
@@ -128,7 +129,9 @@ func (d *drill) rollCall(ctx context.Context) {
 		return
 	}
 	known := slices.DeleteFunc(d.everybody(), func(p *person) bool { return p.state == unlinked || p.state == failed })
-	each(ctx, d, "the host application's view", known, d.look)
+	each(ctx, d, "the host application's view: users", known, d.look)
+	teams := slices.DeleteFunc(slices.Clone(d.company.teams), func(t *team) bool { return t.state != linked })
+	each(ctx, d, "the host application's view: groups", teams, d.lookAtTeam)
 }
 
 // look holds the host application's view of a person against the rules.
@@ -159,25 +162,32 @@ func (d *drill) look(ctx context.Context, p *person) {
 	if want.UserName != "" && a.UserName != want.UserName {
 		d.report(nil, hostName, about(want.UserName), about(a.UserName))
 	}
-	if groups := d.groupsOf(p); !sameSet(a.Groups, groups) {
-		d.report(nil, hostMembers, about(groups), about(a.Groups))
-	}
 }
 
-// groupsOf are the ids of the groups that list the person, sorted. They list leavers too: who comes back finds them as they were.
-func (d *drill) groupsOf(p *person) []string {
-	var ids []string
-	for _, t := range d.company.teams {
-		if t.state == linked && t.members[p] {
-			ids = append(ids, t.id)
+// lookAtTeam holds a group's members in the host application's view against the directory. It lists leavers too: who comes
+// back finds the memberships as they were.
+func (d *drill) lookAtTeam(ctx context.Context, t *team) {
+	got, err := d.opt.Host.Members(ctx, t.id)
+	if err != nil {
+		d.stop(fmt.Errorf("look at group %s as the host application: %w", t.id, err))
+		return
+	}
+	var want []string
+	doubtful := map[string]bool{} // nothing may be left of them
+	for p := range t.members {
+		doubtful[p.former] = true
+		if p.id != "" {
+			want = append(want, p.id)
+			doubtful[p.id] = p.lot.purged || p.state == failed
 		}
 	}
-	slices.Sort(ids)
-	return ids
-}
-
-func sameSet(a, b []string) bool {
-	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+	certain := func(ids []string) []string {
+		return slices.DeleteFunc(slices.Sorted(slices.Values(ids)), func(id string) bool { return doubtful[id] })
+	}
+	if want, got = certain(want), certain(got); !slices.Equal(want, got) {
+		d.report(nil, hostMembers, fmt.Sprintf("group %s: %d members", t.id, len(want)),
+			fmt.Sprintf("%d, of whom %v should not be there, and without %v", len(got), subtract(got, want), subtract(want, got)))
+	}
 }
 
 // asPerson does a person's act, or notes that nobody is there to do it.

@@ -85,6 +85,12 @@ func (absentMinded) MakeAdmin(context.Context, string) error { return errAbsent 
 func (absentMinded) View(context.Context, string) (Account, bool, error) {
 	return Account{}, false, errAbsent
 }
+func (absentMinded) Members(context.Context, string) ([]string, error) { return nil, errAbsent }
+
+// forgetful is a host application that knows no groups.
+type forgetful struct{ *fakeServer }
+
+func (forgetful) Members(context.Context, string) ([]string, error) { return nil, errAbsent }
 
 // TestPersonFails: what a person or the host application cannot do ends the run, and says so.
 func TestPersonFails(t *testing.T) {
@@ -99,10 +105,13 @@ func TestPersonFails(t *testing.T) {
 		}
 	}
 	s := &fakeServer{policy: policies[""]}
-	opt := options(s, Default)
-	opt.Scenario, opt.Person, opt.Host = Rename, s, absentMinded{}
-	rep, err := Run(t.Context(), opt)
-	if err != nil || rep.OK() || !strings.Contains(rep.Stopped, "out to lunch") {
-		t.Errorf("error %v, stopped %q", err, rep.Stopped)
+	for _, host := range []Host{absentMinded{}, forgetful{s}} {
+		opt := options(s, Default)
+		opt.Seed++
+		opt.Scenario, opt.Person, opt.Host = Rename, s, host
+		rep, err := Run(t.Context(), opt)
+		if err != nil || rep.OK() || !strings.Contains(rep.Stopped, "out to lunch") {
+			t.Errorf("error %v, stopped %q", err, rep.Stopped)
+		}
 	}
 }

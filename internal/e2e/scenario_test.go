@@ -168,18 +168,12 @@ func (c *scenarioTenant) MakeAdmin(ctx context.Context, id string) error {
 
 // View implements drill.Host.
 func (c *scenarioTenant) View(ctx context.Context, id string) (drill.Account, bool, error) {
-	x, err := provisioning.View(ctx, c.store, c.name, func(r provisioning.Reader) (provisioning.Resource, error) {
-		return r.Account(scim.User, id, provisioning.References{Groups: true})
-	})
-	if provisioning.KindOf(err) == provisioning.NotFound && err != nil {
+	x, err := c.service.Account(ctx, c.name, scim.User, id)
+	if err != nil && provisioning.KindOf(err) == provisioning.NotFound {
 		return drill.Account{}, false, nil
 	}
 	if err != nil {
 		return drill.Account{}, false, err
-	}
-	a := drill.Account{State: string(x.State), Role: x.RoleName()}
-	for _, g := range x.Groups {
-		a.Groups = append(a.Groups, g.ID)
 	}
 	doc := x.Effective
 	if doc == nil {
@@ -187,6 +181,14 @@ func (c *scenarioTenant) View(ctx context.Context, id string) (drill.Account, bo
 	}
 	var own struct{ UserName string }
 	err = json.Unmarshal(doc, &own)
-	a.UserName = own.UserName
-	return a, true, err
+	return drill.Account{State: string(x.State), Role: x.RoleName(), UserName: own.UserName}, true, err
+}
+
+// Members implements drill.Host.
+func (c *scenarioTenant) Members(ctx context.Context, group string) (ids []string, err error) {
+	err = c.service.Memberships(ctx, c.name, group, func(m provisioning.GroupMember) error {
+		ids = append(ids, m.Value)
+		return nil
+	})
+	return ids, err
 }
