@@ -49,22 +49,6 @@ func newStage(t *testing.T, s *server, tenant string, sp spelling, edit func(*pr
 	return &stage{writer: c.newWriter(), t: t, spelling: sp, ids: map[string]string{}, bodies: map[string]object{}}
 }
 
-// apply puts settings in force, and speaks with a new token: one that was used is known with the old ones for half a second.
-func (c *tenant) apply(connection string, edit func(*provisioning.Settings)) *tenant {
-	c.t.Helper()
-	ctx := c.t.Context()
-	before, err := c.service.Settings(ctx, c.name, connection)
-	if err != nil {
-		c.t.Fatalf("read the settings: %v", err)
-	}
-	draft := provisioning.SettingsDraft{Settings: before.Settings, Expect: provisioning.AnyVersion}
-	edit(&draft.Settings)
-	if _, _, err := c.service.ApplySettings(ctx, provisioning.Origin{Tenant: c.name, Actor: "test"}, connection, draft); err != nil {
-		c.t.Fatalf("apply the settings: %v", err)
-	}
-	return c.speakAs(connection)
-}
-
 // change puts other settings in force in the middle of a play.
 func (s *stage) change(edit func(*provisioning.Settings)) {
 	s.t.Helper()
