@@ -52,11 +52,11 @@ func (r *Rules) effective(m meant, d Desired, was scim.Attributes) (scim.Attribu
 var unmapped = func() map[scim.ResourceType]mapper {
 	out := map[scim.ResourceType]mapper{}
 	for _, t := range []scim.ResourceType{scim.User, scim.Group} {
-		m, err := mapperOf(t, nil)
+		table, err := Settings{}.compileMapping(t)
 		if err != nil {
 			panic(err) // no rows are sound
 		}
-		out[t] = m
+		out[t] = mapperOf(table)
 	}
 	return out
 }()

@@ -41,12 +41,15 @@ func NewRules(version int64, s Settings) (*Rules, error) {
 		}
 		r.scope[t] = compiled
 	}
-	for t, rows := range map[scim.ResourceType][]MappingRow{scim.User: s.Mapping.Users, scim.Group: s.Mapping.Groups} {
-		compiled, err := newMapper(t, rows)
-		if err != nil {
-			return nil, err
+	for _, t := range []scim.ResourceType{scim.User, scim.Group} {
+		if len(s.mappingRows(t)) == 0 {
+			continue
 		}
-		r.mapping[t] = compiled
+		table, err := s.compileMapping(t)
+		if err != nil {
+			return nil, fmt.Errorf("mapping of %ss: %w", strings.ToLower(string(t)), err)
+		}
+		r.mapping[t] = mapperOf(table)
 	}
 	return r, nil
 }
@@ -173,31 +176,14 @@ func domainOf(name string) string {
 	return domain
 }
 
-// newMapper compiles mapping rows; nil for none.
-func newMapper(t scim.ResourceType, rows []MappingRow) (mapper, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	compiled := make([]mapping.Row, len(rows))
-	for i, r := range rows {
-		compiled[i] = mapping.Row{Target: r.Target, Source: r.Source, Constant: r.Constant, Expression: r.Expression,
-			AtCreation: r.Apply == ApplyAtCreation, Default: r.Default, Required: r.Required, MaxLength: r.MaxLength, Characters: r.Characters}
-	}
-	return mapperOf(t, compiled)
-}
-
-func mapperOf(t scim.ResourceType, rows []mapping.Row) (mapper, error) {
-	table, err := mapping.Compile(scim.Standard(t), rows, mapping.Options{})
-	if err != nil {
-		return nil, fmt.Errorf("mapping of %ss: %w", strings.ToLower(string(t)), err)
-	}
+func mapperOf(table *mapping.Table) mapper {
 	return func(asserted, current scim.Attributes, created bool, overrides map[string]any, now time.Time) (scim.Attributes, error) {
 		out, err := table.Map(mapping.Input{Asserted: asserted, Current: current, Created: created, Overrides: overrides, Now: now})
 		if err != nil {
 			return nil, unmappable(err)
 		}
 		return out.Effective, nil
-	}, nil
+	}
 }
 
 // unmappable refuses what a mapping row has no effective value for. Its detail names rows, never values.
