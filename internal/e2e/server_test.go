@@ -23,6 +23,7 @@ import (
 	"meibo/provisioning"
 	"meibo/scim/endpoint"
 	"meibo/store"
+	"meibo/web/api"
 )
 
 // patience bounds one request, on a machine with two busy cores.
@@ -73,6 +74,7 @@ type options struct {
 	rateLimit float64
 	now       func() time.Time
 	tracer    trace.Tracer
+	leaving   func() bool
 }
 
 // server is a whole meibo on a database of its own, listening on loopback.
@@ -108,10 +110,16 @@ func newServer(t testing.TB, db database, o options) *server {
 	s := &server{t: t, db: db, rows: rows, store: st, service: provisioning.New(provisioning.Options{Store: st, Now: o.now})}
 	authenticator := auth.New(auth.Options{Store: st, Now: o.now, Report: func(err error) { t.Errorf("last-used time: %v", err) }})
 	s.http = httptest.NewUnstartedServer(nil)
-	s.http.Config.Handler = endpoint.New(endpoint.Options{
+	publicURL, surfaces := "http://"+s.http.Listener.Addr().String(), http.NewServeMux()
+	surfaces.Handle("/t/", endpoint.New(endpoint.Options{
 		Service: s.service, Authenticate: authenticator.Authenticate, RateLimit: o.rateLimit, Now: o.now, Log: zap.NewNop(), Tracer: o.tracer,
-		PublicURL: "http://" + s.http.Listener.Addr().String(),
-	})
+		PublicURL: publicURL,
+	}))
+	surfaces.Handle("/api/", api.New(api.Options{
+		Service: s.service, Authenticate: authenticator.AuthenticateKey, RateLimit: o.rateLimit, Now: o.now, Log: zap.NewNop(), Tracer: o.tracer,
+		PublicURL: publicURL, Leaving: o.leaving,
+	}))
+	s.http.Config.Handler = surfaces
 	s.http.Start()
 	transport := &http.Transport{MaxIdleConnsPerHost: 64} // one for each of many clients
 	s.client = &http.Client{Transport: transport, Timeout: patience}

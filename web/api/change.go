@@ -1,7 +1,7 @@
 package api
 
 import (
-	"encoding/json"
+	"bytes"
 	"net/http"
 	"reflect"
 	"time"
@@ -46,8 +46,12 @@ type Current[T any] struct {
 // IsZero reports whether it is not told.
 func (c Current[T]) IsZero() bool { return !c.told }
 
-// MarshalJSON implements json.Marshaler.
-func (c Current[T]) MarshalJSON() ([]byte, error) { return json.Marshal(c.value) }
+// MarshalJSON implements json.Marshaler. The value is written as it is elsewhere, byte for byte.
+func (c Current[T]) MarshalJSON() ([]byte, error) {
+	var out bytes.Buffer
+	err := huma.DefaultJSONFormat.Marshal(&out, c.value)
+	return out.Bytes(), err
+}
 
 // Schema implements huma.SchemaProvider.
 func (Current[T]) Schema(r huma.Registry) *huma.Schema {
