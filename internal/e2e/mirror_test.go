@@ -51,8 +51,8 @@ func (m *mirror) apply(i told) error {
 		return fmt.Errorf("position %d after %d", i.Position, m.at)
 	}
 	m.at = i.Position
-	put(m.users, i.Resource.ID, i.User)
-	put(m.groups, i.Resource.ID, i.Group)
+	tell(m.users, i.Resource.ID, i.User)
+	tell(m.groups, i.Resource.ID, i.Group)
 	if string(i.Group) == "null" {
 		delete(m.members, i.Resource.ID)
 		return nil
@@ -66,7 +66,7 @@ func (m *mirror) apply(i told) error {
 	return nil
 }
 
-func put(into map[string]string, id string, now json.RawMessage) {
+func tell(into map[string]string, id string, now json.RawMessage) {
 	switch {
 	case now == nil:
 	case string(now) == "null":
@@ -163,10 +163,10 @@ func (r *reader) full(ctx context.Context) (*mirror, error) {
 		return nil, err
 	}
 	m.at = journal.Head
-	if err := r.each(ctx, "/users?includeRemoved=true&limit=7", func(id string, item json.RawMessage) { put(m.users, id, item) }); err != nil {
+	if err := r.each(ctx, "/users?includeRemoved=true&limit=7", func(id string, item json.RawMessage) { tell(m.users, id, item) }); err != nil {
 		return nil, err
 	}
-	if err := r.each(ctx, "/groups?includeRemoved=true&limit=3", func(id string, item json.RawMessage) { put(m.groups, id, item) }); err != nil {
+	if err := r.each(ctx, "/groups?includeRemoved=true&limit=3", func(id string, item json.RawMessage) { tell(m.groups, id, item) }); err != nil {
 		return nil, err
 	}
 	for group := range m.groups {
