@@ -77,10 +77,11 @@ func TestProblems(t *testing.T) {
 			{Target: "title", Constant: 5}, {Target: `emails[type eq "work"].primary`, Constant: "True"}, {Target: "roles", Constant: "Admin"}, {Target: "name", Constant: map[string]any{"givenName": "x"}},
 			{Target: "urn:a:b:c", Constant: map[string]any{"x": []any{1.5, nil}}},
 		}, nil},
-		{"rules", []Row{{Target: "title", Source: "title", MaxLength: -1, Characters: "("}, {Target: "nickName", Source: "title", Characters: "(a{900}){2}"}}, []string{
+		{"rules", []Row{{Target: "title", Source: "title", MaxLength: -1, Characters: "("}, {Target: "nickName", Source: "title", Characters: "(a{900}){2}"}, {Target: "userType", Source: "title", Characters: "a)|(b"}}, []string{
 			"1 maxLength: it is negative",
 			`1 characters: the regular expression cannot be read: missing closing ): (`,
 			"2 characters: the regular expression cannot be read: invalid repeat count: {2}",
+			"3 characters: the regular expression cannot be read: unexpected ): a)|(b",
 		}},
 		{"expression", []Row{{Target: "title", Expression: "Left(userName,\n 3"}, {Target: "nickName", Expression: "ToLower(foo) + tolower(userName) + id"}}, []string{
 			"1 expression: line 2, column 2: unexpected token EOF",

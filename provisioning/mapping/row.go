@@ -127,6 +127,19 @@ func (c *compiler) compile(r Row) row {
 	return out
 }
 
+// characters compiles a rule for whole values; nil if there is a problem.
+func (c *compiler) characters(source string) *pattern {
+	_, err := compilePattern(source) // by itself first: a)|(b is none
+	if err == nil {
+		var whole *pattern
+		if whole, err = compilePattern(`\A(?:` + source + `)\z`); err == nil {
+			return whole
+		}
+	}
+	c.problem("characters", `write a regular expression in RE2 syntax such as [a-z0-9.]+`, "%v", err)
+	return nil
+}
+
 // checkSources holds a row to one way to say what it assigns.
 func (c *compiler) checkSources(r Row, mandatory bool) {
 	var given []string
