@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,7 +24,7 @@ import (
 // drillOptions are the flags of `meibo drill` as they were given.
 type drillOptions struct {
 	url, token, tenant, dialect, writes string
-	scenario, preset                    string
+	scenario, preset, key               string
 	users, groups, members, workers     int
 	cycles                              int
 	seed                                uint64
@@ -44,6 +45,7 @@ func (p *program) drillCommand() *cobra.Command {
 	f.StringVar(&o.tenant, "tenant", "", "without --url: name of the tenant to make, one for each dialect (default drill- and the time)")
 	f.StringVar(&o.scenario, "scenario", "", "play a story instead of a whole job: "+scenarioNames()+"; or all, each on a fresh connection")
 	f.StringVar(&o.preset, "preset", "", "with --scenario: the preset whose rules are expected, and set on a server of the drill's own; empty for the default")
+	f.StringVar(&o.key, "key", "", "with --scenario and --url: an API key, by which accounts are looked at as the host application does; - reads it from standard input")
 	f.IntVar(&o.users, "users", 100, "users of the company; a scenario has its own measure")
 	f.IntVar(&o.groups, "groups", 10, "groups of the company; a scenario has its own measure")
 	f.IntVar(&o.members, "members", 500, "memberships over all groups together; a scenario has its own measure")
@@ -79,6 +81,8 @@ type target struct {
 	url, token string
 	dialect    drill.Dialect
 	scenario   drill.Scenario // "" for a whole job
+	person     drill.Person   // nil for nobody
+	host       drill.Host     // nil for nobody
 }
 
 func (p *program) drill(cmd *cobra.Command, o drillOptions) (err error) {
@@ -117,7 +121,24 @@ func (p *program) drill(cmd *cobra.Command, o drillOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	return p.judge(cmd.Context(), o, []target{{o.url, token, dialects[0], scenarios[0]}}, writes)
+	t := target{url: o.url, token: token, dialect: dialects[0], scenario: scenarios[0]}
+	if t.host, err = p.hostByAPI(o); err != nil {
+		return err
+	}
+	return p.judge(cmd.Context(), o, []target{t}, writes)
+}
+
+// hostByAPI is who looks at a server that runs elsewhere; nil where nobody was given a key.
+func (p *program) hostByAPI(o drillOptions) (drill.Host, error) {
+	if o.key == "" {
+		return nil, nil
+	}
+	base, err := apiOf(o.url)
+	if err != nil {
+		return nil, err
+	}
+	key, err := p.secret(o.key)
+	return hostByAPI{base, key, &http.Client{Timeout: time.Minute}}, err
 }
 
 // options are what the flags say of every run.
@@ -145,6 +166,10 @@ func (o drillOptions) dialects() ([]drill.Dialect, error) {
 		return nil, misuse("--tenant is for a server that the drill starts itself; leave it out or leave out --url")
 	case o.url == "" && o.foreign:
 		return nil, misuse("--foreign needs --url")
+	case o.key != "" && (o.url == "" || o.scenario == ""):
+		return nil, misuse("--key goes with --url and --scenario; a server of the drill's own needs none")
+	case o.key == "-" && o.token == "-":
+		return nil, misuse("--key and --token cannot both come from standard input")
 	}
 	switch o.dialect {
 	case string(drill.Default), string(drill.Flag):
@@ -213,7 +238,12 @@ func (p *program) freshTargets(ctx context.Context, s *server, o drillOptions, d
 				return nil, err
 			}
 			fmt.Fprintf(p.stderr, "dialect %s%s: tenant %s\n", d, inScenario(scenario), name)
-			out = append(out, target{s.base + "/t/" + name + "/scim/v2", token, d, scenario})
+			t := target{url: s.base + "/t/" + name + "/scim/v2", token: token, dialect: d, scenario: scenario}
+			if scenario != "" {
+				hand := ownHand{s.service, name}
+				t.person, t.host = hand, hand
+			}
+			out = append(out, t)
 		}
 	}
 	return out, nil
@@ -248,6 +278,7 @@ func (p *program) judge(ctx context.Context, o drillOptions, targets []target, w
 	for _, t := range targets {
 		run := o.options()
 		run.BaseURL, run.Token, run.Dialect, run.Scenario = t.url, t.token, t.dialect, t.scenario
+		run.Person, run.Host = t.person, t.host
 		run.Progress, run.WritesTo = p.stderr, writes
 		report, err := drill.Run(ctx, run)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"meibo/internal/drill"
 	"meibo/internal/testkit"
 )
 
@@ -99,4 +100,48 @@ func readWrites(t *testing.T, path string) map[string]written {
 		t.Error("the drill wrote nothing")
 	}
 	return out
+}
+
+// TestDrillScenarios plays all scenarios on servers of the drill's own, where nothing is skipped, also with the schedule running
+// that purges what has no grace time.
+func TestDrillScenarios(t *testing.T) {
+	t.Parallel()
+	for _, preset := range []string{"", "mirror"} {
+		t.Run("preset "+preset, func(t *testing.T) {
+			t.Parallel()
+			var out, words lines
+			code := run(context.Background(), []string{"drill", "--scenario", "all", "--preset", preset, "--users", "36", "--groups", "2",
+				"--members", "40", "--rate-limit", "0"}, nil, strings.NewReader(""), &out, &words)
+			if code != exitOK || strings.Contains(out.text(), "skipped") {
+				t.Errorf("exit status %d:\n%s%s", code, words.text(), out.text())
+			}
+			if got, want := strings.Count(out.text(), "OK: Entra ID would be satisfied"), len(drill.Scenarios()); got != want {
+				t.Errorf("%d reports, want %d", got, want)
+			}
+		})
+	}
+}
+
+// TestDrillLooksByAPI plays a scenario on a server that runs elsewhere, and looks at it with an API key.
+func TestDrillLooksByAPI(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "MEIBO_RATE_LIMIT=200")
+	s := m.serve()
+	play := func(scenario, key string) string {
+		m.run("tenant", "create", scenario)
+		if key != "" {
+			key = m.run("key", "create", "--tenant", scenario, "--role", key, "--holder", "drill")
+		}
+		return m.run("drill", "--url", s.url+"/t/"+scenario+"/scim/v2", "--token", m.token(scenario), "--key", key, "--scenario", scenario,
+			"--users", "40", "--groups", "2", "--members", "40")
+	}
+	if out := play("leaver-returns", "application"); strings.Contains(out, "skipped") || strings.Contains(out, " 0 accounts looked at") {
+		t.Errorf("not all was looked at:\n%s", out)
+	}
+	if out := play("rename", ""); !strings.Contains(out, "skipped: what the host application sees: nobody can look; give an API key") {
+		t.Errorf("nothing says that nobody looked:\n%s", out)
+	}
+	if out := play("mass-disable", "support"); !strings.Contains(out, "skipped: let those go who wait") {
+		t.Errorf("nothing says that nobody was asked:\n%s", out)
+	}
 }

@@ -50,7 +50,7 @@ func (m *machine) run(args ...string) string {
 	m.t.Helper()
 	var out, words lines
 	if code := run(context.Background(), args, m.environ, strings.NewReader(""), &out, &words); code != exitOK {
-		m.t.Fatalf("meibo %s: status %d\n%s", strings.Join(args, " "), code, words.text())
+		m.t.Fatalf("meibo %s: status %d\n%s%s", strings.Join(args, " "), code, out.text(), words.text())
 	}
 	return strings.TrimSpace(out.text())
 }

@@ -164,7 +164,7 @@ func (c *call) account(r resource) (Account, error) {
 
 func (c *call) user(r resource) (User, error) {
 	a, err := c.account(r)
-	u := User{Account: a, Role: r.Role}
+	u := User{Account: a, Role: r.RoleName()}
 	u.UserName, _ = r.attributes["userName"].(string)
 	return u, err
 }
