@@ -88,18 +88,21 @@ func (a *applier) rows(ctx context.Context, t scim.ResourceType, pick func(int) 
 }
 
 // first applies a row, but for the groups that the plan makes among a group's members: they may come after it. A group
-// that is there already keeps its members until its list is complete.
+// that is there already waits until its list can be complete.
 func (a *applier) first(ctx context.Context, i int, row *Row) error {
 	s, w := a.plan.steps[i], a.wanted(row, a.plan)
 	later := false
 	if w.Members != nil {
-		now := slices.DeleteFunc(slices.Clone(*w.Members), func(m scim.Member) bool { return a.plan.addedGroups[m.Value] })
-		if later = len(now) < len(*w.Members); later {
-			w.Members = &now
-		}
-		if later && s.version > 0 {
-			w.Members = nil
-		}
+		now := slices.DeleteFunc(slices.Clone(*w.Members), func(m scim.Member) bool {
+			known := a.plan.marks[m.Value]
+			return known.added && known.group
+		})
+		later = len(now) < len(*w.Members)
+		w.Members = &now
+	}
+	if later && s.version > 0 {
+		a.postpone(i, s.version)
+		return nil
 	}
 	res, err := a.one(ctx, row, w, s.version)
 	if err != nil {
@@ -107,16 +110,24 @@ func (a *applier) first(ctx context.Context, i int, row *Row) error {
 	}
 	a.applied.Add(1)
 	if later {
-		a.mu.Lock()
-		a.later[i] = res.Resource.Version
-		a.mu.Unlock()
+		a.postpone(i, res.Resource.Version)
 	}
 	return nil
 }
 
-// second gives a group the members that had to wait.
+// postpone leaves the rest of a row, whose resource has a version by now, to the second pass.
+func (a *applier) postpone(i int, version int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.later[i] = version
+}
+
+// second gives a group all of its members.
 func (a *applier) second(ctx context.Context, i int, row *Row) error {
 	_, err := a.one(ctx, row, a.wanted(row, a.plan), a.later[i])
+	if err == nil && a.plan.steps[i].version > 0 {
+		a.applied.Add(1)
+	}
 	return err
 }
 

@@ -16,7 +16,7 @@ func readIDs(open func() (io.ReadCloser, error)) (map[string]bool, error) {
 	ids := map[string]bool{}
 	return ids, eachRow(open, func(_ int, row Row) error {
 		if row.ID != "" {
-			ids[row.ID] = true
+			ids[strings.Clone(row.ID)] = true
 		}
 		return nil
 	})

@@ -96,7 +96,7 @@ type layout struct {
 // newLayout reads titles. Its faults are on line 1, and all of them are returned.
 func newLayout(titles []string) (*layout, []*Fault) {
 	l := &layout{titles: titles, kind: -1, rest: -1, group: -1, fields: map[int]field{}, onlyUsers: map[int]bool{},
-		subjects: map[scim.ResourceType][]*subject{}, only: scim.Group}
+		subjects: map[scim.ResourceType][]*subject{}}
 	var faults []*Fault
 	seen := map[string]bool{}
 	for i, title := range titles {
@@ -109,8 +109,8 @@ func newLayout(titles []string) (*layout, []*Fault) {
 			faults = append(faults, &Fault{Line: 1, Column: shortTitle(title), Detail: err.Error(), Fatal: true})
 		}
 	}
-	if seen["username"] {
-		l.only = scim.User
+	if l.only = scim.User; seen["displayname"] && len(l.onlyUsers) == 0 {
+		l.only = scim.Group
 	}
 	return l, faults
 }

@@ -1,16 +1,22 @@
 package transfer_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"meibo/internal/testkit"
+	"meibo/internal/witness"
 	"meibo/provisioning"
 	"meibo/provisioning/transfer"
 	"meibo/scim"
+	"meibo/store"
 	"meibo/store/storetest"
 )
 
@@ -326,7 +332,7 @@ func TestFaultsOfRows(t *testing.T) {
 	want := []string{
 		"line 2: the row has neither an id nor a name; say which resource it speaks of",
 		"line 3, column connection: there is no connection of that name; create it first, or choose one of default, entra, hr",
-		"line 5, column userName: line 4 has the name already; one row speaks of one resource",
+		"line 5, column userName: line 4 has it already; one row speaks of one resource",
 		"line 6, column emails.value: element 1: expected a string, got a number",
 		"line 7, column state: there is no such state; write active, suspended, held or removed",
 	}
@@ -363,5 +369,168 @@ func TestImportKeepsProtected(t *testing.T) {
 		if !strings.Contains(strings.Join(lines, "\n"), provisioning.ReasonKept) {
 			t.Errorf("the plan of %q does not say that the guard keeps her: %q", file, lines)
 		}
+	}
+}
+
+// A backup brings back what was lost since: names, memberships, roles, and what was purged.
+func TestImportRestores(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s provisioning.Store) {
+		d := newDirectory(t, s, "acme")
+		d.fill(t)
+		backup := d.export(t, transfer.CSV)
+		for kind, names := range map[scim.ResourceType][]string{scim.User: {"ann", "changed", "admin"}, scim.Group: {"outer", "inner"}} {
+			for _, name := range names {
+				x := d.named(t, kind, name)
+				switch name {
+				case "admin":
+					none := ""
+					d.act(t, kind, x.ID, provisioning.Act{Role: &none})
+					d.act(t, kind, x.ID, provisioning.Act{State: provisioning.Removed})
+				case "changed":
+					d.remove(t, "hr", kind, x.ID)
+					d.act(t, kind, x.ID, provisioning.Act{State: provisioning.Removed})
+					d.act(t, kind, x.ID, provisioning.Act{Purge: true})
+				default:
+					d.remove(t, "entra", kind, x.ID)
+				}
+			}
+		}
+		d.create(t, "entra", scim.User, scim.Attributes{"userName": "newcomer"})
+		if d.export(t, transfer.CSV) == backup {
+			t.Fatal("nothing was lost")
+		}
+		plan := d.imports(t, d.options(backup))
+		if plan.Count[transfer.Update] != 5 {
+			t.Errorf("counts %v", plan.Count)
+		}
+		var left []string
+		for _, line := range strings.Split(d.export(t, transfer.CSV), "\n") {
+			if !strings.Contains(line, "newcomer") {
+				left = append(left, line)
+			}
+		}
+		if diff := cmp.Diff(strings.Split(backup, "\n"), left); diff != "" {
+			t.Errorf("export after the backup was imported (-backup +now):\n%s", diff)
+		}
+	})
+}
+
+// named finds a resource by its name.
+func (d *directory) named(t *testing.T, kind scim.ResourceType, name string) provisioning.Resource {
+	t.Helper()
+	var found provisioning.Resource
+	err := d.Accounts(t.Context(), d.origin.Tenant, provisioning.AccountQuery{Type: kind, Connection: -1, Removed: true}, func(x provisioning.Resource) error {
+		if x.Index.Name == name {
+			found = x
+		}
+		return nil
+	})
+	if err != nil || found.ID == "" {
+		t.Fatalf("%s %s: %v", kind, name, err)
+	}
+	return found
+}
+
+// An import that was broken off goes on when the file is imported again, and nothing is done twice.
+func TestInterruptedImport(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s provisioning.Store) {
+		from := newDirectory(t, storetest.Open(t), "acme")
+		from.fill(t)
+		file := from.export(t, transfer.CSV)
+		to := newDirectory(t, s, "acme")
+		for n := range 100 {
+			o := to.options(file)
+			plan, _ := to.plan(t, o)
+			if plan.Count[transfer.Skip] == 14 {
+				break
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			o.Progress = func(string, int, int) {
+				if n--; n < 0 { // each time a little later
+					cancel()
+				}
+			}
+			_, err := transfer.Apply(ctx, o, plan)
+			cancel()
+			if err != nil && !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff(strings.Split(file, "\n"), strings.Split(to.export(t, transfer.CSV), "\n")); diff != "" {
+			t.Errorf("export of the copy (-original +copy):\n%s", diff)
+		}
+		created := map[string]int{}
+		err := to.Entries(t.Context(), "acme", provisioning.EntryQuery{Action: provisioning.ActionCreate}, func(e provisioning.Entry) error {
+			created[e.ResourceID]++
+			return nil
+		})
+		if err != nil || len(created) != 14 {
+			t.Errorf("%d resources were made, %v", len(created), err)
+		}
+		for id, n := range created {
+			if n != 1 {
+				t.Errorf("%s was made %d times", id, n)
+			}
+		}
+	})
+}
+
+// Whatever an import did, the journal tells: folding it gives what is stored.
+func TestJournalOfImportsFolds(t *testing.T) {
+	t.Parallel()
+	from := newDirectory(t, storetest.Open(t), "acme")
+	from.fill(t)
+	file := from.export(t, transfer.NDJSON)
+	for name, url := range map[string]string{"SQLite": "sqlite:" + filepath.Join(t.TempDir(), "meibo.db"), "PostgreSQL": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if url == "" {
+				url = testkit.Postgres(t)
+			}
+			s, err := store.Open(t.Context(), store.Options{URL: url})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if err := s.Migrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			d := newDirectory(t, s, "acme")
+			d.imports(t, d.options(file))
+			for _, change := range []string{"id,connection,title\n", "id,connection,title,role,protected,overrides\n", "id,connection,state,visible\n"} {
+				x := d.named(t, scim.User, "ann")
+				row := x.ID + ",hr,Boss,admin,true,\"{\"\"nickName\"\":\"\"Chosen\"\"}\"\n"
+				switch {
+				case strings.Contains(change, "state"):
+					d.imports(t, d.options("id,protected,role\n"+x.ID+",false,ordinary\n"))
+					row = x.ID + ",,removed,false\n"
+				case !strings.Contains(change, "role"):
+					row = x.ID + ",entra,+1\n"
+				}
+				d.imports(t, d.options("type,"+change+"User,"+row))
+			}
+			d.imports(t, d.options(file))
+			var entries []provisioning.Entry
+			if err := d.Entries(t.Context(), "acme", provisioning.EntryQuery{}, func(e provisioning.Entry) error {
+				entries = append(entries, e)
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			db, err := witness.Open(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			stored, err := db.Stored(t.Context(), "acme")
+			if err != nil || len(stored) != 14 {
+				t.Fatalf("%d resources, %v", len(stored), err)
+			}
+			for _, p := range witness.Disagreements(entries, stored) {
+				t.Error(p)
+			}
+		})
 	}
 }

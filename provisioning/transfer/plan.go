@@ -74,11 +74,9 @@ type Plan struct {
 	Verdicts []Verdict
 
 	steps   []step            // by row
-	gone    []missing         //
+	gone    []missing         // from the file
 	renamed map[string]string // ids of the file whose resource is found by its name, and the real one
-	added   map[string]bool   // ids that the plan makes
-	// addedGroups are those of groups: a group that lists one is complete only when that one is there.
-	addedGroups map[string]bool
+	marks   map[string]mark   // by id
 }
 
 // Verdict is what a tolerance says of a plan: whether the same, sent by a client, would be stopped.
@@ -99,6 +97,13 @@ type step struct {
 	version int64 // of the resource as it was planned on; 0 for none
 }
 
+// mark is what is known of an id. There is one for each row, so it is small.
+type mark struct {
+	line  int32 // of its row; 0 for none
+	group bool  // the row is a group's
+	added bool  // the plan makes it
+}
+
 // missing is a resource that is to be deleted because the file does not have it.
 type missing struct {
 	t       scim.ResourceType
@@ -114,10 +119,7 @@ type importer struct {
 	names       map[int64]string
 	plan        *Plan
 	digest      hash.Hash
-	seenIDs     map[string]int // by id or name, the line that had it first
-	seenNames   map[string]int
-	groupIDs    map[string]bool // all groups of the file
-	present     map[string]bool // ids of resources that the file speaks of
+	seen        map[[sha256.Size / 2]byte]int32 // by a sum of the name, the line that had it first
 	types       map[scim.ResourceType]bool
 	copies      map[string]bool    // with NewIDs: ids that become others
 	leaving     map[string]*[2]int // users and groups that leave, by connection
@@ -150,8 +152,8 @@ func NewPlan(ctx context.Context, o ImportOptions) (*Plan, error) {
 
 func newImporter(ctx context.Context, o ImportOptions) (im *importer, err error) {
 	im = &importer{ImportOptions: o, connections: map[string]provisioning.Connection{}, names: map[int64]string{0: ""}, digest: sha256.New(),
-		plan:    &Plan{Count: map[Verb]int{}, renamed: map[string]string{}, added: map[string]bool{}, addedGroups: map[string]bool{}},
-		seenIDs: map[string]int{}, seenNames: map[string]int{}, present: map[string]bool{}, groupIDs: map[string]bool{},
+		plan:  &Plan{Count: map[Verb]int{}, renamed: map[string]string{}, marks: map[string]mark{}},
+		seen:  map[[sha256.Size / 2]byte]int32{},
 		types: map[scim.ResourceType]bool{}, leaving: map[string]*[2]int{}}
 	if o.NewIDs {
 		if im.copies, err = readIDs(o.Open); err != nil {
@@ -211,9 +213,7 @@ func (im *importer) planAll(ctx context.Context, t scim.ResourceType) error {
 	err := im.eachRow(func(i int, row Row) error {
 		if n = i + 1; first {
 			im.plan.steps = append(im.plan.steps, step{})
-			if row.Type == scim.Group && row.ID != "" {
-				im.groupIDs[row.ID] = true
-			}
+			im.mark(&row)
 		}
 		if row.Type != t && (row.Type != "" || !first) {
 			return nil
@@ -277,17 +277,29 @@ func (im *importer) read(i int, row Row) *planning {
 		return p
 	}
 	im.types[row.Type] = true
-	if row.ID != "" {
-		im.once(p, im.seenIDs, row.ID, "id", "the id")
-		im.present[row.ID] = true
-	} else if row.Name() == "" {
+	if line := int(im.plan.marks[row.ID].line); row.ID != "" && line != row.Line {
+		p.repeats("id", line)
+	}
+	if row.ID == "" && row.Name() == "" {
 		p.fault("", "the row has neither an id nor a name; say which resource it speaks of")
 	}
 	if name := row.Name(); name != "" && (!row.Says(HasVisible) || row.Visible) {
-		key := string(row.Type) + "\x00" + im.ownerName(&row) + "\x00" + scim.FoldFull.Apply(name)
-		im.once(p, im.seenNames, key, nameTitle(row.Type), "the name")
+		sum := sha256.Sum256([]byte(string(row.Type) + "\x00" + im.ownerName(&row) + "\x00" + scim.FoldFull.Apply(name)))
+		key := [len(sum) / 2]byte(sum[:len(sum)/2])
+		if line, twice := im.seen[key]; twice {
+			p.repeats(nameTitle(row.Type), int(line))
+		} else {
+			im.seen[key] = int32(row.Line)
+		}
 	}
 	return p
+}
+
+// mark notes the id of a row. The string is a copy: the row's may share the memory of its whole line.
+func (im *importer) mark(row *Row) {
+	if _, twice := im.plan.marks[row.ID]; !twice && row.ID != "" {
+		im.plan.marks[strings.Clone(row.ID)] = mark{line: int32(row.Line), group: row.Type == scim.Group}
+	}
 }
 
 func nameTitle(t scim.ResourceType) string {
@@ -304,13 +316,9 @@ func (im *importer) ownerName(row *Row) string {
 	return row.Connection
 }
 
-// once faults a row that repeats what another one has.
-func (im *importer) once(p *planning, seen map[string]int, key, column, what string) {
-	if line, twice := seen[key]; twice {
-		p.fault(column, fmt.Sprintf("line %d has %s already; one row speaks of one resource", line, what))
-		return
-	}
-	seen[key] = p.row.Line
+// repeats faults a row that has what another one has already.
+func (p *planning) repeats(column string, line int) {
+	p.fault(column, fmt.Sprintf("line %d has it already; one row speaks of one resource", line))
 }
 
 func (p *planning) fault(column, detail string) {
@@ -340,7 +348,10 @@ func (im *importer) preview(ctx context.Context, p *planning) {
 		return
 	}
 	w := im.wanted(&p.row, im.plan)
-	w.Promised = func(id string) bool { return im.plan.added[id] || im.groupIDs[id] }
+	w.Promised = func(id string) bool {
+		m := im.plan.marks[id]
+		return m.added || m.group
+	}
 	o := im.Origin
 	o.Connection = p.owner
 	p.previewed, p.err = im.Service.Preview(ctx, o, im.Service.Intent(o, w))
@@ -461,15 +472,16 @@ func (im *importer) took(p *planning) {
 	out.Verb = verbOf(c)
 	switch {
 	case out.Verb == Add && p.row.ID != "":
-		im.plan.added[p.row.ID] = true
-		if p.row.Type == scim.Group {
-			im.plan.addedGroups[p.row.ID] = true
-		}
+		m := im.plan.marks[p.row.ID]
+		m.added = true
+		im.plan.marks[p.row.ID] = m
 	case out.Verb != Add:
 		out.ID = c.After.ID
-		im.present[c.After.ID] = true
-		if p.row.ID != "" && p.row.ID != c.After.ID {
-			im.plan.renamed[p.row.ID] = c.After.ID
+		if _, marked := im.plan.marks[out.ID]; !marked {
+			im.plan.marks[out.ID] = mark{}
+		}
+		if p.row.ID != "" && p.row.ID != out.ID {
+			im.plan.renamed[strings.Clone(p.row.ID)] = out.ID
 		}
 	}
 	im.weigh(c, p.previewed.Removal)
@@ -560,7 +572,7 @@ func (im *importer) planMissing(ctx context.Context) error {
 }
 
 func (im *importer) planGone(ctx context.Context, owner provisioning.Connection, x *provisioning.Resource) error {
-	if im.present[x.ID] || owner.ID != 0 && !x.Visible {
+	if _, speaks := im.plan.marks[x.ID]; speaks || owner.ID != 0 && !x.Visible {
 		return nil
 	}
 	o := im.Origin

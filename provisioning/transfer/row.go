@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"meibo/provisioning"
@@ -140,7 +141,7 @@ func (f *Fault) Error() string {
 }
 
 func (r *Row) fault(column, detail string) *Fault {
-	return &Fault{Line: r.Line, Column: column, Detail: detail}
+	return &Fault{Line: r.Line, Column: strings.Clone(column), Detail: detail} // it may be part of a line
 }
 
 // states are those that a file may name.
