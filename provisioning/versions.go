@@ -3,9 +3,12 @@ package provisioning
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // AnyVersion expects no version in particular to be in force.
@@ -87,7 +90,7 @@ func (s *Service) RollbackSettings(ctx context.Context, o Origin, connection str
 // changeSettings puts in force what draft makes of the settings that are; draft may run several times.
 func (s *Service) changeSettings(ctx context.Context, o Origin, connection, reason string,
 	draft func(Reader, Connection, SettingsVersion) (SettingsDraft, error)) (after SettingsVersion, isNew bool, err error) {
-	now := s.Now()
+	now, jobID := s.Now(), s.newID()
 	var owner Connection
 	err = s.administer(ctx, o, func(tx Tx) ([]step, error) {
 		c, err := connectionOf(tx, o.Tenant, connection)
@@ -109,6 +112,10 @@ func (s *Service) changeSettings(ctx context.Context, o Origin, connection, reas
 				Comment: d.Comment, Settings: d.Settings, Source: d.Source}
 			st.change.SaveSettings = &after
 			st.args = map[string]string{"version": strconv.FormatInt(after.Version, 10)}
+			if DecidesAnew(st.diff) {
+				st.job = rulesJob(jobID, o.Actor, c, now)
+				st.args["job"] = jobID
+			}
 		}
 		return []step{st}, nil
 	})
@@ -117,6 +124,27 @@ func (s *Service) changeSettings(ctx context.Context, o Origin, connection, reas
 			Detail: fmt.Sprintf("groups of connection %q share a displayName; rename or delete them, then make names unique", owner.Name)}
 	}
 	return after, isNew && err == nil, err
+}
+
+// DecidesAnew reports whether a change of settings counts for those who are there already, so that a job decides on them
+// anew: where scope, mapping or roles differ. Anything else counts for what is asserted from then on.
+func DecidesAnew(diff []AttributeChange) bool {
+	return slices.ContainsFunc(diff, func(c AttributeChange) bool {
+		section, _, _ := strings.Cut(c.Path, ".")
+		// The first verified domain is one that expressions may name.
+		return section == "scope" || section == "mapping" || section == "roles" || c.Path == "matching.verifiedDomains"
+	})
+}
+
+// rulesSettle is longer than any server goes by the version before, so that the job comes after the last who did.
+const rulesSettle = 2 * time.Second
+
+// rulesJob decides anew on all that a connection asserts. It begins as if another server had it, for as long as the
+// version before may count.
+func rulesJob(id, actor string, c Connection, now time.Time) *Job {
+	params, _ := json.Marshal(recomputed{Connection: c.ID}) // a number always marshals
+	return &Job{ID: id, Kind: JobRecompute, Connection: c.ID, Actor: actor, Params: params,
+		State: JobRunning, LeaseUntil: now.Add(rulesSettle), Created: now, Changed: now}
 }
 
 // check refuses settings that cannot be put in force.

@@ -1,18 +1,23 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"meibo/provisioning"
 	"meibo/provisioning/settings"
+	"meibo/scim"
 )
 
 func (p *program) settingsCommand() *cobra.Command {
@@ -68,10 +73,12 @@ func (p *program) printDocument(v provisioning.SettingsVersion) error {
 
 func (p *program) settingsPlanCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "plan FILE --tenant T", Short: "Show what a document would change; - reads standard input", Args: cobra.ExactArgs(1),
-		Long: "Show what a document would change in the settings in force, and change nothing. FILE may be - for standard input.",
+		Use: "plan FILE --tenant T", Short: "Show what a document would change and whom it would touch; - reads standard input", Args: cobra.ExactArgs(1),
+		Long: "Show what a document would change in the settings in force and whom it would touch, and change nothing. FILE may be - for standard input. " +
+			"With --json each line is a difference of the settings (path, old, new) or an account with its differences (id, type, name, action, diff).",
 	}
 	tenant, connection, asJSON := tenantFlag(cmd), connectionFlag(cmd), jsonFlag(cmd)
+	limit := cmd.Flags().Int("limit", defaultEntries, "print at most so many accounts in a table; 0 for all")
 	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, args []string) error {
 		_, next, err := p.readSettings(args[0])
 		if err != nil {
@@ -82,24 +89,109 @@ func (p *program) settingsPlanCommand() *cobra.Command {
 			return err
 		}
 		diff := before.Settings.Diff(next)
-		if *asJSON {
-			return printLines(p.stdout, diff, func(c provisioning.AttributeChange) provisioning.AttributeChange { return c })
+		touched := func(fn func(provisioning.AccountChange) error) error {
+			if !provisioning.DecidesAnew(diff) {
+				return nil
+			}
+			return s.PlanSettings(ctx, *tenant, *connection, next, fn)
 		}
-		return p.printSettingsPlan(before.Version, diff)
+		if *asJSON {
+			if err := printLines(p.stdout, diff, func(c provisioning.AttributeChange) provisioning.AttributeChange { return c }); err != nil {
+				return err
+			}
+			return touched(func(c provisioning.AccountChange) error { return printJSON(p.stdout, touchedView(c)) })
+		}
+		if err := p.printDifferences(before.Version, diff); err != nil || !provisioning.DecidesAnew(diff) {
+			return err
+		}
+		return p.printTouched(*limit, touched)
 	})
 }
 
-func (p *program) printSettingsPlan(version int64, diff []provisioning.AttributeChange) error {
+func (p *program) printDifferences(version int64, diff []provisioning.AttributeChange) error {
 	if len(diff) == 0 {
 		fmt.Fprintf(p.stderr, "nothing would change: version %d says the same\n", version)
 		return nil
 	}
 	fmt.Fprintf(p.stderr, "%d keys would change from version %d; `meibo settings apply` %s\n", len(diff), version, takesEffect)
+	if !provisioning.DecidesAnew(diff) {
+		fmt.Fprintln(p.stderr, "nobody who is there would be decided on anew: it counts for what comes")
+	}
 	t := newTable(p.stdout, "KEY", "IN FORCE", "PLANNED")
 	for _, c := range diff {
 		t.row(c.Path, settingText(c.Old), settingText(c.New))
 	}
 	return t.flush()
+}
+
+// printTouched prints accounts until the limit, and counts all.
+func (p *program) printTouched(limit int, touched func(func(provisioning.AccountChange) error) error) error {
+	fmt.Fprintln(p.stdout)
+	t := newTable(p.stdout, "TYPE", "NAME", "ID", "ACTION", "WHAT")
+	counts := map[string]int{}
+	total := 0
+	err := touched(func(c provisioning.AccountChange) error {
+		v := touchedView(c)
+		counts[v.Action]++
+		if total++; limit == 0 || total <= limit {
+			t.row(string(v.Type), v.Name, v.ID, v.Action, v.what())
+		}
+		return nil
+	})
+	if err == nil {
+		err = t.flush()
+	}
+	if err != nil {
+		return err
+	}
+	var parts []string
+	for _, action := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", action, counts[action]))
+	}
+	fmt.Fprintf(p.stderr, "%d accounts would be touched", total)
+	if total > 0 {
+		fmt.Fprintf(p.stderr, ": %s", strings.Join(parts, ", "))
+	}
+	if limit > 0 && total > limit {
+		fmt.Fprintf(p.stderr, "; the first %d are shown, --limit 0 shows all", limit)
+	}
+	fmt.Fprintln(p.stderr)
+	return nil
+}
+
+// touchedJSON is what settings would do to an account, for programs.
+type touchedJSON struct {
+	ID     string                         `json:"id"`
+	Type   scim.ResourceType              `json:"type"`
+	Name   string                         `json:"name"`
+	Action string                         `json:"action"` // of the change; "refuse" where there would be none
+	Diff   []provisioning.AttributeChange `json:"diff,omitempty"`
+	Reason *provisioning.Reason           `json:"reason,omitempty"`
+	Error  string                         `json:"error,omitempty"`
+}
+
+func touchedView(c provisioning.AccountChange) touchedJSON {
+	v := touchedJSON{ID: c.Resource.ID, Type: c.Resource.Type, Name: c.Resource.Index.Name, Action: "refuse"}
+	if c.Err != nil {
+		v.Error = explain(c.Err)
+		return v
+	}
+	change := c.Decision.Changes[len(c.Decision.Changes)-1]
+	v.Name = cmp.Or(change.Name, v.Name)
+	v.Action, v.Diff, v.Reason = string(change.Action), change.Diff, &change.Reason
+	return v
+}
+
+// what names the attributes that would differ, or why there would be no change.
+func (v touchedJSON) what() string {
+	if v.Error != "" {
+		return v.Error
+	}
+	paths := make([]string, len(v.Diff))
+	for i, c := range v.Diff {
+		paths[i] = c.Path
+	}
+	return strings.Join(paths, ", ")
 }
 
 // settingText is a value of a document on one line; a text stands without quotes.
@@ -131,7 +223,7 @@ func (p *program) settingsApplyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.printApplied(v, isNew, *asJSON)
+		return p.printApplied(ctx, s, *tenant, *connection, v, isNew, *asJSON)
 	})
 }
 
@@ -149,16 +241,21 @@ func (p *program) settingsRollbackCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.printApplied(v, isNew, *asJSON)
+		return p.printApplied(ctx, s, *tenant, *connection, v, isNew, *asJSON)
 	})
 }
 
-func (p *program) printApplied(v provisioning.SettingsVersion, isNew, asJSON bool) error {
+func (p *program) printApplied(ctx context.Context, s *provisioning.Service, tenant, connection string, v provisioning.SettingsVersion, isNew, asJSON bool) error {
 	switch {
 	case asJSON:
 		return printJSON(p.stdout, settingsView(v))
 	case isNew:
 		fmt.Fprintf(p.stderr, "version %d %s\n", v.Version, takesEffect)
+		before, err := s.SettingsVersion(ctx, tenant, connection, v.Version-1)
+		if err == nil && provisioning.DecidesAnew(before.Settings.Diff(v.Settings)) {
+			fmt.Fprintln(p.stderr, "a job of the server decides anew on those who are there")
+		}
+		return err
 	default:
 		fmt.Fprintf(p.stderr, "nothing changed: version %d says the same\n", v.Version)
 	}
