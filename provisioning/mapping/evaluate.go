@@ -1,9 +1,9 @@
 package mapping
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -13,16 +13,8 @@ import (
 	"meibo/scim"
 )
 
-// maxWork is how many bytes one evaluation may read and write in all: the texts that it reads from
-// attributes, those that its functions are given and those that they make. Each element of a list and
-// each name of an object counts perElement more. As there are no loops, nothing else grows.
-const (
-	maxWork    = 256 << 10
-	perElement = 16
-)
-
-// errTooMuch ends an evaluation that reached maxWork.
-var errTooMuch = fmt.Errorf("the expression reads and writes more than %d KiB", maxWork>>10)
+// errNoNumber is the error of a division by zero and the like.
+var errNoNumber = errors.New("the result is no number")
 
 // program is a compiled expression.
 type program struct {
@@ -49,7 +41,7 @@ func newEvaluator(o Options) *evaluator {
 
 func (e *evaluator) get(in Input) *evaluation {
 	ev := e.pool.Get().(*evaluation)
-	ev.asserted, ev.now = in.Asserted, in.Now
+	ev.asserted, ev.now, ev.total = in.Asserted, in.Now, maxTotal
 	return ev
 }
 
@@ -63,20 +55,26 @@ func (e *evaluator) put(ev *evaluation) {
 
 // evaluation is the environment that expressions run in, for one resource.
 type evaluation struct {
+	budget   // of the program at hand
 	options  *Options
 	machine  vm.VM
 	asserted scim.Attributes
 	now      time.Time
-	work     int  // what the program at hand may still spend
+	total    int  // what the programs to come may spend
 	guessed  bool // it asked for a reading or a romanisation
 }
 
 // run evaluates a program. The error says what is wrong and where, and holds no values.
 func (e *evaluation) run(p *program) (any, error) {
-	e.work, e.guessed = maxWork, false
+	granted := min(maxWork, e.total)
+	e.work, e.guessed = granted, false
 	out, err := e.machine.Run(p.code, e)
+	e.total -= granted - e.work
 	if err != nil {
 		return nil, positioned(err)
+	}
+	if f, ok := out.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
+		return nil, errNoNumber
 	}
 	return out, nil
 }
@@ -92,44 +90,4 @@ func positioned(err error) error {
 	default:
 		return fmt.Errorf("line %d, column %d: %s", fault.Line, fault.Column+1, fault.Message)
 	}
-}
-
-// spend takes n bytes from what the evaluation may still read and write.
-func (e *evaluation) spend(n int) error {
-	if n < 0 || n > e.work {
-		e.work = 0
-		return errTooMuch
-	}
-	e.work -= n
-	return nil
-}
-
-// charge spends the size of a value. It stops where there is nothing left, however large the value.
-func (e *evaluation) charge(v any) error {
-	switch v := v.(type) {
-	case string:
-		return e.spend(len(v))
-	case json.Number:
-		return e.spend(len(v))
-	case []any:
-		for _, element := range v {
-			if err := e.chargeElement(element, 0); err != nil {
-				return err
-			}
-		}
-	case map[string]any:
-		for key, element := range v {
-			if err := e.chargeElement(element, len(key)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (e *evaluation) chargeElement(v any, name int) error {
-	if err := e.spend(perElement + name); err != nil {
-		return err
-	}
-	return e.charge(v)
 }

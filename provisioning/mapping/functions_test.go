@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -217,6 +218,90 @@ func TestFunctions(t *testing.T) {
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("result (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestFunctionErrors has what functions refuse when they are called. nickName is x.
+func TestFunctionErrors(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ expression, want string }{
+		{`Append(emails, "x")`, "Append: source must be a text, and is a list"},
+		{`Append("x", name)`, "Append: suffix must be a text, and is an object"},
+		{`BitAnd(1.5, 1)`, "BitAnd: value1 must be a whole number, and is a number"},
+		{`BitAnd(1, nickName)`, "BitAnd: value2 must be a whole number, and is a text"},
+		{`CBool("maybe")`, "CBool: a condition must be true or false, and is a text"},
+		{`IIF(emails, 1, 2)`, "a condition must be true or false, and is a list"},
+		{`not emails`, "a condition must be true or false, and is a list"},
+		{`CDate("31.01.2020")`, "CDate: the expression is no date in a form that is understood; use FormatDateTime to say which it has"},
+		{`CDate("10000-01-01")`, "CDate: the expression is no date in a form that is understood; use FormatDateTime to say which it has"},
+		{`DateAdd("w", 1, "2020-01-01")`, "DateAdd: the interval must be one of yyyy, m, d, ww, h, n and s"},
+		{`DateAdd("yyyy", 9000, "2020-01-01")`, "DateAdd: the date is outside the years 1 to 9999"},
+		{`DateAdd("s", 9223372036854775807, "2020-01-01")`, "DateAdd: value is out of all proportion"},
+		{`DateAdd("yyyy", -300000000000, "2020-01-01")`, "DateAdd: the date is outside the years 1 to 9999"},
+		{`DateDiff("q", "2020-01-01", "2020-01-01")`, "DateDiff: the interval must be one of yyyy, m, d, ww, h, n and s"},
+		{`DateFromNum(-1)`, "DateFromNum: value is no date of Active Directory"},
+		{`DateFromNum(9223372036854775807)`, "DateFromNum: value is no date of Active Directory"},
+		{`NumFromDate("1600-12-31")`, "NumFromDate: the date is outside Active Directory's time, which begins in 1601"},
+		{`FormatDateTime("2020", nil, "yyyy", "d")`, "FormatDateTime: a format must be a custom one such as yyyy-MM-dd"},
+		{`FormatDateTime("2020", nil, "yyyy", "yyyy'x")`, "FormatDateTime: a format has a quote that does not end"},
+		{`FormatDateTime("2020", nil, "yyyyy", "yyyy")`, "FormatDateTime: a format has yyyyy, which is not supported"},
+		{`FormatDateTime("2020", nil, "yyyy", "yyyyy")`, "FormatDateTime: a format has yyyyy, which is not supported"},
+		{`FormatDateTime("2020", nil, "yyyyFF", "yyyy")`, "FormatDateTime: a format has FF, which is not supported"},
+		{`FormatDateTime("01", nil, "MMMMM", "yyyy")`, "FormatDateTime: a format has MMMMM, which is not supported"},
+		{`FormatDateTime("01", nil, "HHH", "yyyy")`, "FormatDateTime: a format has HHH, which is not supported"},
+		{`FormatDateTime("1 a", nil, "h t", "yyyy")`, "FormatDateTime: a format has t, which is not supported"},
+		{`FormatDateTime("1", nil, "ffffffff", "yyyy")`, "FormatDateTime: a format has ffffffff, which is not supported"},
+		{`FormatDateTime("1", nil, "zzzz", "yyyy")`, "FormatDateTime: a format has zzzz, which is not supported"},
+		{`FormatDateTime("2020", "AssumeLocal", "yyyy", "yyyy")`, "FormatDateTime: dateTimeStyles may be AdjustToUniversal, AssumeUniversal, RoundtripKind or nil"},
+		{`FormatDateTime("2020-02-30", nil, "yyyy-MM-dd", "yyyy")`, "FormatDateTime: the source is no date in its inputFormat"},
+		{`FormatDateTime("2020-02-28x", nil, "yyyy-MM-dd", "yyyy")`, "FormatDateTime: the source is no date in its inputFormat"},
+		{`FormatDateTime("2020/02/28", nil, "yyyy-MM-dd", "yyyy")`, "FormatDateTime: the source is no date in its inputFormat"},
+		{`FormatDateTime("13:00 PM", nil, "hh:mm tt", "yyyy")`, "FormatDateTime: the source is no date in its inputFormat"},
+		{`FormatDateTime("1:00 XM", nil, "h:mm tt", "yyyy")`, "FormatDateTime: the source is no date in its inputFormat"},
+		{`FormatDateTime("1:00 ", nil, "h:mm tt", "yyyy")`, "FormatDateTime: the source is no date in its inputFormat"},
+		{`FormatDateTime("31 Foo", nil, "dd MMM", "yyyy")`, "FormatDateTime: the source is no date in its inputFormat"},
+		{`FormatDateTime("2020 +9", nil, "yyyy zzz", "yyyy")`, "FormatDateTime: the source is no date in its inputFormat"},
+		{`FormatDateTime("20", nil, "yyyy", "yyyy")`, "FormatDateTime: the source is no date in its inputFormat"},
+		{`InStr("a", "b", 0)`, "InStr: start must be 1 or more"},
+		{`InStr("a", "b", "x")`, "InStr: start must be a whole number, and is a text"},
+		{`Item(emails, 0)`, "Item: index must be 1 or more"},
+		{`Item(emails, nil)`, "Item: index must be a whole number, and is empty"},
+		{`Join(",", emails)`, "Join: each source must be a text, and is an object"},
+		{`Kana(emails)`, "Kana: the name must be a text, and is a list"},
+		{`Left("a", "b")`, "Left: numChars must be a whole number, and is a text"},
+		{`Mid("a", 0, 1)`, "Mid: start must be 1 or more, and length 0 or more"},
+		{`Mid("a", 1, -1)`, "Mid: start must be 1 or more, and length 0 or more"},
+		{`Replace("a", "", nil, nil, "b")`, "Replace: oldValue is empty"},
+		{`Replace("a", nil, "(?<g>a)", nickName, "b")`, "Replace: the regular expression has no group of that name"},
+		{`Romanize(Join("", "` + strings.Repeat("ア", 201) + `"))`, "Romanize: the name is too long to be one"},
+		{`SingleAppRoleAssignment(["a", "b"])`, "SingleAppRoleAssignment: there are several roles and none of them is primary; use AppRoleAssignmentsComplex"},
+		{`AppRoleAssignmentsComplex([1])`, "AppRoleAssignmentsComplex: each role must be an object or a text"},
+		{`Split("a", "")`, "Split: the delimiter is empty"},
+		{`Switch("a", "b", "c")`, "Switch: after source and default come pairs of a key and a value"},
+		{`Switch("a", "b", emails, "c")`, "Switch: key1 must be a text, and is a list"},
+		{`ToLower("a", "no such culture")`, "ToLower: the culture is none; write one such as ja-JP"},
+		{`Word("a", "x", " ")`, "Word: wordNumber must be a whole number, and is a text"},
+		{`emails[nil]`, "what stands in brackets must be a name or a whole number, and is empty"},
+		{`emails + "a"`, "+ joins texts and adds numbers, and one side is a list"},
+		{`emails contains "a"`, "only texts can be compared so, not a list and a text"},
+		{`1 in "abc"`, "what stands right of in must be a list, and is a text"},
+		{`nickName < 1`, "invalid operation: string < int"},
+		{`title < 1`, "invalid operation: <nil> < int"},
+		{`-nickName`, "invalid operation: - string"},
+		{`1 / 0`, "the result is no number"},
+	}
+	asserted := scim.Attributes{"nickName": "x", "name": map[string]any{"givenName": "y"}, "emails": []any{map[string]any{"value": "z"}}}
+	for _, tt := range tests {
+		t.Run(tt.expression, func(t *testing.T) {
+			t.Parallel()
+			got, err := evaluate(t, tt.expression, asserted, testOptions)
+			if err == nil {
+				t.Fatalf("it gives %v", got)
+			}
+			if !strings.HasSuffix(err.Error(), tt.want) {
+				t.Errorf("the error is\n%v, not\n%s", err, tt.want)
 			}
 		})
 	}

@@ -73,6 +73,11 @@ type row struct {
 // and has all that is wrong.
 func Compile(def *scim.Definition, rows []Row, o Options) (*Table, error) {
 	c := compiler{def: def, options: o}
+	if len(rows) > maxRows {
+		c.row = maxRows
+		c.problem("target", "remove rows: an attribute needs one", "there are more than %d rows", maxRows)
+		return nil, c.problems
+	}
 	table := &Table{def: def, rows: make([]row, len(rows)), evaluator: newEvaluator(o)}
 	for i, r := range rows {
 		c.row = i
@@ -84,6 +89,9 @@ func Compile(def *scim.Definition, rows []Row, o Options) (*Table, error) {
 	}
 	return table, nil
 }
+
+// maxRows is more than a resource has attributes, of its own and of a few extensions.
+const maxRows = 500
 
 // compiler gathers the problems of a table.
 type compiler struct {
@@ -115,21 +123,15 @@ func (c *compiler) compile(r Row) row {
 		c.problem("maxLength", "write the number of characters, or leave it out", "it is negative")
 	}
 	if r.Characters != "" {
-		// By itself first, so that nothing it says can reach beyond the brackets that come around it.
-		_, err := compilePattern(r.Characters)
-		if err == nil {
-			out.characters, err = compilePattern(`\A(?:` + r.Characters + `)\z`)
-		}
-		if err != nil {
-			c.problem("characters", `write a regular expression in RE2 syntax such as [a-z0-9.]+`, "%v", err)
-		}
+		out.characters = c.characters(r.Characters)
 	}
 	return out
 }
 
 // characters compiles a rule for whole values; nil if there is a problem.
 func (c *compiler) characters(source string) *pattern {
-	_, err := compilePattern(source) // by itself first: a)|(b is none
+	// By itself first, so that nothing it says can reach beyond the brackets that come around it: a)|(b.
+	_, err := compilePattern(source)
 	if err == nil {
 		var whole *pattern
 		if whole, err = compilePattern(`\A(?:` + source + `)\z`); err == nil {

@@ -67,7 +67,7 @@ func (t *Table) Map(in Input) (Result, error) {
 	if len(t.rows) == 0 && len(in.Overrides) == 0 {
 		return Result{Effective: in.Asserted}, nil
 	}
-	m := mapper{Table: t, in: in, writer: writer{def: t.def, out: in.Asserted}}
+	m := mapper{Table: t, in: in, writer: writer{def: t.def, out: in.Asserted}, assigned: budget{maxAssigned}}
 	overrides := m.parseOverrides()
 	ev := t.evaluator.get(in)
 	defer t.evaluator.put(ev)
@@ -101,10 +101,11 @@ func wholeFault(err error) Fault {
 // mapper is one Map under way.
 type mapper struct {
 	*Table
-	in      Input
-	writer  writer
-	guesses []string
-	faults  Faults
+	in       Input
+	writer   writer
+	assigned budget // counts what is assigned, and nothing else
+	guesses  []string
+	faults   Faults
 }
 
 func (m *mapper) fault(row int, t target, kind FaultKind, remedy, format string, args ...any) {
@@ -127,9 +128,11 @@ func (m *mapper) mapRow(ev *evaluation, i int) {
 	case kept != nil && (r.atCreation || !apply):
 		m.noteGuess(ev, r, kept, err == nil && scim.Equal(value, kept))
 		m.assign(i, r.target, kept)
+	case !apply: // as if there were no row, but for its rules
+		m.holds(i, r, r.target, read(m.in.Asserted, r.target.path))
 	case err != nil:
 		m.fault(i, r.target, err.kind, err.remedy, "%s", err.detail)
-	case apply && m.holds(i, r, r.target, value):
+	case m.holds(i, r, r.target, value):
 		m.noteGuess(ev, r, value, true)
 		m.assign(i, r.target, value)
 	}
@@ -223,7 +226,15 @@ func (m *mapper) holdsOne(i int, r *row, t target, v any) bool {
 	return true
 }
 
+// maxAssigned is how many bytes the rows of one resource may assign in all, as each may copy the
+// largest attribute there is.
+const maxAssigned = 1 << 20
+
 func (m *mapper) assign(i int, t target, v any) {
+	if m.assigned.charge(v) != nil {
+		m.fault(i, t, TooLong, "assign less", "the rows assign more than %d MiB together", maxAssigned>>20)
+		return
+	}
 	if err := m.writer.assign(t, v); err != nil {
 		m.fault(i, t, WrongType, "correct the row", "%v", err)
 	}

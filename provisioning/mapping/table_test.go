@@ -3,7 +3,9 @@ package mapping
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -147,6 +149,9 @@ func TestFaults(t *testing.T) {
 			[]string{"type emails: more than one element is primary; mark one of them; correct the rows or overrides of this attribute"}},
 		{"longer than the index", []Row{{Target: "externalId", Expression: `let a = "0123456789012345678901234567890123456789"; let b = a+a+a+a+a; b+b+b+b+b+b`}}, Input{},
 			[]string{"type externalId: the value is longer than 1024 characters; correct the rows or overrides of this attribute"}},
+		{"flow ignored, and nothing asserted", []Row{{Target: "title", Expression: "IgnoreFlowIfNullOrEmpty(nickName)", Required: true}}, Input{},
+			[]string{"empty title: it is required and comes out empty; fill what it comes from, or give the row a default"}},
+		{"a division by zero", []Row{{Target: "title", Expression: "1 / 0"}}, Input{}, []string{"expression title: the result is no number; correct the expression, or what it reads"}},
 		{"expression", []Row{{Target: "title", Expression: "userName < 1"}, {Target: "nickName", Expression: `"a" + CDate(userName)`}, {Target: "userType", Expression: "1 % (Len(userName) - 6)"}}, Input{}, []string{
 			"expression title: line 1, column 10: invalid operation: string < int; correct the expression, or what it reads",
 			"expression nickName: line 1, column 7: CDate: the expression is no date in a form that is understood; use FormatDateTime to say which it has; correct the expression, or what it reads",
@@ -203,6 +208,61 @@ func TestFaultsHoldNoValues(t *testing.T) {
 	if failed < 20 {
 		t.Errorf("only %d calls failed: the test has no force", failed)
 	}
+}
+
+// TestWholeResource bounds what the rows of one resource do together.
+func TestWholeResource(t *testing.T) {
+	t.Parallel()
+	in := Input{Asserted: scim.Attributes{"userName": "a", "displayName": strings.Repeat("x", 100_000)}}
+	many := func(n int, row Row) []Row {
+		rows := make([]Row, n)
+		for i := range rows {
+			rows[i] = row
+			rows[i].Target = "urn:example:" + strconv.Itoa(i) + ":x"
+		}
+		return rows
+	}
+	for name, tt := range map[string]struct {
+		rows []Row
+		want string
+	}{
+		"expressions":          {many(50, Row{Expression: "Len(displayName)"}), "all of the resource more than 4 MiB"},
+		"sources":              {many(20, Row{Source: "displayName"}), "the rows assign more than 1 MiB together"},
+		"as many as there may": {many(9, Row{Source: "displayName"}), ""},
+		"small ones":           {many(maxRows, Row{Expression: "Len(userName)"}), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := compileUser(t, tt.rows...).Map(in)
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("the error is %.300v", err)
+			}
+		})
+	}
+	_, err := Compile(scim.Standard(scim.User), many(maxRows+1, Row{Constant: 1}), Options{})
+	if err == nil || !strings.Contains(err.Error(), "more than 500 rows") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// TestConcurrent maps different users with one table at once.
+func TestConcurrent(t *testing.T) {
+	t.Parallel()
+	table := compileUser(t, benchRows...)
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			for j := range 100 {
+				user, name := benchUser(), strconv.Itoa(100*i+j)
+				user["userName"] = "U" + name
+				result, err := table.Map(Input{Asserted: user, Created: true, Now: testNow})
+				if err != nil || result.Effective["userName"] != "u"+name || result.Effective["profileUrl"] != "https://people.example.jp/U"+name {
+					t.Errorf("user %s became %v (%v)", name, result.Effective, err)
+				}
+			}
+		})
+	}
+	group.Wait()
 }
 
 func TestMapAllocatesNothingWithoutRows(t *testing.T) {
