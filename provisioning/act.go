@@ -18,6 +18,7 @@ type Act struct {
 	Protected *bool          //
 	Overrides map[string]any // by path; a nil value takes an earlier one back
 	Purge     bool           // erases what is kept of a removed resource
+	Release   bool           // ends that a resource is held; one that is not held stays as it is
 	Wait      bool           // leaves a removed resource as it is until a person says otherwise
 	Grace     Period         // of Removed; how long it can be restored
 	Cause     string         // what it is done for; "" for a person's own wish
@@ -36,6 +37,9 @@ func act(f Facts, d Desired, r *Rules) (Decision, error) {
 		return Decision{}, err
 	}
 	e := stays(x)
+	if a.Release && x.State == Held {
+		e.goes(Active, d.Now)
+	}
 	if a.State != "" && a.State != x.State {
 		e.goes(a.State, d.Now)
 		if a.State == Removed {

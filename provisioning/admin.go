@@ -206,7 +206,7 @@ func (s *Service) administer(ctx context.Context, o Origin, plan func(Tx) ([]ste
 				b.Admin = append(b.Admin, st.change)
 			}
 			if st.matter != nil {
-				b.Matters = append(b.Matters, *st.matter)
+				b.Matters = append(b.Matters, st.matter.stamped(o, stamps, len(steps)+i, e.ID))
 			}
 			if st.budget != nil {
 				b.Budgets = append(b.Budgets, *st.budget)

@@ -117,11 +117,31 @@ func (l *lacking) fetch(r Reader, f *Facts) error {
 		})
 		f.Open, f.HasOpen = open, true
 		return err
+	case l.left != nil:
+		reason, err := lastState(r, l.left.ID)
+		f.Left = &reason
+		return err
 	default:
 		x, err := r.Account(l.resource.Type, l.resource.ID, References{Groups: true})
 		l.resource.Groups, f.HasGroups = x.Groups, true
 		return err
 	}
+}
+
+// lastState is the reason of the last change of a resource's state.
+func lastState(r Reader, id string) (reason Reason, err error) {
+	found := errors.New("found")
+	err = r.Entries(EntryQuery{Resource: id}, func(e Entry) error {
+		if !slices.ContainsFunc(e.Diff, func(c AttributeChange) bool { return c.Path == PathState }) {
+			return nil
+		}
+		reason = e.Reason
+		return found
+	})
+	if errors.Is(err, found) {
+		err = nil
+	}
+	return reason, err
 }
 
 // batch is the unit of work of a decision: each change with its entry, the last one's with the request, and

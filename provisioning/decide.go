@@ -46,6 +46,8 @@ type Facts struct {
 	Asserted scim.Attributes
 	// Candidates are needed to match, and when a name changes.
 	Candidates Candidates
+	// Kept are the ids of candidates that the rules of their owners protect.
+	Kept map[string]bool
 	// Members has a fact for each id that Desired.Members names; Open lists the group's open
 	// memberships where they are to be replaced.
 	Members []MemberFact
@@ -53,6 +55,8 @@ type Facts struct {
 	// Departure is what a departure, or the question whose account it is, is weighed by; nil until decide
 	// asks for it.
 	Departure *DepartureFacts
+	// Left is why Current came into its state; nil until decide asks for it.
+	Left *Reason
 	// HasOpen and HasGroups say that Open and the groups of Current were read.
 	HasOpen, HasGroups bool
 }
@@ -158,7 +162,7 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 		}
 		c.Members, after.MemberCount = MemberDelta{Remove: idsOf(f.Open)}, 0
 	}
-	r.pin(current, &after)
+	r.pin(f, current, &after)
 	c.After, c.Ignored = after, c.Ignored || e.ignored
 	if c.Warning.Code == "" {
 		c.Warning = e.warning
@@ -240,7 +244,7 @@ func (r *Rules) makeRoom(f Facts, c Change, now time.Time) (*Change, error) {
 	after.setEffective(attrs, holder.RuleVersion)
 	after.Version++
 	after.Modified = now
-	r.pin(holder, &after)
+	r.pin(f, holder, &after)
 	return &Change{Action: ChangeUpdate, Before: holder, After: after, Name: name,
 		Diff:   append(rowDiff(holder, &after), effectiveDiff(view{asserted, was}, view{asserted, attrs})...),
 		Reason: Reason{Code: ReasonNameRecycled, Args: map[string]string{"by": c.After.ID}}}, nil

@@ -81,6 +81,14 @@ func (r *Rules) arrival(f Facts, m meant, d Desired) (effect, error) {
 		x = &own
 	}
 	e := stays(x)
+	if d.Anew && cause == "" && !x.State.in() {
+		if f.Left == nil {
+			return e, &lacking{left: x}
+		}
+		if f.Left.isPersonal() {
+			return e, nil // who took the account away says when it comes back
+		}
+	}
 	switch {
 	case cause == "" && (before != "" || x.State == Held || !x.Visible || invites(m, d)):
 		e.settle(x, d.Now, MatterHeld, MatterKept, MatterDelayed)
@@ -230,6 +238,7 @@ func absent(f Facts, d Desired, r *Rules) (Decision, error) {
 	after.Version++
 	after.Modified = d.Now
 	e.apply(&after)
+	r.pin(f, current, &after)
 	c := Change{Action: ChangeDelete, Before: current, MatchedBy: matchedByID, Name: nameOf(d.Type, f.Asserted),
 		Cause: CauseDeleted, Reason: e.reason, Warning: e.warning, Ignored: e.ignored}
 	if e.emptied {

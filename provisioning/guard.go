@@ -21,10 +21,14 @@ func (r *Rules) guard(d Desired, x *Resource, cause string, policy DeletionPolic
 	return e, nil
 }
 
-// pin keeps the protection of who is protected by a name in the settings and loses that name: a client that renames
-// somebody does not lift it.
-func (r *Rules) pin(before, after *Resource) {
-	if before != nil && r.names(before) && !r.names(after) {
+// pin keeps the protection of who loses the name or the owner that it hangs on: a client that renames somebody, gives
+// an account up or takes it over does not lift it.
+func (r *Rules) pin(f Facts, before, after *Resource) {
+	switch {
+	case before == nil:
+	case after.Connection == 0 && before.Connection != 0:
+		after.Protected = r.protects(before) && !defaultRules.protects(after) || after.Protected
+	case f.Kept[before.ID] && !r.protects(after), r.names(before) && !r.names(after):
 		after.Protected = true
 	}
 }

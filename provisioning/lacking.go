@@ -6,6 +6,7 @@ type lacking struct {
 	departure *BudgetQuery // Facts.Departure
 	members   bool         // Facts.Open of the resource addressed
 	resource  *Resource    // whose Groups are wanted
+	left      *Resource    // why it came into its state: Facts.Left
 }
 
 func (*lacking) Error() string { return "further facts are needed" }

@@ -72,7 +72,7 @@ func adopt(f Facts, d Desired, r *Rules) (meant, error) {
 	if mode == AdoptionRefuse {
 		return meant{}, Taken(by)
 	}
-	if x := &others[0]; mode == AdoptionAdopt && len(others) == 1 && !r.protects(x) && r.verified(d.Asserted, by) {
+	if x := &others[0]; mode == AdoptionAdopt && len(others) == 1 && !r.protects(x) && !f.Kept[x.ID] && r.verified(d.Asserted, by) {
 		return found(x, by)
 	}
 	return ask(f, d, others, by)

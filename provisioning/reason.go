@@ -29,6 +29,19 @@ const (
 	CauseScope       = "scope"       // meibo's own scoping filter
 )
 
+// isPersonal reports whether somebody chose it of their own accord, and not because a client asserted something.
+func (r Reason) isPersonal() bool {
+	if r.Code != ReasonByPerson {
+		return false
+	}
+	switch r.Args["cause"] {
+	case CauseDeactivated, CauseDeleted, CauseScope:
+		return false
+	default:
+		return true
+	}
+}
+
 // What else a guard or a tolerance withholds.
 const (
 	CauseMembers = "members" // the removal of members from a group

@@ -93,7 +93,7 @@ func (s *Service) Resolve(ctx context.Context, o Origin, id string, choice Resol
 	case choice.Status == MatterAllowed && m.Kind != MatterDelayed:
 		_, err = s.Act(ctx, o, m.Type, m.Resource, allowedAct(closed, rules))
 	case choice.Status == MatterRejected && m.Kind == MatterHeld:
-		_, err = s.Act(ctx, o, m.Type, m.Resource, Act{State: Active, Cause: m.Cause, Matters: []MatterChange{{Update: &closed}}})
+		_, err = s.Act(ctx, o, m.Type, m.Resource, Act{Release: true, Cause: m.Cause, Matters: []MatterChange{{Update: &closed}}})
 	default:
 		err = s.note(ctx, o, closed, "matterResolved")
 	}
@@ -124,6 +124,9 @@ func (s *Service) openMatter(ctx context.Context, tenant, id string) (m Matter, 
 func allowedAct(m Matter, r *Rules) Act {
 	a := Act{Cause: m.Cause, Grace: r.Settings.Deletion.Grace, Matters: []MatterChange{{Update: &m}}}
 	switch {
+	case m.Cause == CauseRole:
+		role := m.Reason.Args["asked"]
+		a.Role = &role
 	case m.Kind == MatterPurge:
 		a.Purge = true
 	case m.Then == SuspendPolicy:
@@ -174,7 +177,10 @@ func (s *Service) Link(ctx context.Context, o Origin, id string, asserted []byte
 		if q.Effective, err = rules.effectiveName(meant{current: f.Current, asserted: f.Asserted, linked: true}, d); err != nil {
 			return f, d, err
 		}
-		f.Candidates, err = r.Candidates(q)
+		if f.Candidates, err = r.Candidates(q); err != nil {
+			return f, d, err
+		}
+		f.Kept, err = s.kept(r, o, *f.Current)
 		return f, d, err
 	}})
 	return err

@@ -172,7 +172,40 @@ func (s *Service) candidates(r Reader, o Origin, rules *Rules, t scim.ResourceTy
 		}
 	}
 	c, err := r.Candidates(q)
-	return Facts{Candidates: c}, err
+	if err != nil {
+		return Facts{}, err
+	}
+	strangers := c.Mail
+	if c.Effective != nil {
+		strangers = append(slices.Clone(strangers), *c.Effective)
+	}
+	kept, err := s.kept(r, o, strangers...)
+	return Facts{Candidates: c, Kept: kept}, err
+}
+
+// kept are the ids of those whom the rules of another owner protect.
+func (s *Service) kept(r Reader, o Origin, accounts ...Resource) (map[string]bool, error) {
+	var kept map[string]bool
+	for _, x := range accounts {
+		if x.Connection == 0 || x.Connection == o.Connection.ID {
+			continue
+		}
+		owner, err := connectionByID(r, x.Connection)
+		if err != nil {
+			return nil, err
+		}
+		rules, err := s.rules(r, owner)
+		if err != nil {
+			return nil, err
+		}
+		if rules.protects(&x) {
+			if kept == nil {
+				kept = map[string]bool{}
+			}
+			kept[x.ID] = true
+		}
+	}
+	return kept, nil
 }
 
 func (s *Service) candidateQuery(o Origin, t scim.ResourceType, name, external string) CandidateQuery {

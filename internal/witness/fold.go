@@ -142,7 +142,8 @@ func (f *folding) apply(e *provisioning.Entry) {
 	if f.version++; e.Version != f.version {
 		f.problem(e, "version %d was to be next", f.version)
 	}
-	if (e.Action == provisioning.ActionCreate && e.Reason.Code != provisioning.ReasonAdopted) != (f.version == 1) {
+	adopts := slices.ContainsFunc(e.Diff, func(c provisioning.AttributeChange) bool { return c.Path == provisioning.PathOwner })
+	if (e.Action == provisioning.ActionCreate && !adopts) != (f.version == 1) {
 		f.problem(e, "the action is %s", e.Action)
 	}
 	ignored := e.Outcome == provisioning.Skipped && e.Reason.Code == provisioning.ReasonIgnored
