@@ -77,7 +77,7 @@ func (r *Rules) arrival(f Facts, m meant, d Desired) (effect, error) {
 	x := m.current
 	if m.linked { // what it does counts for the connection whose it becomes
 		own := *x
-		own.Connection = d.Connection
+		own.Connection, own.Protected = d.Connection, own.Protected || f.Kept[x.ID]
 		x = &own
 	}
 	e := stays(x)
