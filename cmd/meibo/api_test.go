@@ -26,7 +26,7 @@ func TestAPIExamples(t *testing.T) {
 	const scim = "/t/default/scim/v2"
 	user := s.create(scim+"/Users", token, named(userBody, "ken@example.com"))
 	group := s.create(scim+"/Groups", token, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"staff","members":[{"value":"`+user+`"}]}`)
-	names := strings.NewReplacer("$API", s.url+"/api/v1", "$KEY", m.key("application"), "$OWNER", m.key("owner"),
+	names := strings.NewReplacer("$API", s.url+"/api/v1", "$KEY", m.key("application"), "$OWNER", m.key("owner"), "$OPERATOR", m.key("operator"),
 		"$USER", user, "$GROUP", group, "$TOKEN", firstToken(t, m))
 
 	examples := readExamples(t, "../../docs/api.md")

@@ -93,7 +93,11 @@ func build(o Options) (http.Handler, *api) {
 func (a *api) operations() {
 	a.resourceOperations()
 	a.changeOperations()
+	a.actOperations()
 	a.connectionOperations()
+	a.settingsOperations()
+	a.matterOperations()
+	a.jobOperations()
 	a.keyOperations()
 	a.documentOperation()
 }

@@ -85,16 +85,23 @@ func (b *bench) do(key, method, target, body string) answer {
 
 func (b *bench) send(key, method, target, body, media string) answer {
 	b.t.Helper()
+	header := http.Header{}
+	if body != "" {
+		header.Set("Content-Type", media)
+	}
+	return b.sendWith(key, method, target, body, header)
+}
+
+func (b *bench) sendWith(key, method, target, body string, header http.Header) answer {
+	b.t.Helper()
 	var reader io.Reader
 	if body != "" {
 		reader = strings.NewReader(body)
 	}
 	r := httptest.NewRequest(method, api.Base+target, reader)
+	r.Header = header
 	if key != "" {
 		r.Header.Set("Authorization", "Bearer "+key)
-	}
-	if body != "" {
-		r.Header.Set("Content-Type", media)
 	}
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -32,6 +33,7 @@ type operation struct {
 	roles            []provisioning.KeyRole // who may call it
 	errors           []int                  // beside those that every operation has
 	success          int                    // 0 for 200
+	maxBody          int64                  // bytes; 0 for the usual
 }
 
 const (
@@ -74,7 +76,7 @@ func (o operation) declaration(success int) huma.Operation {
 		OperationID: o.id, Method: o.method, Path: o.path, Tags: []string{o.tag},
 		Summary: o.summary, Description: strings.TrimSpace(o.description + "\n\nRoles: " + strings.Join(names, ", ") + "."),
 		DefaultStatus: success, Errors: slices.Compact(codes),
-		MaxBodyBytes: maxBody, BodyReadTimeout: bodyTimeout,
+		MaxBodyBytes: cmp.Or(o.maxBody, maxBody), BodyReadTimeout: bodyTimeout,
 		RejectUnknownQueryParameters: true, // a filter that is misspelt would select everybody
 		Metadata:                     map[string]any{rolesKey: o.roles},
 		Extensions:                   map[string]any{rolesKey: names},

@@ -120,22 +120,31 @@ type reader struct {
 	names map[int64]string
 }
 
-func (r *reader) read(stored provisioning.Resource) (resource, error) {
+// connection is the name of a connection; "" for none.
+func (r *reader) connection(id int64) (string, error) {
 	if r.names == nil {
 		connections, err := r.Service.Connections(r.context(), r.tenant())
 		if err != nil {
-			return resource{}, err
+			return "", err
 		}
 		r.names = map[int64]string{}
 		for _, c := range connections {
 			r.names[c.ID] = c.Name
 		}
 	}
+	return r.names[id], nil
+}
+
+func (r *reader) read(stored provisioning.Resource) (resource, error) {
+	owner, err := r.connection(stored.Connection)
+	if err != nil {
+		return resource{}, err
+	}
 	document := stored.Effective
 	if document == nil {
 		document = stored.Asserted
 	}
-	out := resource{Resource: stored, connection: r.names[stored.Connection]}
+	out := resource{Resource: stored, connection: owner}
 	if len(document) == 0 {
 		return out, nil
 	}

@@ -61,11 +61,15 @@ func TestWhoMayCallWhat(t *testing.T) {
 	const (
 		everybody = "owner operator support application"
 		people    = "owner operator support"
+		operators = "owner operator"
 		owners    = "owner"
 	)
 	want := map[string]string{
 		"listUsers": everybody, "getUser": everybody, "listGroups": everybody, "getGroup": everybody, "listMembers": everybody,
 		"listChanges": everybody, "listConnections": people, "listTokens": owners, "createToken": owners, "revokeToken": owners,
+		"changeUser": operators, "changeGroup": operators, "listMatters": people, "getMatter": people, "resolveMatter": operators, "allowDepartures": operators,
+		"getSettings": people, "applySettings": operators, "planSettings": operators, "rollbackSettings": operators, "listSettingsVersions": people, "getSettingsVersion": people,
+		"listJobs": people, "getJob": people,
 		"listKeys": owners, "createKey": owners, "revokeKey": owners,
 	}
 	for _, item := range document(t).Paths.Map() {

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"meibo/provisioning"
+)
+
+// Matter is something that waits, or waited, for a person.
+type Matter struct {
+	ID         string            `json:"id" format:"uuid"`
+	Kind       string            `json:"kind" enum:"held,kept,delayed,adoption,purge" doc:"Held by policy, kept by a guard, delayed by the tolerance, an account that may be somebody else's, a grace time that is over."`
+	Connection string            `json:"connection,omitempty"`
+	Cause      string            `json:"cause,omitempty" doc:"Of a departure."`
+	Status     string            `json:"status" enum:"open,allowed,rejected,linked,created,ignored,obsolete"`
+	Type       string            `json:"type" enum:"User,Group"`
+	Resource   string            `json:"resource,omitempty" doc:"Id of the user or group; of an adoption only once it is linked."`
+	Name       string            `json:"name" doc:"Its userName or displayName."`
+	Reason     string            `json:"reason" doc:"What decided, as in the journal."`
+	Arguments  map[string]string `json:"arguments,omitempty" doc:"Of the reason."`
+	Then       string            `json:"then,omitempty" doc:"What allowing it does: a deletion policy."`
+	Candidates []string          `json:"candidates,omitempty" doc:"Of an adoption: ids of the accounts that may be meant."`
+	Members    []string          `json:"members,omitempty" doc:"Of a delayed removal from a group: those who were to go."`
+	Opened     time.Time         `json:"opened"`
+	Seen       time.Time         `json:"seen" doc:"When it was asked for last."`
+	Times      int               `json:"times" minimum:"1" doc:"How often it was asked for."`
+	Until      time.Time         `json:"until,omitempty,omitzero" doc:"How long the choice holds; absent for ever."`
+	ProposedBy string            `json:"proposedBy,omitempty" doc:"Who chose first, where a second person has to confirm it."`
+	ClosedAt   time.Time         `json:"closedAt,omitempty,omitzero"`
+	ClosedBy   string            `json:"closedBy,omitempty"`
+}
+
+type mattersInput struct {
+	Kind     string `query:"kind" enum:"held,kept,delayed,adoption,purge"`
+	Status   string `query:"status" enum:"open,allowed,rejected,linked,created,ignored,obsolete,any" default:"open"`
+	Resource string `query:"resource" format:"uuid" doc:"Those about one user or group."`
+	Limit    int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most."`
+	Next     string `query:"next" format:"uuid" doc:"The next of the page before."`
+}
+
+// Resolution is what a person chooses of an open matter.
+type Resolution struct {
+	Status  string    `json:"status" enum:"allowed,rejected,linked,created,ignored" doc:"allowed and rejected answer a departure or purge; the others an adoption."`
+	Until   time.Time `json:"until,omitempty,omitzero" doc:"How long a word about a delayed departure holds; without it a day if allowed, and for ever if rejected."`
+	Account string    `json:"account,omitempty" format:"uuid" doc:"Of linked: the account that is meant, where there are several."`
+}
+
+type resolutionInput struct {
+	ID   string `path:"id" format:"uuid"`
+	Body Resolution
+}
+
+// Allowance lets departures go beyond a tolerance.
+type Allowance struct {
+	Kind   string    `json:"kind" enum:"users,groups"`
+	Cause  string    `json:"cause,omitempty" enum:"deactivated,deleted,scope" doc:"Without it any."`
+	Left   int       `json:"left" minimum:"-1" maximum:"10000000" doc:"How many may go; -1 for any number."`
+	Until  time.Time `json:"until"`
+	Reject bool      `json:"reject,omitempty" doc:"Have them ignored instead: the accounts stay, and the client stops asking."`
+}
+
+type allowanceInput struct {
+	Name string `path:"name" pattern:"^[a-z0-9-]{1,40}$"`
+	Body Allowance
+}
+
+func (a *api) matterOperations() {
+	const tag = "matters"
+	register(a, operation{id: "listMatters", method: http.MethodGet, path: "/matters", tag: tag, roles: people,
+		summary: "List what waits for a person", description: "Latest first. Those that were closed with another `status`."}, (*call).matters)
+	register(a, operation{id: "getMatter", method: http.MethodGet, path: "/matters/{id}", tag: tag, roles: people, errors: []int{http.StatusNotFound}, summary: "Get a matter"},
+		func(c *call, in *idInput) (*single[Matter], error) {
+			m, err := c.Service.Matter(c.context(), c.tenant(), in.ID)
+			return answerMatter(c, m, err)
+		})
+	register(a, operation{id: "resolveMatter", method: http.MethodPost, path: "/matters/{id}/resolution", tag: tag, roles: operators, success: http.StatusOK,
+		errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed}, summary: "Choose what becomes of an open matter",
+		description: "What follows is done in the same unit of work. Where the settings demand a second person, the first choice is noted in `proposedBy` and the matter stays open until somebody else's key chooses."},
+		func(c *call, in *resolutionInput) (*single[Matter], error) {
+			m, err := c.Service.Resolve(c.context(), c.origin(), in.ID,
+				provisioning.Resolution{Status: provisioning.MatterStatus(in.Body.Status), Until: in.Body.Until, Candidate: in.Body.Account})
+			return answerMatter(c, m, err)
+		})
+	register(a, operation{id: "allowDepartures", method: http.MethodPost, path: "/connections/{name}/allowances", tag: tag, roles: operators, success: http.StatusNoContent,
+		errors: []int{http.StatusNotFound, http.StatusConflict}, summary: "Let more go than a connection's tolerance would, for a while"},
+		func(c *call, in *allowanceInput) (*struct{}, error) {
+			b := in.Body
+			_, err := c.Service.Allow(c.context(), c.origin(), in.Name, provisioning.BudgetKind(b.Kind),
+				provisioning.Allowance{Cause: b.Cause, Left: b.Left, Until: b.Until.UTC().Truncate(time.Microsecond), Reject: b.Reject})
+			return nil, err
+		})
+}
+
+func (c *call) matters(in *mattersInput) (*listed[Matter], error) {
+	q := provisioning.MatterQuery{Kind: provisioning.MatterKind(in.Kind), Status: provisioning.MatterStatus(in.Status), Resource: in.Resource, Before: in.Next, Limit: in.Limit + 1}
+	if in.Status == "any" {
+		q.Status = ""
+	}
+	rd := reader{call: c}
+	var found []provisioning.Matter
+	err := c.Service.Matters(c.context(), c.tenant(), q, func(m provisioning.Matter) error {
+		found = append(found, m)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	next := ""
+	if len(found) > in.Limit {
+		found = found[:in.Limit]
+		next = found[in.Limit-1].ID
+	}
+	items := make([]Matter, 0, len(found))
+	for _, m := range found {
+		item, err := rd.matter(m)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return page(c, items, next), nil
+}
+
+func answerMatter(c *call, m provisioning.Matter, err error) (*single[Matter], error) {
+	if err != nil {
+		return nil, err
+	}
+	out, err := (&reader{call: c}).matter(m)
+	return &single[Matter]{out}, err
+}
+
+func (r *reader) matter(m provisioning.Matter) (Matter, error) {
+	connection, err := r.connection(m.Connection)
+	return Matter{ID: m.ID, Kind: string(m.Kind), Connection: connection, Cause: m.Cause, Status: string(m.Status), Type: string(m.Type), Resource: m.Resource,
+		Name: m.Name, Reason: m.Reason.Code, Arguments: m.Reason.Args, Then: string(m.Then), Candidates: m.Candidates, Members: m.Members,
+		Opened: m.Opened, Seen: m.Seen, Times: m.Times, Until: m.Until, ProposedBy: m.Proposed, ClosedAt: m.ClosedAt, ClosedBy: m.ClosedBy}, err
+}

@@ -1,0 +1,239 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"meibo/provisioning"
+	"meibo/provisioning/settings"
+)
+
+// SettingsVersion is one version of a connection's settings.
+type SettingsVersion struct {
+	SettingsHead
+	Settings document `json:"settings" doc:"Every key of it; docs/settings.schema.json says what each means."`
+}
+
+// SettingsHead says which version it is, and whose.
+type SettingsHead struct {
+	Version int64     `json:"version" minimum:"0" doc:"0 is what every connection starts with."`
+	At      time.Time `json:"at"`
+	Actor   string    `json:"actor,omitempty" doc:"Who put it in force; absent for version 0."`
+	Comment string    `json:"comment,omitempty"`
+	Preset  string    `json:"preset,omitempty" doc:"What it departs from."`
+}
+
+// document is a settings document in JSON.
+type document json.RawMessage
+
+// MarshalJSON implements json.Marshaler.
+func (d document) MarshalJSON() ([]byte, error) { return d, nil }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *document) UnmarshalJSON(b []byte) error {
+	*d = append(document(nil), b...)
+	return nil
+}
+
+// Schema implements huma.SchemaProvider.
+func (document) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: "A settings document: what docs/settings.schema.json describes."}
+}
+
+// SettingsPlan is what a document would change.
+type SettingsPlan struct {
+	Version  int64           `json:"version" doc:"The one in force, which it was compared with."`
+	Keys     []SettingChange `json:"keys"`
+	Accounts []PlannedChange `json:"accounts" doc:"The first users and groups on which it would decide otherwise."`
+	More     bool            `json:"more" doc:"There may be more of them than are shown."`
+}
+
+// SettingChange is the difference of one key.
+type SettingChange struct {
+	Key     string `json:"key"`
+	InForce any    `json:"inForce"`
+	Planned any    `json:"planned"`
+}
+
+// PlannedChange is what a document would do to one user or group.
+type PlannedChange struct {
+	ID     string `json:"id" format:"uuid"`
+	Type   string `json:"type" enum:"User,Group"`
+	State  string `json:"state" enum:"active,suspended,held,removed" doc:"As it is."`
+	Then   string `json:"then,omitempty" enum:"active,suspended,held,removed" doc:"As it would be."`
+	Action string `json:"action,omitempty"`
+	Error  string `json:"error,omitempty" doc:"Why it would be refused."`
+}
+
+type versionInput struct {
+	Name    string `path:"name" pattern:"^[a-z0-9-]{1,40}$"`
+	Version int64  `path:"version" minimum:"0" maximum:"9007199254740991"`
+}
+
+// settingsInput is a document with the version that it is to follow.
+type settingsInput struct {
+	Name    string   `path:"name" pattern:"^[a-z0-9-]{1,40}$"`
+	IfMatch string   `header:"If-Match" maxLength:"32" pattern:"^(\\*|(W/)?\"[0-9]{1,16}\")$" doc:"The ETag of the version that must still be in force; without it, any."`
+	Comment string   `query:"comment" maxLength:"1024" doc:"Why, for those who read the history."`
+	Body    document `required:"true"`
+}
+
+type planInput struct {
+	Name string   `path:"name" pattern:"^[a-z0-9-]{1,40}$"`
+	Body document `required:"true"`
+}
+
+type rollbackInput struct {
+	Name    string `path:"name" pattern:"^[a-z0-9-]{1,40}$"`
+	IfMatch string `header:"If-Match" maxLength:"32" pattern:"^(\\*|(W/)?\"[0-9]{1,16}\")$" doc:"The ETag of the version that must still be in force; without it, any."`
+	Body    Rollback
+}
+
+// Rollback names the version to go back to.
+type Rollback struct {
+	To      int64  `json:"to" minimum:"0" maximum:"9007199254740991"`
+	Comment string `json:"comment,omitempty" maxLength:"1024"`
+}
+
+type settingsOutput struct {
+	ETag string `header:"ETag" doc:"Of the version, for If-Match."`
+	Body SettingsVersion
+}
+
+const (
+	settingsTag = "settings"
+	planned     = 100              // accounts that a plan shows
+	planTime    = 20 * time.Second // that a plan looks for them
+)
+
+func (a *api) settingsOperations() {
+	const path = "/connections/{name}/settings"
+	missing := []int{http.StatusNotFound}
+	changing := []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed}
+	register(a, operation{id: "getSettings", method: http.MethodGet, path: path, tag: settingsTag, roles: people, errors: missing, summary: "Get the settings in force of a connection"},
+		func(c *call, in *connectionInput) (*settingsOutput, error) {
+			return settingsAnswer(c.Service.Settings(c.context(), c.tenant(), in.Name))
+		})
+	register(a, operation{id: "applySettings", method: http.MethodPut, path: path, tag: settingsTag, roles: operators, errors: changing, maxBody: settings.MaxSize + 1,
+		summary:     "Put a settings document in force, as the next version",
+		description: "It decides from the next request on, within a second on every server. Settings that equal those in force make no version. `errors` of 422 names each key at fault with a remedy."},
+		(*call).applySettings)
+	register(a, operation{id: "planSettings", method: http.MethodPost, path: path + "/plan", tag: settingsTag, roles: operators, errors: missing, maxBody: settings.MaxSize + 1, success: http.StatusOK,
+		summary: "Show what a settings document would change", description: "Nothing is changed."}, (*call).planSettings)
+	register(a, operation{id: "rollbackSettings", method: http.MethodPost, path: path + "/rollback", tag: settingsTag, roles: operators, errors: changing, success: http.StatusOK,
+		summary: "Put an earlier version in force again, as the next one", description: "What the versions in between did stays done."}, (*call).rollbackSettings)
+	register(a, operation{id: "listSettingsVersions", method: http.MethodGet, path: path + "/versions", tag: settingsTag, roles: people, errors: missing,
+		summary: "List the versions of a connection's settings", description: "Latest first, down to 0."},
+		func(c *call, in *connectionInput) (*all[SettingsHead], error) {
+			versions, err := c.Service.SettingsHistory(c.context(), c.tenant(), in.Name)
+			return whole(versions, settingsHead), err
+		})
+	register(a, operation{id: "getSettingsVersion", method: http.MethodGet, path: path + "/versions/{version}", tag: settingsTag, roles: people, errors: missing, summary: "Get one version of a connection's settings"},
+		func(c *call, in *versionInput) (*settingsOutput, error) {
+			return settingsAnswer(c.Service.SettingsVersion(c.context(), c.tenant(), in.Name, in.Version))
+		})
+}
+
+func settingsHead(v provisioning.SettingsVersion) SettingsHead {
+	return SettingsHead{v.Version, v.At, v.Actor, v.Comment, string(v.Settings.Preset)}
+}
+
+func settingsAnswer(v provisioning.SettingsVersion, err error) (*settingsOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &settingsOutput{`"` + strconv.FormatInt(v.Version, 10) + `"`, SettingsVersion{settingsHead(v), settings.FormatJSON(v.Settings)}}, nil
+}
+
+func (c *call) applySettings(in *settingsInput) (*settingsOutput, error) {
+	next, err := parseSettings(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	v, _, err := c.Service.ApplySettings(c.context(), c.origin(), in.Name,
+		provisioning.SettingsDraft{Settings: next, Source: string(in.Body), Comment: in.Comment, Expect: expected(in.IfMatch)})
+	return settingsAnswer(v, overtaken(err))
+}
+
+func (c *call) rollbackSettings(in *rollbackInput) (*settingsOutput, error) {
+	v, _, err := c.Service.RollbackSettings(c.context(), c.origin(), in.Name, in.Body.To, in.Body.Comment, expected(in.IfMatch))
+	return settingsAnswer(v, overtaken(err))
+}
+
+func (c *call) planSettings(in *planInput) (*single[SettingsPlan], error) {
+	next, err := parseSettings(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	before, err := c.Service.Settings(c.context(), c.tenant(), in.Name)
+	if err != nil {
+		return nil, err
+	}
+	p := SettingsPlan{Version: before.Version, Keys: []SettingChange{}, Accounts: []PlannedChange{}}
+	for _, d := range before.Settings.Diff(next) {
+		p.Keys = append(p.Keys, SettingChange{d.Path, d.Old, d.New})
+	}
+	ctx, stop := context.WithTimeout(c.context(), planTime)
+	defer stop()
+	errEnough := errors.New("enough")
+	err = c.Service.PlanSettings(ctx, c.tenant(), in.Name, next, func(a provisioning.AccountChange) error {
+		if len(p.Accounts) == planned {
+			return errEnough
+		}
+		p.Accounts = append(p.Accounts, plannedChange(a))
+		return nil
+	})
+	if errors.Is(err, errEnough) || err != nil && ctx.Err() != nil && c.context().Err() == nil {
+		p.More, err = true, nil
+	}
+	return &single[SettingsPlan]{p}, err
+}
+
+func plannedChange(a provisioning.AccountChange) PlannedChange {
+	out := PlannedChange{ID: a.Resource.ID, Type: string(a.Resource.Type), State: string(a.Resource.State)}
+	if a.Err != nil {
+		out.Error = translate(a.Err).Detail
+		return out
+	}
+	last := a.Decision.Changes[len(a.Decision.Changes)-1]
+	out.Then, out.Action = string(last.After.State), string(last.Action)
+	return out
+}
+
+// parseSettings reads a document; each problem of it becomes a fault of the answer, without the value at fault.
+func parseSettings(source document) (provisioning.Settings, error) {
+	s, err := settings.Parse(source)
+	var problems settings.Problems
+	if !errors.As(err, &problems) {
+		return s, err
+	}
+	p := newProblem(http.StatusUnprocessableEntity, codes[provisioning.Invalid], "the settings cannot be put in force; errors names what to mend")
+	for _, one := range problems {
+		p.Errors = append(p.Errors, Fault{Location: location(strings.TrimSuffix("body."+one.Key, ".")), Message: one.What + "; " + one.Remedy})
+	}
+	return s, p
+}
+
+// expected is the version that If-Match demands.
+func expected(tag string) int64 {
+	n, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`), 10, 64)
+	if err != nil {
+		return provisioning.AnyVersion
+	}
+	return n
+}
+
+// overtaken makes 412 of what If-Match did not allow.
+func overtaken(err error) error {
+	if own, ok := errors.AsType[*provisioning.Error](err); ok && own.Kind == provisioning.Conflict && own.Attribute == "version" {
+		return &provisioning.Error{Kind: provisioning.Precondition, Attribute: own.Attribute, Detail: own.Detail, Err: err}
+	}
+	return err
+}
