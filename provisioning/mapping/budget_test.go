@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"regexp/syntax"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/vm"
 
 	"meibo/scim"
@@ -82,23 +84,22 @@ func TestNoLoops(t *testing.T) {
 		if len(c.problems) > 0 {
 			t.Fatal(name, c.problems)
 		}
-		checkOnePass(t, p.code)
+		if i := loop(p.code); i >= 0 {
+			t.Errorf("%s: instruction %d jumps back", name, i)
+		}
+	}
+	// What the library itself makes of a loop is seen as one.
+	looping, err := expr.Compile(`filter([1, 2], # > 1)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if loop(looping) < 0 {
+		t.Error("a loop is taken for none")
 	}
 }
 
-func checkOnePass(t *testing.T, code *vm.Program) {
-	t.Helper()
-	for i, op := range code.Bytecode {
-		switch op {
-		case vm.OpJumpBackward, vm.OpBegin, vm.OpRange:
-			t.Errorf("instruction %d jumps back or loops: %v", i, op)
-		case vm.OpJump, vm.OpJumpIfTrue, vm.OpJumpIfFalse, vm.OpJumpIfNil, vm.OpJumpIfNotNil, vm.OpJumpIfEnd:
-			if code.Arguments[i] < 0 {
-				t.Errorf("instruction %d jumps back by %d", i, code.Arguments[i])
-			}
-		}
-	}
-}
+// loop is the first instruction of a program that jumps back, which one alone does; -1 where there is none.
+func loop(code *vm.Program) int { return slices.Index(code.Bytecode, vm.OpJumpBackward) }
 
 // TestPatternCost holds the estimate of a regular expression's size to what it compiles to.
 func TestPatternCost(t *testing.T) {

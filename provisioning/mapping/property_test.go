@@ -77,6 +77,9 @@ func TestWriterIsPatch(t *testing.T) {
 			rt.Skip(err)
 		}
 		got, err := table.Map(Input{Asserted: user, Created: true})
+		if err != nil && strings.Contains(err.Error(), "more than one element is primary") {
+			rt.Skip(err) // each row leaves a valid list, where PATCH may mend it with a later operation
+		}
 		if err != nil {
 			rt.Fatal(err)
 		}
