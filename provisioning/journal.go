@@ -87,19 +87,16 @@ type EntryError struct {
 	RecommendedAction string `json:"recommendedAction"`
 }
 
-// AdminChange is one administrative write; one field is set, but for SettingsBefore.
+// AdminChange is one administrative write; one field is set.
 type AdminChange struct {
 	CreateTenant     *Tenant
 	CreateConnection *Connection // its ID is assigned by the store; NotFound/Conflict "name" as for any write
-	// SetConnection stores new settings. Switching unique group names on is Conflict "displayName" while
-	// two visible groups share a name.
-	SetConnection    *Connection
-	SettingsBefore   *ConnectionSettings // with SetConnection: those it was made from, which guard it
 	CreateCredential *Credential
 	RevokeCredential *Credential // ID and Revoked
 	TouchCredential  *Credential // ID and LastUsed
 	// SaveSettings stores the next version of a connection's settings and puts it in force. It is overtaken
-	// where Version is not one more than the one in force. Conflict "displayName" as for SetConnection.
+	// where Version is not one more than the one in force. NotFound for the connection; Conflict "displayName" while group
+	// names shall become unique and two visible groups share one.
 	SaveSettings *SettingsVersion
 	CreateKey    *APIKey
 	RevokeKey    *APIKey // ID and Revoked

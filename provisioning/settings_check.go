@@ -226,24 +226,17 @@ func (c *settingsCheck) mapping(s Settings) {
 	}
 }
 
-// lockedTargets are what no row assigns, beside what is read-only, each with what does.
-var lockedTargets = map[string]string{
-	"schemas": "it follows from the attributes", "externalId": "it ties the account to the client", "members": "memberships are as asserted",
-}
-
 func (c *settingsCheck) rows(list string, t scim.ResourceType, s Settings) {
 	rows := s.mappingRows(t)
 	for i, row := range rows {
 		key := elementKey(list, i)
 		c.constant(key+".constant", row.Constant)
 		c.constant(key+".default", row.Default)
-		if path, err := scim.ParsePath(scim.Standard(t), row.Target); err == nil && path.URN == "" {
-			if why := lockedTargets[path.Attr.Name]; why != "" {
-				c.refuse(key+".target", row.Target, "is not assigned by mapping: "+why, "remove the row")
-			}
-			if row.Unique && path.Attr.Name != "userName" {
-				c.refuse(key+".unique", "", "is possible for userName alone", "remove it")
-			}
+		if strings.EqualFold(row.Target, "externalId") {
+			c.refuse(key+".target", row.Target, "is not assigned by mapping: it ties the account to the client", "remove the row")
+		}
+		if row.Unique && !strings.EqualFold(row.Target, "userName") {
+			c.refuse(key+".unique", "", "is possible for userName alone", "remove it")
 		}
 	}
 	_, err := s.compileMapping(t)

@@ -94,8 +94,6 @@ func (x *session) administer(a provisioning.AdminChange) error {
 		return err
 	case a.CreateConnection != nil:
 		return x.createConnection(a.CreateConnection)
-	case a.SetConnection != nil:
-		return x.setConnection(a.SetConnection, a.SettingsBefore)
 	case a.CreateCredential != nil:
 		return x.createCredential(a.CreateCredential)
 	case a.RevokeCredential != nil:
@@ -128,18 +126,6 @@ func (x *session) createConnection(c *provisioning.Connection) error {
 	}
 	_, err = x.row("select id from connection where tenant = $1 and name = $2", []any{x.tenant, c.Name}, &c.ID)
 	return err
-}
-
-// setConnection stores a connection's choices. Those that are no longer what the new ones were made from have been overtaken.
-func (x *session) setConnection(c *provisioning.Connection, before *provisioning.ConnectionSettings) error {
-	now, _, err := x.lockConnection(c.ID)
-	if err != nil {
-		return err
-	}
-	if before != nil && now != *before {
-		return x.fail(errOvertaken)
-	}
-	return x.putProtocol(c.ID, now, c.Settings)
 }
 
 func (x *session) createCredential(k *provisioning.Credential) error {

@@ -319,10 +319,15 @@ func TestUniqueGroupNamesSwitch(t *testing.T) {
 	t.Parallel()
 	Each(t, func(t *testing.T, s provisioning.Store) {
 		w := newWorld(t, s, "acme")
+		version := int64(0)
 		set := func(unique bool) error {
-			c := w.own
-			c.Settings.UniqueGroupNames = unique
-			return w.admin(provisioning.AdminChange{SetConnection: &c})
+			next := defaultsOf(w.own, version+1)
+			next.Settings.Protocol.UniqueGroupNames = unique
+			err := w.admin(provisioning.AdminChange{SaveSettings: &next})
+			if err == nil {
+				version++
+			}
+			return err
 		}
 		find := func(name string) []string {
 			f, err := scim.ParseFilter(scim.Standard(scim.Group), `displayName eq "`+name+`"`)
@@ -344,6 +349,11 @@ func TestUniqueGroupNamesSwitch(t *testing.T) {
 	})
 }
 
+// defaultsOf are the default settings as a version of a connection's.
+func defaultsOf(c provisioning.Connection, version int64) provisioning.SettingsVersion {
+	return provisioning.SettingsVersion{Connection: c.ID, Version: version, At: epoch, Actor: "test", Settings: provisioning.DefaultSettings()}
+}
+
 func TestAdministration(t *testing.T) {
 	t.Parallel()
 	Each(t, func(t *testing.T, s provisioning.Store) {
@@ -353,8 +363,8 @@ func TestAdministration(t *testing.T) {
 		wantKind(t, w.admin(provisioning.AdminChange{CreateConnection: &again}), provisioning.Conflict, "name")
 		nobody := &world{t: t, s: s, tenant: "nobody"}
 		wantKind(t, nobody.admin(provisioning.AdminChange{CreateConnection: &again}), provisioning.NotFound, "")
-		foreign := stranger.own
-		wantKind(t, w.admin(provisioning.AdminChange{SetConnection: &foreign}), provisioning.NotFound, "")
+		foreign := defaultsOf(stranger.own, 1)
+		wantKind(t, w.admin(provisioning.AdminChange{SaveSettings: &foreign}), provisioning.NotFound, "")
 
 		hash := []byte("0123456789abcdef0123456789abcdef")
 		k := provisioning.Credential{ID: newID(), Connection: w.own.ID, Hash: hash, Hint: "cdef", Created: epoch, Expires: epoch.AddDate(1, 0, 0)}
