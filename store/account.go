@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"time"
 
 	"meibo/provisioning"
 	"meibo/scim"
@@ -79,24 +80,43 @@ func (x *session) accounts(q provisioning.AccountQuery, columns selection, fn fu
 
 // accountQuery is served by the index of what q names first: a key, the time to purge, or the tenant's ids.
 func (s *statement) accountQuery(tenant string, q provisioning.AccountQuery, columns string) {
+	s.add("select ", columns, " from ")
 	order := "r.id"
 	switch {
 	case q.Effective != "":
-		s.add("select ", columns, " from resource r where r.eff_key = ", s.arg(effectiveKey(tenant, q.Effective)), " and r.tenant = ", s.arg(tenant))
-		s.bound(" and r.id > ", q.After)
+		s.add("resource r where r.eff_key = ", s.arg(effectiveKey(tenant, q.Effective)))
 	case q.ExternalID != "":
-		s.add("select ", columns, " from ", s.byExternalID(tenant, q))
-		s.bound(" and r.id > ", q.After)
-	case !q.PurgeDue.IsZero():
-		s.add("select ", columns, " from resource r where r.purge_at is not null and r.tenant = ", s.arg(tenant))
-		s.bound(" and r.id > ", q.After)
+		s.add(s.byExternalID(tenant, q))
+	case !q.PurgeDue.IsZero(): // both ends, lest PostgreSQL expects a third of all rows
+		s.add("resource r where r.purge_at is not null and r.purge_at > ", s.arg(s.time(time.UnixMicro(0))), " and r.purge_at <= ", s.arg(s.time(q.PurgeDue)))
 	default:
-		order = "(r.tenant || '/' || r.id)"
-		s.add("select ", columns, " from resource r where ", order, " > ", s.arg(tenant+"/"+q.After), " and ", order, " < ", s.arg(tenant+"0"))
+		order = tenantID("r")
+		s.add("resource r where ", s.within(order, tenant, q.After, ""))
 	}
-	s.accountConditions(q)
-	s.add(" order by ", order)
-	s.limit(q.Limit)
+	c := s.accountConditions(tenant, q)
+	c.walk(order, q.Limit)
+}
+
+// accountConditions are those that a row is looked at for.
+func (s *statement) accountConditions(tenant string, q provisioning.AccountQuery) conditions {
+	c := conditions{statement: s}
+	c.compare("r.tenant", "=", tenant)
+	c.compare("r.id", ">", q.After)
+	c.compare("r.type", "=", string(q.Type))
+	if q.Connection >= 0 {
+		c.and("r.connection = " + s.arg(q.Connection))
+	}
+	c.compare("r.state", "=", string(q.State))
+	if q.State == "" && !q.Removed {
+		c.and("r.state <> 'removed'")
+	}
+	if !q.LeftBefore.IsZero() {
+		c.and("r.left_at < " + s.arg(s.time(q.LeftBefore)))
+	}
+	if !q.PurgeDue.IsZero() {
+		c.and("r.purge_at <= " + s.arg(s.time(q.PurgeDue)))
+	}
+	return c
 }
 
 // byExternalID looks the key of each connection of the tenant up.
@@ -107,32 +127,12 @@ func (s *statement) byExternalID(tenant string, q provisioning.AccountQuery) str
 	if s.postgres {
 		found = "cross join lateral (select * from resource where ext_key = " + key + " offset 0) as r"
 	}
-	return "connection as c " + found + " where c.tenant = " + s.arg(tenant) + " and r.tenant = c.tenant"
+	return "connection as c " + found + " where c.tenant = " + s.arg(tenant)
 }
 
 func letterOf(t scim.ResourceType) string {
 	letter, _ := typeCode(t)
 	return letter
-}
-
-// accountConditions are those that a row is looked at for.
-func (s *statement) accountConditions(q provisioning.AccountQuery) {
-	s.bound(" and r.type = ", string(q.Type))
-	if q.Connection >= 0 {
-		s.add(" and r.connection = ", s.arg(q.Connection))
-	}
-	switch {
-	case q.State != "":
-		s.add(" and r.state = ", s.arg(string(q.State)))
-	case !q.Removed:
-		s.add(" and r.state <> 'removed'")
-	}
-	if !q.LeftBefore.IsZero() {
-		s.add(" and r.left_at < ", s.arg(s.time(q.LeftBefore)))
-	}
-	if !q.PurgeDue.IsZero() {
-		s.add(" and r.purge_at <= ", s.arg(s.time(q.PurgeDue)))
-	}
 }
 
 // Memberships implements provisioning.Reader. Rows go to fn as they arrive.

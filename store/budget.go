@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"meibo/provisioning"
 	"meibo/scim"
@@ -69,9 +70,9 @@ func (s *statement) departure(tenant string, q provisioning.BudgetQuery) {
 		matters += " union all select * from matter as m where m.key = " + s.typed(q.Key, "text") +
 			" and m.status in ('open', 'allowed', 'rejected', 'ignored', 'created')"
 	}
-	s.add("select p.present, b.version, b.spent, b.allowances, ", matterColumns, " from (select ", s.present(q, connection, owner), " as present) as p",
-		" left join budget as b on b.connection = ", connection, " and b.kind = ", s.typed(string(q.Kind), "text"), " and b.tenant = ", owner,
-		" left join (", matters, ") as m on m.connection = ", connection, " and m.tenant = ", owner)
+	s.add("select p.present, budget.version, budget.spent, budget.allowances, ", strings.ReplaceAll(matterColumns, "m.", "found."), " from (select ", s.present(q, connection, owner), " as present) as p",
+		" left join budget on budget.connection = ", connection, " and budget.kind = ", s.typed(string(q.Kind), "text"), " and budget.tenant = ", owner,
+		" left join (", matters, ") as found on found.connection = ", connection, " and found.tenant = ", owner)
 }
 
 // present is how much there is of what a budget counts.

@@ -162,7 +162,7 @@ func (d dialect) positioned() string {
 		entry = "cross join lateral (select * from entry where id = p.entry limit 1) as e"
 	}
 	return "select (" + headOf + "), p.position, " + columns + " from position p " + entry +
-		" where p.tenant = $1 and p.position > $2 order by p.position limit "
+		" where p.tenant = $1 and p.position > $2 order by p.position"
 }
 
 // headOf is the last position of a tenant.
@@ -171,7 +171,12 @@ const headOf = `select h.position from position_head h where h.tenant = $1`
 // Changes implements provisioning.Reader. No entry can come to stand before one that was read: see Follow.
 func (x *session) Changes(after int64, limit int) (entries []provisioning.PositionedEntry, head int64, err error) {
 	s := statement{dialect: x.dialect, args: []any{x.tenant, after}}
-	s.add(x.positioned(), s.number(limit))
+	s.add(x.positioned(), " limit ")
+	if x.postgres {
+		s.add("(select ", s.number(limit), ")") // see walk
+	} else {
+		s.add(s.number(limit))
+	}
 	err = x.query(s.String(), s.args, func(rows *sql.Rows) error {
 		var p provisioning.PositionedEntry
 		var err error

@@ -43,13 +43,11 @@ func (x *session) Job(id string) (provisioning.Job, error) {
 
 // Jobs implements provisioning.Reader.
 func (x *session) Jobs(kind provisioning.JobKind, limit int) (all []provisioning.Job, err error) {
-	const order = "(tenant || '/' || id)"
 	s := statement{dialect: x.dialect}
-	s.add("select ", jobColumns, " from job where ")
-	s.before(order, x.tenant, "")
-	s.bound(" and kind = ", string(kind))
-	s.add(" order by ", order, " desc")
-	s.limit(limit)
+	s.add("select ", jobColumns, " from job where ", s.within(tenantID(""), x.tenant, "", ""))
+	c := conditions{statement: &s}
+	c.compare("kind", "=", string(kind))
+	c.walk(tenantID("")+" desc", limit)
 	err = x.query(s.String(), s.args, func(rows *sql.Rows) error {
 		var r jobRow
 		err := rows.Scan(r.dest()...)

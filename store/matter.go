@@ -60,55 +60,29 @@ const matterWaiting = `(case when m.status = 'open' then m.tenant || '/' || m.id
 
 func (s *statement) matterQuery(tenant string, q provisioning.MatterQuery) {
 	s.add("select ", matterColumns, " from matter m where ")
+	c := conditions{statement: s}
 	order := "m.id"
 	switch {
 	case q.ID != "":
-		s.add("m.id = ", s.arg(q.ID), " and m.tenant = ", s.arg(tenant))
+		s.add("m.id = ", s.arg(q.ID))
+		c.compare("m.tenant", "=", tenant)
 	case q.Resource != "":
-		s.add("m.resource = ", s.arg(q.Resource), " and m.tenant = ", s.arg(tenant))
-		s.bound(" and m.id < ", q.Before)
+		s.add("m.resource = ", s.arg(q.Resource))
+		c.compare("m.tenant", "=", tenant)
+		c.compare("m.id", "<", q.Before)
+	case q.Status == provisioning.MatterOpen:
+		order = matterWaiting
+		s.add(s.within(order, tenant, "", q.Before))
 	default:
-		order = "(m.tenant || '/' || m.id)"
-		if q.Status == provisioning.MatterOpen {
-			order = matterWaiting
-		}
-		s.before(order, tenant, q.Before)
+		order = tenantID("m")
+		s.add(s.within(order, tenant, "", q.Before))
 	}
-	equal := func(column, value string) {
-		if value != "" {
-			s.add(" and ", column, " = ", s.arg(value))
-		}
-	}
-	equal("m.kind", string(q.Kind))
-	equal("m.status", string(q.Status))
+	c.compare("m.kind", "=", string(q.Kind))
+	c.compare("m.status", "=", string(q.Status))
 	if q.Connection != 0 {
-		s.add(" and m.connection = ", s.arg(q.Connection))
+		c.and("m.connection = " + s.arg(q.Connection))
 	}
-	s.add(" order by ", order, " desc")
-	s.limit(q.Limit)
-}
-
-// before is the condition that an expression of tenant and id is the tenant's, with an id before the one given.
-func (s *statement) before(expression, tenant, id string) {
-	end := tenant + "0" // what comes after the slash
-	if id != "" {
-		end = tenant + "/" + id
-	}
-	s.add(expression, " > ", s.arg(tenant+"/"), " and ", expression, " < ", s.arg(end))
-}
-
-// bound adds a condition on a value unless that is "".
-func (s *statement) bound(condition, value string) {
-	if value != "" {
-		s.add(condition, s.arg(value))
-	}
-}
-
-// limit adds a limit unless that is 0.
-func (s *statement) limit(n int) {
-	if n > 0 {
-		s.add(" limit ", s.number(n))
-	}
+	c.walk(order+" desc", q.Limit)
 }
 
 // matterStep is the plan of one change of a matter.
