@@ -56,6 +56,15 @@ func (x *session) Accounts(q provisioning.AccountQuery, fn func(provisioning.Res
 
 // Accounts implements provisioning.Reader for a unit of work.
 func (x tx) Accounts(q provisioning.AccountQuery, fn func(provisioning.Resource) error) error {
+	if x.locking && storable(q.Effective+q.ExternalID+q.After) {
+		s := statement{dialect: x.dialect}
+		s.add("select id from resource where id = any(array(")
+		s.accountQuery(x.tenant, q, "r.id")
+		s.add(")) order by id for update")
+		if err := x.query(s.String(), s.args, func(*sql.Rows) error { return nil }); err != nil {
+			return err
+		}
+	}
 	return x.accounts(q, selection{account: true, References: q.References, emails: q.Type == scim.User}, fn)
 }
 

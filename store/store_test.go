@@ -353,9 +353,39 @@ func TestPatchStaysHot(t *testing.T) {
 }
 
 // TestLockedForm overtakes a unit of work each time it runs without locks: the last run takes them
-// and is not overtaken.
+// and is not overtaken, however it read what it changes.
 func TestLockedForm(t *testing.T) {
 	t.Parallel()
+	for name, read := range map[string]func(x provisioning.Tx, connection int64, id string) (provisioning.Resource, error){
+		"by id": func(x provisioning.Tx, connection int64, id string) (provisioning.Resource, error) {
+			return x.Resource(provisioning.ResourceQuery{Scope: provisioning.Scope{Connection: connection, Type: scim.User}, ID: id})
+		},
+		"as an account": func(x provisioning.Tx, _ int64, id string) (provisioning.Resource, error) {
+			return x.Account(scim.User, id, provisioning.References{})
+		},
+		"among accounts": func(x provisioning.Tx, connection int64, _ string) (one provisioning.Resource, err error) {
+			err = x.Accounts(provisioning.AccountQuery{Connection: connection}, func(r provisioning.Resource) error {
+				one = r
+				return nil
+			})
+			return one, err
+		},
+		"by an address": func(x provisioning.Tx, connection int64, _ string) (one provisioning.Resource, err error) {
+			c, err := x.Candidates(provisioning.CandidateQuery{Scope: provisioning.Scope{Connection: connection + 1, Type: scim.User}, Emails: []string{"ada@example.com"}})
+			if err != nil {
+				return one, err
+			}
+			return c.Mail[0], nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testLockedForm(t, read)
+		})
+	}
+}
+
+func testLockedForm(t *testing.T, read func(x provisioning.Tx, connection int64, id string) (provisioning.Resource, error)) {
 	s := openTest(t, Options{URL: testkit.Postgres(t)})
 	connection := tenantOf(t, s).ID
 	u := testUser(connection, "ada")
@@ -363,7 +393,7 @@ func TestLockedForm(t *testing.T) {
 	var runs atomic.Int32
 	blocked := make(chan error, 1)
 	err := s.Update(context.Background(), "acme", func(x provisioning.Tx) error {
-		before, err := x.Resource(provisioning.ResourceQuery{Scope: provisioning.Scope{Connection: connection, Type: scim.User}, ID: u.ID})
+		before, err := read(x, connection, u.ID)
 		if err != nil {
 			return err
 		}
@@ -384,6 +414,48 @@ func TestLockedForm(t *testing.T) {
 	if got := runs.Load(); got != 2+optimisticTries {
 		t.Errorf("the unit of work ran %d times, want %d", got, 2+optimisticTries)
 	}
+}
+
+// TestStatementsOfAWrite counts what ordinary writes send.
+func TestStatementsOfAWrite(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	connection := tenantOf(t, s).ID
+	sent := 0
+	s.observer = func(string, []any) { sent++ }
+	count := func(name string, want int, fn func(provisioning.Tx) error) {
+		t.Helper()
+		sent = 0
+		must(t, s.Update(context.Background(), "acme", fn))
+		if sent != want {
+			t.Errorf("%s: %d statements, want %d", name, sent, want)
+		}
+	}
+	scope := provisioning.Scope{Connection: connection, Type: scim.User}
+	u := testUser(connection, "ada")
+	u.LeftAt, u.Overrides, u.State = epoch, []byte("{}"), provisioning.Suspended
+	count("a presumed create", 1, func(tx provisioning.Tx) error {
+		q := provisioning.CandidateQuery{Scope: scope, Name: "ada", ExternalID: "ext-ada", Emails: []string{"a@example.com", "b@example.com"}, Presume: true}
+		if _, err := tx.Candidates(q); err != nil {
+			return err
+		}
+		return commitOne(provisioning.Change{Action: provisioning.ChangeCreate, After: u})(tx)
+	})
+	count("a PATCH", 2, patch(connection, u.ID))
+	count("the return of an account, with its place in the tallies", 2, func(tx provisioning.Tx) error {
+		before, err := tx.Resource(provisioning.ResourceQuery{Scope: scope, ID: u.ID})
+		if err != nil {
+			return err
+		}
+		c := provisioning.Change{Action: provisioning.ChangeRestore, Before: &before, After: before}
+		c.After.Version++
+		c.After.State, c.After.LeftAt = provisioning.Active, time.Time{}
+		return commitOne(c)(tx)
+	})
+	count("what a departure is weighed by", 1, func(tx provisioning.Tx) error {
+		_, err := tx.Departure(provisioning.BudgetQuery{Connection: connection, Kind: provisioning.BudgetUsers, Resource: u.ID, Key: "k"})
+		return err
+	})
 }
 
 // TestPresumptionEndsWithTheDatabase: what the database could not tell is not asked again.

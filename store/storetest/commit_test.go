@@ -285,6 +285,11 @@ func TestFailureBeforeAnyWrite(t *testing.T) {
 						Members: provisioning.MemberDelta{Add: []scim.Member{{Value: member.ID}}}}},
 					Entries: []provisioning.Entry{entryAbout(u), entryAbout(g)},
 				}
+				settings, m, j := w.settingsOf(1), w.matter(provisioning.MatterHeld, u.ID, "k"), job("undo")
+				batch.Admin = []provisioning.AdminChange{{SaveSettings: &settings}}
+				batch.Matters = []provisioning.MatterChange{{Open: &m}}
+				batch.Jobs = []provisioning.JobChange{{Create: &j}}
+				batch.Budgets = []provisioning.Budget{{Connection: w.own.ID, Kind: provisioning.BudgetUsers, Version: 1}}
 				armed.Store(n)
 				err := w.update(func(tx provisioning.Tx) error { return tx.Commit(batch) })
 				reached := armed.Swap(0) == 0
@@ -313,6 +318,17 @@ func (w *world) wantOnly(user string) {
 	if n := len(w.entries(provisioning.EntryQuery{})); n != 2 {
 		w.t.Fatalf("left behind: %d entries, want 2", n)
 	}
+	w.view(func(r provisioning.Reader) error {
+		jobs, err := r.Jobs("", 0)
+		w.must(err)
+		versions, err := r.SettingsHistory(w.own.ID)
+		w.must(err)
+		facts, err := r.Departure(provisioning.BudgetQuery{Connection: w.own.ID, Kind: provisioning.BudgetUsers})
+		if len(jobs)+len(versions)+int(facts.Budget.Version) > 0 || facts.Present != 1 || len(w.matters(provisioning.MatterQuery{})) > 0 {
+			w.t.Fatalf("left behind: %d jobs, %d versions of settings, %+v", len(jobs), len(versions), facts)
+		}
+		return err
+	})
 }
 
 func TestUniqueGroupNamesSwitch(t *testing.T) {

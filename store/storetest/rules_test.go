@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -348,16 +349,7 @@ func TestPresent(t *testing.T) {
 		w.created(off)
 		edit := func(id string, fn func(*provisioning.Resource)) {
 			t.Helper()
-			w.must(w.update(func(tx provisioning.Tx) error {
-				before, err := tx.Account(scim.User, id, provisioning.References{})
-				if err != nil {
-					return err
-				}
-				c := provisioning.Change{Action: provisioning.ChangeUpdate, Before: &before, After: before}
-				c.After.Version++
-				fn(&c.After)
-				return tx.Commit(provisioning.Batch{Changes: []provisioning.Change{c}})
-			}))
+			w.must(w.moved(id, fn))
 		}
 		want(provisioning.BudgetUsers, w.own.ID, 5)
 		want(provisioning.BudgetGroups, w.own.ID, 1)
@@ -384,6 +376,60 @@ func TestPresent(t *testing.T) {
 		if got := stranger.departure(provisioning.BudgetQuery{Connection: w.own.ID, Kind: provisioning.BudgetUsers}).Present; got != 0 {
 			t.Errorf("another tenant counts %d", got)
 		}
+	})
+}
+
+// TestPresentAtRandom moves accounts about, and counts them one by one after each move.
+func TestPresentAtRandom(t *testing.T) {
+	t.Parallel()
+	each(t, store.Options{}, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s, "acme")
+		ids := w.createMany("u", 6)
+		random := rand.New(rand.NewPCG(1, 2))
+		owners := []int64{w.own.ID, w.other.ID, 0}
+		states := []provisioning.State{provisioning.Active, provisioning.Suspended, provisioning.Held, provisioning.Removed}
+		for range 60 {
+			state, owner, visible := states[random.IntN(len(states))], owners[random.IntN(len(owners))], random.IntN(2) == 0
+			w.must(w.moved(ids[random.IntN(len(ids))], func(r *provisioning.Resource) { r.State, r.Connection, r.Visible = state, owner, visible }))
+			if random.IntN(8) == 0 {
+				w.must(s.Fold(context.Background()))
+			}
+			for _, owner := range owners[:2] {
+				want, listed := 0, 0
+				w.view(func(r provisioning.Reader) error {
+					return r.Accounts(provisioning.AccountQuery{Type: scim.User, Connection: owner, Removed: true}, func(r provisioning.Resource) error {
+						if r.State == provisioning.Active || r.State == provisioning.Held {
+							want++
+						}
+						if r.Visible {
+							listed++
+						}
+						return nil
+					})
+				})
+				if got := w.departure(provisioning.BudgetQuery{Connection: owner, Kind: provisioning.BudgetUsers}).Present; got != want {
+					t.Fatalf("%d are present, want %d", got, want)
+				}
+				page := w.list(provisioning.ListQuery{Scope: provisioning.Scope{Connection: owner, Type: scim.User}, StartIndex: 1, Count: 10})
+				if page.Total != listed || len(page.Resources) != listed {
+					t.Fatalf("%d of %d are listed, want %d", len(page.Resources), page.Total, listed)
+				}
+			}
+		}
+	})
+}
+
+// moved changes a user whoever owns and sees it.
+func (w *world) moved(id string, edit func(*provisioning.Resource)) error {
+	return w.update(func(tx provisioning.Tx) error {
+		before, err := tx.Account(scim.User, id, provisioning.References{})
+		if err != nil {
+			return err
+		}
+		c := provisioning.Change{Action: provisioning.ChangeUpdate, Before: &before, After: before}
+		c.After.Version++
+		edit(&c.After)
+		return tx.Commit(provisioning.Batch{Changes: []provisioning.Change{c}})
 	})
 }
 

@@ -23,8 +23,14 @@ func TestTenantsAreIsolated(t *testing.T) {
 		for i := range 3 {
 			w := newWorld(t, s, fmt.Sprint("tenant-", i))
 			u := w.user("ada")
-			u.Index.ExternalID = "e"
+			u.Index.ExternalID, u.Index.Emails = "e", []provisioning.Email{{Value: "a@example.com"}}
+			u.State, u.PurgeAt = provisioning.Removed, epoch
 			w.created(u)
+			settings, key, job := w.settingsOf(1), provisioning.APIKey{ID: newID(), Hash: []byte(w.tenant), Created: epoch}, job("undo")
+			w.must(w.admin(provisioning.AdminChange{SaveSettings: &settings}, provisioning.AdminChange{CreateKey: &key}))
+			m := w.matter(provisioning.MatterHeld, u.ID, "k")
+			w.must(w.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Open: &m}}, Jobs: []provisioning.JobChange{{Create: &job}},
+				Budgets: []provisioning.Budget{{Connection: w.own.ID, Kind: provisioning.BudgetUsers, Version: 1}}}))
 			all = append(all, tenancy{w, u, w.created(w.group("Staff"), u.ID)})
 		}
 		for _, asker := range all {
@@ -32,7 +38,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 				found := asker.everything(owner.world, owner.user.ID, owner.group.ID)
 				want := 0
 				if asker.tenant == owner.tenant {
-					want = 12
+					want = 26
 				}
 				if len(found) != want {
 					t.Errorf("%s finds %d things of %s, want %d: %v", asker.tenant, len(found), owner.tenant, want, found)
@@ -80,6 +86,35 @@ func (w *world) everything(owner *world, user, group string) (found []string) {
 		w.must(err)
 		if facts[0].Issued {
 			add("member fact", 1)
+		}
+		for kind, id := range map[scim.ResourceType]string{scim.User: user, scim.Group: group} {
+			if _, err := r.Account(kind, id, provisioning.References{}); err == nil {
+				add("account "+string(kind), 1)
+			}
+		}
+		for name, q := range map[string]provisioning.AccountQuery{"accounts": {Connection: owner.own.ID, Removed: true}, "due": {Connection: owner.own.ID, Removed: true, PurgeDue: epoch},
+			"accounts by externalId": {Type: scim.User, Connection: owner.own.ID, Removed: true, ExternalID: "e"}} {
+			n := 0
+			w.must(r.Accounts(q, func(provisioning.Resource) error { n++; return nil }))
+			add(name, n)
+		}
+		w.must(r.Memberships(group, func(provisioning.GroupMember) error { add("membership", 1); return nil }))
+		weighed, err := r.Departure(provisioning.BudgetQuery{Connection: owner.own.ID, Kind: provisioning.BudgetGroups, Resource: user})
+		w.must(err)
+		add("present", weighed.Present)
+		add("matters about", len(weighed.Matters))
+		weighed, err = r.Departure(provisioning.BudgetQuery{Connection: owner.own.ID, Kind: provisioning.BudgetUsers, Key: "k"})
+		w.must(err)
+		add("budget", int(weighed.Budget.Version))
+		add("matters of a key", len(weighed.Matters))
+		for name, q := range map[string]provisioning.MatterQuery{"matters": {Connection: owner.own.ID}, "open matters": {Connection: owner.own.ID, Status: provisioning.MatterOpen},
+			"matters by resource": {Resource: user}} {
+			n := 0
+			w.must(r.Matters(q, func(provisioning.Matter) error { n++; return nil }))
+			add(name, n)
+		}
+		if _, err := r.Settings(owner.own.ID, 0); err == nil {
+			add("settings", 1)
 		}
 		w.must(r.Members([]string{group}, func(provisioning.GroupMember) error { add("member", 1); return nil }))
 		return r.Entries(provisioning.EntryQuery{Resource: user}, func(provisioning.Entry) error { add("entry", 1); return nil })
