@@ -402,6 +402,9 @@ func testLockedForm(t *testing.T, read func(x provisioning.Tx, connection int64,
 				return err
 			}
 		} else { // now the other waits, and comes after us
+			if free := unlocked(t, s, "resource where id = '"+u.ID+"'"); free {
+				t.Error("what was read is not locked")
+			}
 			go func() { blocked <- s.Update(context.Background(), "acme", patch(connection, u.ID)) }()
 		}
 		c := provisioning.Change{Action: provisioning.ChangeUpdate, Before: &before, After: before}
@@ -413,6 +416,37 @@ func testLockedForm(t *testing.T, read func(x provisioning.Tx, connection int64,
 	must(t, <-blocked)
 	if got := runs.Load(); got != 2+optimisticTries {
 		t.Errorf("the unit of work ran %d times, want %d", got, 2+optimisticTries)
+	}
+}
+
+// unlocked reports whether another connection could lock what a clause finds.
+func unlocked(t *testing.T, s *Store, from string) (free bool) {
+	t.Helper()
+	must(t, s.reads.Raw("select exists (select 1 from "+from+" for update skip locked)").Row().Scan(&free))
+	return free
+}
+
+// TestClaimsWait holds that whoever reads a budget in the form that takes locks is alone with it.
+func TestClaimsWait(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	connection := tenantOf(t, s).ID
+	budget := provisioning.Budget{Connection: connection, Kind: provisioning.BudgetUsers, Version: 1}
+	must(t, s.Update(context.Background(), "acme", func(tx provisioning.Tx) error {
+		return tx.Commit(provisioning.Batch{Budgets: []provisioning.Budget{budget}})
+	}))
+	x := s.session(context.Background(), "acme", s.writes)
+	for _, locking := range []bool{false, true} {
+		x.locking = locking
+		must(t, x.inTransaction(func() error {
+			return x.run(func(tx provisioning.Tx) error {
+				_, err := tx.Departure(provisioning.BudgetQuery{Connection: connection, Kind: provisioning.BudgetUsers})
+				if free := unlocked(t, s, "budget"); free == locking {
+					t.Errorf("with locks %t, the budget is free: %t", locking, free)
+				}
+				return err
+			})
+		}))
 	}
 }
 

@@ -86,7 +86,7 @@ func TestAccount(t *testing.T) {
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	Each(t, func(t *testing.T, s provisioning.Store) {
-		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "acme-2") // whose keys begin alike
+		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "acme2") // whose keys begin alike
 		stranger.created(stranger.user("stranger"))
 		add := func(r provisioning.Resource, edit func(*provisioning.Resource)) provisioning.Resource {
 			edit(&r)

@@ -231,7 +231,7 @@ func (w *world) open(m provisioning.Matter) {
 func TestMatters(t *testing.T) {
 	t.Parallel()
 	Each(t, func(t *testing.T, s provisioning.Store) {
-		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "umbrella")
+		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "acme2")
 		held := w.matter(provisioning.MatterHeld, "r1", "held:r1")
 		held.Members, held.Until = []string{"a", "b"}, epoch.Add(time.Hour)
 		adoption := w.matter(provisioning.MatterAdoption, "", "adoption:ada")
@@ -570,7 +570,7 @@ func (w *world) queue(j provisioning.Job) {
 func TestJobs(t *testing.T) {
 	t.Parallel()
 	Each(t, func(t *testing.T, s provisioning.Store) {
-		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "umbrella")
+		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "acme2")
 		claim := func(at, until time.Time) (string, provisioning.Job, error) {
 			return s.ClaimJob(context.Background(), at, until)
 		}
@@ -588,7 +588,7 @@ func TestJobs(t *testing.T) {
 		wantEqual(t, tenant, "acme")
 		tenant, claimed, err = claim(now, until)
 		w.must(err)
-		if tenant != "umbrella" || claimed.ID != second.ID {
+		if tenant != "acme2" || claimed.ID != second.ID {
 			t.Errorf("claimed %s of %s", claimed.ID, tenant)
 		}
 		_, _, err = claim(until.Add(-time.Microsecond), until)
