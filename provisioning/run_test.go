@@ -1,0 +1,545 @@
+package provisioning_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"meibo/internal/testkit"
+	"meibo/provisioning"
+	"meibo/scim"
+	"meibo/store/storetest"
+)
+
+// directory is a tenant with a client that writes to it.
+type directory struct {
+	*testing.T
+	*provisioning.Service
+	clock *testkit.Clock
+}
+
+// eachDirectory runs a test on both databases.
+func eachDirectory(t *testing.T, edit func(*provisioning.Settings), run func(d *directory)) {
+	storetest.Each(t, func(t *testing.T, s provisioning.Store) {
+		clock := testkit.NewClock(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
+		d := &directory{T: t, clock: clock, Service: provisioning.New(provisioning.Options{Store: s, Now: clock.Now})}
+		if _, err := d.CreateTenant(t.Context(), d.admin()); err != nil {
+			t.Fatal(err)
+		}
+		if edit != nil {
+			d.apply(edit)
+		}
+		run(d)
+	})
+}
+
+func (d *directory) admin() provisioning.Origin {
+	return provisioning.Origin{Tenant: "acme", Actor: "admin", Correlation: "c0ffee"}
+}
+
+// client speaks as a connection.
+func (d *directory) client(name string) provisioning.Origin {
+	d.Helper()
+	c, err := d.Connection(d.Context(), "acme", name)
+	if err != nil {
+		d.Fatal(err)
+	}
+	return provisioning.Origin{Tenant: "acme", Connection: c, Actor: "client", Correlation: "beef"}
+}
+
+func (d *directory) apply(edit func(*provisioning.Settings)) {
+	d.Helper()
+	v, err := d.Settings(d.Context(), "acme", "default")
+	if err != nil {
+		d.Fatal(err)
+	}
+	edit(&v.Settings)
+	if _, _, err := d.ApplySettings(d.Context(), d.admin(), "default", provisioning.SettingsDraft{Settings: v.Settings, Expect: provisioning.AnyVersion}); err != nil {
+		d.Fatal(err)
+	}
+}
+
+func (d *directory) create(a scim.Attributes) string {
+	d.Helper()
+	return d.createAs("default", a)
+}
+
+func (d *directory) createAs(connection string, a scim.Attributes) string {
+	d.Helper()
+	done, err := d.Create(d.Context(), d.client(connection), scim.User, provisioning.Body{Attributes: a})
+	if err != nil {
+		d.Fatal(err)
+	}
+	return done.Resource.ID
+}
+
+func (d *directory) createGroup(name string, members ...string) string {
+	d.Helper()
+	b := provisioning.Body{Attributes: scim.Attributes{"displayName": name}, HasMembers: true}
+	for _, id := range members {
+		b.Members = append(b.Members, scim.Member{Value: id})
+	}
+	done, err := d.Create(d.Context(), d.client("default"), scim.Group, b)
+	if err != nil {
+		d.Fatal(err)
+	}
+	return done.Resource.ID
+}
+
+func (d *directory) patch(t scim.ResourceType, id string, op scim.Operation) error {
+	d.Helper()
+	_, err := d.Patch(d.Context(), d.client("default"), t, id, []scim.Operation{op}, scim.PatchOptions{}, nil, provisioning.References{})
+	return err
+}
+
+func (d *directory) disable(id string) error {
+	d.Helper()
+	return d.patch(scim.User, id, scim.Operation{Op: "replace", Path: "active", Value: false})
+}
+
+// remove is the client's DELETE.
+func (d *directory) remove(id string) {
+	d.Helper()
+	if err := d.Delete(d.Context(), d.client("default"), scim.User, id, nil); err != nil {
+		d.Fatal(err)
+	}
+}
+
+func (d *directory) account(id string) provisioning.Resource {
+	d.Helper()
+	x, err := d.Account(d.Context(), "acme", scim.User, id)
+	if err != nil {
+		d.Fatal(err)
+	}
+	return x
+}
+
+// effective is an attribute as the host application sees it.
+func (d *directory) effective(id, attribute string) any {
+	d.Helper()
+	x := d.account(id)
+	doc := x.Effective
+	if doc == nil {
+		doc = x.Asserted
+	}
+	a, err := scim.Standard(scim.User).Decode(doc)
+	if err != nil {
+		d.Fatal(err)
+	}
+	return a[attribute]
+}
+
+// want compares how accounts stand: state, role and owner.
+func (d *directory) want(id string, state provisioning.State, role string) {
+	d.Helper()
+	x := d.account(id)
+	if x.State != state || x.RoleName() != role {
+		d.Errorf("%s is %s and %s, want %s and %s", x.Index.Name, x.State, x.RoleName(), state, role)
+	}
+}
+
+func (d *directory) matters(q provisioning.MatterQuery) (all []provisioning.Matter) {
+	d.Helper()
+	err := d.Matters(d.Context(), "acme", q, func(m provisioning.Matter) error {
+		all = append(all, m)
+		return nil
+	})
+	if err != nil {
+		d.Fatal(err)
+	}
+	return all
+}
+
+// onlyMatter is the one open matter there is.
+func (d *directory) onlyMatter(kind provisioning.MatterKind) provisioning.Matter {
+	d.Helper()
+	all := d.matters(provisioning.MatterQuery{Status: provisioning.MatterOpen})
+	if len(all) != 1 || all[0].Kind != kind {
+		d.Fatalf("open matters %v, want one that is %s", all, kind)
+	}
+	return all[0]
+}
+
+func (d *directory) resolve(m provisioning.Matter, status provisioning.MatterStatus) {
+	d.Helper()
+	if _, err := d.Resolve(d.Context(), d.admin(), m.ID, provisioning.Resolution{Status: status}); err != nil {
+		d.Fatalf("%s: %v", status, err)
+	}
+}
+
+// work does all jobs that wait.
+func (d *directory) work() {
+	d.Helper()
+	for {
+		had, err := d.RunJob(d.Context())
+		if err != nil {
+			d.Fatal(err)
+		}
+		if !had {
+			return
+		}
+	}
+}
+
+func (d *directory) sweep() {
+	d.Helper()
+	if _, err := d.Sweep(d.Context()); err != nil {
+		d.Fatal(err)
+	}
+}
+
+func named(name string) scim.Attributes { return scim.Attributes{"userName": name, "active": true} }
+
+// TestNewSettingsAreRecomputed: a changed mapping, scope and role reach those who are there already.
+func TestNewSettingsAreRecomputed(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, nil, func(d *directory) {
+		var ids []string
+		for i := range 250 { // more than two strides
+			a := named(fmt.Sprintf("user%03d@%s", i, []string{"here.example", "there.example"}[i%2]))
+			a["displayName"] = fmt.Sprintf("User %d", i)
+			ids = append(ids, d.create(a))
+		}
+		draft := provisioning.DefaultSettings()
+		edit := func(s *provisioning.Settings) {
+			s.Tolerance.Mode = provisioning.ToleranceOff
+			s.Scope.Users.Domains = []string{"here.example"}
+			s.Mapping.Users = []provisioning.MappingRow{{Target: "displayName", Expression: "ToUpper(displayName)"}}
+			s.Mapping.UserName.Mode = provisioning.LocalUserName
+		}
+		edit(&draft)
+		planned := 0
+		if err := d.PlanSettings(d.Context(), "acme", "default", draft, func(c provisioning.AccountChange) error {
+			if c.Err != nil {
+				d.Errorf("%s would be refused: %v", c.Resource.Index.Name, c.Err)
+			}
+			planned++
+			return nil
+		}); err != nil {
+			d.Fatal(err)
+		}
+		if planned != len(ids) {
+			d.Errorf("%d would change, want %d", planned, len(ids))
+		}
+		d.want(ids[1], provisioning.Active, "ordinary") // planning writes nothing
+
+		d.apply(edit)
+		d.work()
+		d.want(ids[248], provisioning.Active, "ordinary")
+		d.want(ids[249], provisioning.Suspended, "ordinary")
+		if got := d.effective(ids[248], "displayName"); got != "USER 248" {
+			d.Errorf("displayName %v", got)
+		}
+		if got := d.effective(ids[248], "userName"); got != "user248" {
+			d.Errorf("userName %v", got)
+		}
+		jobs, err := d.Jobs(d.Context(), "acme", provisioning.JobRecompute, 0)
+		if err != nil || len(jobs) != 1 || jobs[0].State != provisioning.JobDone || jobs[0].Done != len(ids) {
+			d.Errorf("jobs %+v, %v", jobs, err)
+		}
+		d.apply(func(s *provisioning.Settings) { s.Scope.Users.Domains = nil })
+		d.work()
+		d.want(ids[249], provisioning.Active, "ordinary")
+	})
+}
+
+// TestInterruptedJobGoesOn: another process takes a job up once its lease is over, where it was left.
+func TestInterruptedJobGoesOn(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, nil, func(d *directory) {
+		var last string
+		for i := range 130 {
+			last = d.create(named(fmt.Sprintf("user%03d@here.example", i)))
+		}
+		d.apply(func(s *provisioning.Settings) { s.Mapping.UserName.Mode = provisioning.LocalUserName })
+		ctx, cut := context.WithCancel(d.Context())
+		cut()
+		if had, err := d.RunJob(ctx); err == nil && had {
+			d.Error("a job ran although nobody waits for it")
+		}
+		d.clock.Advance(2 * time.Minute)
+		d.work()
+		if got := d.effective(last, "userName"); got != "user129" {
+			d.Errorf("userName %v", got)
+		}
+	})
+}
+
+// TestGroupsGiveRolesAndScope: who joins a group gets what it stands for, and who leaves it loses that.
+func TestGroupsGiveRolesAndScope(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) {
+		s.Roles.Names = []string{"editor"}
+		s.Roles.Groups = []provisioning.RoleMapping{{When: "Editors", Role: "editor"}, {When: "Admins", Role: "admin"}}
+		s.Scope.Users.Groups = []string{"Editors", "Admins"}
+	}, func(d *directory) {
+		ann, bob := d.create(named("ann")), d.create(named("bob"))
+		d.want(ann, provisioning.Suspended, "ordinary") // out of scope until it is in a group
+		editors := d.createGroup("Editors", ann)
+		d.createGroup("Admins", bob)
+		d.work()
+		d.want(ann, provisioning.Active, "editor")
+		d.want(bob, provisioning.Active, "ordinary") // a push makes nobody an administrator
+		if m := d.onlyMatter(provisioning.MatterKept); m.Cause != provisioning.CauseRole || m.Resource != bob {
+			d.Errorf("matter %+v", m)
+		}
+		if err := d.patch(scim.Group, editors, scim.Operation{Op: "remove", Path: "members", Value: []any{map[string]any{"value": ann}}}); err != nil {
+			d.Fatal(err)
+		}
+		d.work()
+		d.want(ann, provisioning.Suspended, "ordinary")
+	})
+}
+
+// TestGraceTimeEnds: what was removed comes back whole within its grace time; then it is purged, or a person is
+// asked.
+func TestGraceTimeEnds(t *testing.T) {
+	t.Parallel()
+	external := func(name string) scim.Attributes {
+		a := named(name)
+		a["externalId"] = "11111111-2222-3333-4444-" + fmt.Sprintf("%012x", len(name))
+		return a
+	}
+	for _, purge := range []provisioning.PurgeMode{provisioning.PurgeAuto, provisioning.PurgeAsk} {
+		t.Run(string(purge), func(t *testing.T) {
+			t.Parallel()
+			eachDirectory(t, func(s *provisioning.Settings) {
+				s.Deletion.Users.Deleted, s.Deletion.Purge = provisioning.DeletePolicy, purge
+			}, func(d *directory) {
+				ann, bo := d.create(external("ann")), d.create(external("bo"))
+				d.createGroup("Sales", ann, bo)
+				if _, err := d.Act(d.Context(), d.admin(), scim.User, ann, provisioning.Act{Overrides: map[string]any{"nickName": "Annie"}}); err != nil {
+					d.Fatal(err)
+				}
+				d.remove(ann)
+				d.remove(bo)
+				d.want(ann, provisioning.Removed, "ordinary")
+				d.clock.Advance(29 * 24 * time.Hour)
+				d.sweep()
+				if got := d.create(external("ann")); got != ann {
+					d.Errorf("a new id %s, want %s again", got, ann)
+				}
+				d.want(ann, provisioning.Active, "ordinary")
+				if got := d.effective(ann, "nickName"); got != "Annie" {
+					d.Errorf("nickName %v", got)
+				}
+				d.clock.Advance(48 * time.Hour)
+				d.sweep()
+				d.sweep()
+				if purge == provisioning.PurgeAsk {
+					m := d.onlyMatter(provisioning.MatterPurge)
+					if got := d.effective(bo, "userName"); got != "bo" {
+						d.Errorf("userName %v before a person has spoken", got)
+					}
+					d.resolve(m, provisioning.MatterAllowed)
+				}
+				x := d.account(bo)
+				if x.State != provisioning.Removed || x.Index.Name != "" || x.Index.ExternalID != "" || !x.PurgeAt.IsZero() || string(x.Asserted) != string(scim.Standard(scim.User).Encode(nil)) {
+					d.Errorf("what is left of a purged user: %+v with %s", x, x.Asserted)
+				}
+				if got := d.create(external("bo")); got == bo {
+					d.Error("a purged user came back")
+				}
+			})
+		})
+	}
+}
+
+// TestAgeing: who is suspended for long is removed, or a person is asked once.
+func TestAgeing(t *testing.T) {
+	t.Parallel()
+	for _, do := range []provisioning.DeletionPolicy{provisioning.DeletePolicy, provisioning.HoldPolicy} {
+		t.Run(string(do), func(t *testing.T) {
+			t.Parallel()
+			eachDirectory(t, func(s *provisioning.Settings) {
+				s.Deletion.Ageing = provisioning.AgeingSettings{After: 90 * provisioning.Period(24*time.Hour), Do: do}
+			}, func(d *directory) {
+				ann, bo := d.create(named("ann")), d.create(named("bo"))
+				if err := d.disable(ann); err != nil {
+					d.Fatal(err)
+				}
+				d.clock.Advance(91 * 24 * time.Hour)
+				d.sweep()
+				d.want(bo, provisioning.Active, "ordinary")
+				if do == provisioning.DeletePolicy {
+					d.want(ann, provisioning.Removed, "ordinary")
+					return
+				}
+				d.want(ann, provisioning.Suspended, "ordinary")
+				m := d.onlyMatter(provisioning.MatterHeld)
+				d.resolve(m, provisioning.MatterRejected)
+				d.sweep()
+				if open := d.matters(provisioning.MatterQuery{Status: provisioning.MatterOpen}); len(open) > 0 {
+					d.Errorf("asked again: %+v", open)
+				}
+				d.want(ann, provisioning.Suspended, "ordinary")
+			})
+		})
+	}
+}
+
+// TestHeldDeparture: a person allows or rejects what a policy holds, and a client that changes its mind settles it.
+func TestHeldDeparture(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) {
+		s.Deletion.Users = provisioning.UserDeletion{Deactivated: provisioning.HoldPolicy, Deleted: provisioning.HoldPolicy, Scope: provisioning.HoldPolicy}
+	}, func(d *directory) {
+		for i, step := range []struct {
+			remove bool
+			choose provisioning.MatterStatus
+			state  provisioning.State
+		}{
+			{false, provisioning.MatterAllowed, provisioning.Suspended},
+			{false, provisioning.MatterRejected, provisioning.Active},
+			{true, provisioning.MatterAllowed, provisioning.Removed},
+			{true, provisioning.MatterRejected, provisioning.Active},
+		} {
+			id := d.create(named(fmt.Sprintf("user%d", i)))
+			if step.remove {
+				d.remove(id)
+			} else if err := d.disable(id); err != nil {
+				d.Fatal(err)
+			}
+			d.want(id, provisioning.Held, "ordinary")
+			d.resolve(d.onlyMatter(provisioning.MatterHeld), step.choose)
+			d.want(id, step.state, "ordinary")
+		}
+		id := d.create(named("undecided"))
+		if err := d.disable(id); err != nil {
+			d.Fatal(err)
+		}
+		if err := d.patch(scim.User, id, scim.Operation{Op: "replace", Path: "active", Value: true}); err != nil {
+			d.Fatal(err)
+		}
+		d.want(id, provisioning.Active, "ordinary")
+		if open := d.matters(provisioning.MatterQuery{Status: provisioning.MatterOpen}); len(open) > 0 {
+			d.Errorf("still open: %+v", open)
+		}
+	})
+}
+
+// TestSecondPerson: what one person allows waits until another one does, too.
+func TestSecondPerson(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) {
+		s.Deletion.Users.Deleted, s.Matters.SecondPerson = provisioning.HoldPolicy, true
+	}, func(d *directory) {
+		id := d.create(named("ann"))
+		d.remove(id)
+		m := d.onlyMatter(provisioning.MatterHeld)
+		d.resolve(m, provisioning.MatterAllowed)
+		d.want(id, provisioning.Held, "ordinary")
+		_, err := d.Resolve(d.Context(), d.admin(), m.ID, provisioning.Resolution{Status: provisioning.MatterAllowed})
+		wantKind(d.T, err, provisioning.Forbidden, "second person")
+		second := d.admin()
+		second.Actor = "somebody else"
+		if _, err := d.Resolve(d.Context(), second, m.ID, provisioning.Resolution{Status: provisioning.MatterAllowed}); err != nil {
+			d.Fatal(err)
+		}
+		d.want(id, provisioning.Removed, "ordinary")
+	})
+}
+
+// TestAdoptionIsAsked: whose account it is is asked once, and each answer has its consequence.
+func TestAdoptionIsAsked(t *testing.T) {
+	t.Parallel()
+	mail := func(name, address string) scim.Attributes {
+		a := named(name)
+		a["emails"] = []any{map[string]any{"value": address, "type": "work", "primary": true}}
+		return a
+	}
+	eachDirectory(t, nil, func(d *directory) {
+		if _, err := d.CreateConnection(d.Context(), d.admin(), "other"); err != nil {
+			d.Fatal(err)
+		}
+		post := func(a scim.Attributes) error {
+			_, err := d.Create(d.Context(), d.client("default"), scim.User, provisioning.Body{Attributes: a})
+			return err
+		}
+		ann := d.createAs("other", mail("ann", "ann@x.example"))
+		for range 3 {
+			wantKind(d.T, post(mail("ANN", "ann@x.example")), provisioning.Conflict, "link")
+		}
+		m := d.onlyMatter(provisioning.MatterAdoption)
+		if m.Times != 3 || !cmp.Equal(m.Candidates, []string{ann}) {
+			d.Errorf("matter %+v", m)
+		}
+		d.resolve(m, provisioning.MatterLinked)
+		x := d.account(ann)
+		if own := d.client("default").Connection.ID; x.Connection != own || !x.Visible {
+			d.Errorf("owner %d, visible %v; want %d and true", x.Connection, x.Visible, own)
+		}
+		if got := d.effective(ann, "userName"); got != "ANN" {
+			d.Errorf("userName %v, want what the client asserted", got)
+		}
+
+		d.createAs("other", mail("bo", "bo@x.example"))
+		wantKind(d.T, post(mail("bo2", "BO@x.example")), provisioning.Conflict, "emails")
+		d.resolve(d.onlyMatter(provisioning.MatterAdoption), provisioning.MatterCreated)
+		if err := post(mail("bo2", "BO@x.example")); err != nil {
+			d.Errorf("another person with the same address: %v", err)
+		}
+
+		d.createAs("other", mail("cy", "cy@x.example"))
+		wantKind(d.T, post(mail("cy", "cy@y.example")), provisioning.Conflict, "userName")
+		d.resolve(d.onlyMatter(provisioning.MatterAdoption), provisioning.MatterIgnored)
+		wantKind(d.T, post(mail("cy", "cy@y.example")), provisioning.Conflict, "not managed")
+		if open := d.matters(provisioning.MatterQuery{Status: provisioning.MatterOpen}); len(open) > 0 {
+			d.Errorf("asked again: %+v", open)
+		}
+	})
+}
+
+// TestToleranceAndAllowance: what would reach the limit waits; a person's word lets it go, or ends it.
+func TestToleranceAndAllowance(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) {
+		s.Tolerance.Users = provisioning.Tolerance{Share: 20, Count: 5}
+	}, func(d *directory) {
+		var ids []string
+		for i := range 40 {
+			ids = append(ids, d.create(named(fmt.Sprintf("user%02d", i))))
+		}
+		for _, id := range ids[:4] {
+			if err := d.disable(id); err != nil {
+				d.Fatal(err)
+			}
+		}
+		wantKind(d.T, d.disable(ids[4]), provisioning.Unavailable, "tolerance of 5")
+		d.want(ids[4], provisioning.Active, "ordinary")
+		delayed := d.onlyMatter(provisioning.MatterDelayed)
+		d.resolve(delayed, provisioning.MatterAllowed)
+		if err := d.disable(ids[4]); err != nil {
+			d.Errorf("after it was allowed: %v", err)
+		}
+		wantKind(d.T, d.disable(ids[5]), provisioning.Unavailable, "tolerance of 5")
+		d.resolve(d.onlyMatter(provisioning.MatterDelayed), provisioning.MatterRejected)
+		if err := d.disable(ids[5]); err != nil {
+			d.Errorf("after it was rejected: %v", err)
+		}
+		d.want(ids[5], provisioning.Active, "ordinary")
+
+		until := d.clock.Now().Add(time.Hour)
+		if _, err := d.Allow(d.Context(), d.admin(), "default", provisioning.BudgetUsers, provisioning.Allowance{Left: 2, Until: until}); err != nil {
+			d.Fatal(err)
+		}
+		for _, id := range ids[6:8] {
+			if err := d.disable(id); err != nil {
+				d.Errorf("within the allowance: %v", err)
+			}
+		}
+		wantKind(d.T, d.disable(ids[8]), provisioning.Unavailable, "tolerance of 5")
+		d.clock.Advance(25 * time.Hour)
+		if err := d.disable(ids[8]); err != nil {
+			d.Errorf("in the next window: %v", err)
+		}
+		d.clock.Advance(4 * 24 * time.Hour)
+		d.sweep()
+		if open := d.matters(provisioning.MatterQuery{Status: provisioning.MatterOpen}); len(open) > 0 {
+			d.Errorf("still open: %+v", open)
+		}
+	})
+}
