@@ -170,9 +170,10 @@ func (d *directory) resolve(m provisioning.Matter, status provisioning.MatterSta
 	}
 }
 
-// work does all jobs that wait.
+// work does all jobs that wait, those too that give every server time to hear of new settings.
 func (d *directory) work() {
 	d.Helper()
+	d.clock.Advance(5 * time.Second)
 	for {
 		had, err := d.RunJob(d.Context())
 		if err != nil {
