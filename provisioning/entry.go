@@ -47,7 +47,7 @@ func changeEntry(o Origin, in Intent, c Change) Entry {
 	switch {
 	case c.Warning.Code != "":
 		e.Outcome, e.Reason = Warning, c.Warning
-	case c.Ignored && c.Action != ChangeLink:
+	case c.Ignored && c.Action != ChangeLink: // the adoption itself was done
 		e.Outcome = Skipped
 	}
 	return e

@@ -39,6 +39,37 @@ func (s *stage) allow(kind provisioning.BudgetKind, a provisioning.Allowance) {
 	}
 }
 
+// appoint has a person give a user a role.
+func (s *stage) appoint(name, role string) {
+	s.t.Helper()
+	if err := s.act(name, provisioning.Act{Role: &role}); err != nil {
+		s.t.Fatalf("give the role %s: %v", role, err)
+	}
+}
+
+// jobs does what waits for the schedule, and returns when none of the tenant's own is left: another test of the server may be
+// doing it.
+func (s *stage) jobs() {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		if _, err := s.service.RunJob(s.t.Context()); err != nil {
+			s.t.Fatalf("run a job: %v", err)
+		}
+		all, err := s.service.Jobs(s.t.Context(), s.name, "", 100)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if !slices.ContainsFunc(all, func(j provisioning.Job) bool {
+			return j.State == provisioning.JobQueued || j.State == provisioning.JobRunning
+		}) {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("jobs do not end: %+v", all)
+		}
+	}
+}
+
 // act has a person change the effective side of a user.
 func (s *stage) act(name string, a provisioning.Act) error {
 	s.t.Helper()
@@ -46,7 +77,7 @@ func (s *stage) act(name string, a provisioning.Act) error {
 	return err
 }
 
-// asked has a create wait for a person, and returns the id of the account that may be meant.
+// asks has a create wait for a person, and returns the id of the account that may be meant.
 func (s *stage) asks(name string) string {
 	s.t.Helper()
 	id := s.ownedByNobody(name)
@@ -234,6 +265,32 @@ var personRows = []row{
 		s.entry(provisioning.ActionUpdate, provisioning.Skipped, "")
 		if got := s.inHostGroup("crew"); !slices.Equal(got, crowd) {
 			s.t.Errorf("the host application sees %v", got)
+		}
+	}},
+	{says: "group DELETE; hold; a person allows", settings: groupPolicy(provisioning.HoldPolicy), play: func(s *stage) {
+		s.users("ada")
+		s.team("staff", "ada")
+		s.remove("staff")
+		s.resolve(provisioning.MatterHeld, provisioning.Resolution{Status: provisioning.MatterAllowed})
+		s.host("staff", provisioning.Removed)
+		s.none()
+	}},
+	{says: "an override of a person survives what the client writes", play: func(s *stage) {
+		s.users("ada")
+		if err := s.act("ada", provisioning.Act{Overrides: map[string]any{"title": "Countess"}}); err != nil {
+			s.t.Fatal(err)
+		}
+		s.set("ada", object{"title": "Programmer"})
+		s.want(http.StatusOK)
+		s.shows("ada", object{"title": "Programmer"})
+		if got := s.sees("ada", "title"); got != "Countess" {
+			s.t.Errorf("the host application sees %v", got)
+		}
+		if err := s.act("ada", provisioning.Act{Overrides: map[string]any{"title": nil}}); err != nil {
+			s.t.Fatal(err)
+		}
+		if got := s.sees("ada", "title"); got != "Programmer" {
+			s.t.Errorf("the host application sees %v once it is taken back", got)
 		}
 	}},
 	{says: "any; protected by a person's word: a role, or a protection", settings: policies(provisioning.DeletePolicy, provisioning.DeletePolicy), play: func(s *stage) {

@@ -131,6 +131,44 @@ var createRows = []row{
 	{says: "POST; equal userName only, the other account is own and invisible", play: heir},
 	{says: "POST; equal userName only, own, invisible and held", settings: policies(provisioning.HoldPolicy, provisioning.HoldPolicy), play: heir},
 	{says: "POST; equal userName only, own, invisible and removed", settings: policies(provisioning.DeletePolicy, provisioning.DeletePolicy), play: heir},
+	{says: "PATCH, PUT of a userName that equals an own visible one", play: func(s *stage) {
+		s.users("ada", "bob")
+		s.set("bob", object{"userName": strings.ToUpper(nameOf("ada"))})
+		s.refused(http.StatusConflict, "uniqueness")
+		s.entry(provisioning.ActionUpdate, provisioning.Failure, "")
+		s.shows("bob", object{"userName": nameOf("bob")})
+		s.set("ada", object{"userName": strings.ToUpper(nameOf("ada"))}) // itself in another case
+		s.want(http.StatusOK)
+	}},
+	{says: "POST; several accounts may be meant: an error that names them", settings: adoption(provisioning.AdoptionAdopt, "emails"), play: func(s *stage) {
+		hr := s.beside("hr", nil)
+		shared := []object{{"type": "work", "value": "desk@contoso.com"}}
+		for _, name := range []string{"ada", "bob"} {
+			hr.post(name, object{"emails": shared})
+			hr.want(http.StatusCreated)
+		}
+		s.post("cleo", object{"emails": shared})
+		s.refused(http.StatusConflict, "uniqueness")
+		question := s.open(provisioning.MatterAdoption, "")
+		for _, name := range []string{"ada", "bob"} {
+			if !slices.Contains(question.Candidates, hr.ids[name]) || !strings.Contains(s.last.body, hr.ids[name]) {
+				s.t.Errorf("%s is not named: candidates %v, detail %s", name, question.Candidates, s.last.body)
+			}
+			hr.shows(name, nil)
+		}
+	}},
+	{says: "POST; the first matching attribute that finds an account decides", settings: adoption(provisioning.AdoptionAdopt, "emails", "userName"), play: func(s *stage) {
+		hr := s.beside("hr", nil)
+		hr.users("ada", "bob")
+		s.post("ada", object{"emails": []object{{"type": "work", "value": nameOf("bob")}}, "userName": nameOf("new")})
+		s.want(http.StatusCreated)
+		if s.ids["ada"] != hr.ids["bob"] {
+			s.t.Errorf("the id is %s, want that of the account with the mail, %s", s.ids["ada"], hr.ids["bob"])
+		}
+		if e := s.entry(provisioning.ActionCreate, provisioning.Success, ""); e.MatchedBy != "emails" {
+			s.t.Errorf("matched by %q", e.MatchedBy)
+		}
+	}},
 	{says: "POST; the account is local; adopt, verified domain", settings: adoption(provisioning.AdoptionAdopt), play: func(s *stage) {
 		id := s.ownedByNobody("ada")
 		s.post("ada", object{"title": "Countess"})
@@ -156,6 +194,17 @@ var createRows = []row{
 		if got := s.sees("lovelace", "userName"); got != nameOf("lovelace") {
 			s.t.Errorf("the host application sees the userName %v", got)
 		}
+	}},
+	{says: "POST; adopt; active false, under ignore: adopted, and as it was", settings: func(s *provisioning.Settings) {
+		adoption(provisioning.AdoptionAdopt)(s)
+		s.Deletion.Users.Deactivated = provisioning.IgnorePolicy
+	}, play: func(s *stage) {
+		s.ownedByNobody("ada")
+		s.post("ada", object{"active": false})
+		s.want(http.StatusCreated)
+		s.entry(provisioning.ActionCreate, provisioning.Success, provisioning.ReasonAdopted)
+		s.shows("ada", object{"active": false})
+		s.host("ada", provisioning.Active)
 	}},
 	{says: "POST; adopt, but the domain is not verified: asked", settings: func(s *provisioning.Settings) {
 		s.Matching.Adoption, s.Matching.VerifiedDomains = provisioning.AdoptionAdopt, []string{"fabrikam.com"}
@@ -188,6 +237,7 @@ func returning(situation string, policy provisioning.DeletionPolicy, state provi
 	return row{says: "POST; equal stable key with an own invisible account, " + situation, settings: policies(policy, policy), play: func(s *stage) {
 		s.users("ada", "bob")
 		s.team("staff", "ada", "bob")
+		s.appoint("ada", "auditor")
 		id := s.ids["ada"]
 		s.remove("ada")
 		s.want(http.StatusNoContent)
@@ -207,6 +257,9 @@ func returning(situation string, policy provisioning.DeletionPolicy, state provi
 		if !x.PurgeAt.IsZero() || !x.LeftAt.IsZero() {
 			s.t.Errorf("left at %v, to be purged at %v: want neither", x.LeftAt, x.PurgeAt)
 		}
+		if x.RoleName() != "auditor" {
+			s.t.Errorf("the role is %q", x.RoleName())
+		}
 		s.members("staff", "ada", "bob")
 		s.none()
 		s.post("ada", nil) // and again: it is there
@@ -221,6 +274,7 @@ func returning(situation string, policy provisioning.DeletionPolicy, state provi
 func heir(s *stage) {
 	s.users("ada", "bob")
 	s.team("staff", "ada", "bob")
+	s.appoint("ada", "auditor")
 	leaver := s.ids["ada"]
 	s.remove("ada")
 	s.want(http.StatusNoContent)
@@ -741,6 +795,47 @@ var scopeRows = []row{
 		s.set("ada", object{"title": "Sales"})
 		s.want(http.StatusOK)
 		s.host("ada", provisioning.Active)
+	}},
+	{says: "membership of a group is the scope: who leaves the group leaves the scope", settings: func(s *provisioning.Settings) {
+		s.Scope.Users.Groups = []string{"Staff"}
+	}, play: func(s *stage) {
+		s.users("ada", "bob")
+		s.host("ada", provisioning.Suspended)
+		s.team("Staff", "ada", "bob")
+		s.jobs()
+		s.host("ada", provisioning.Active)
+		s.host("bob", provisioning.Active)
+		s.leave("Staff", "ada")
+		s.jobs()
+		s.host("ada", provisioning.Suspended)
+		s.host("bob", provisioning.Active)
+		s.shows("ada", object{"active": true})
+		s.join("Staff", "ada")
+		s.jobs()
+		s.host("ada", provisioning.Active)
+	}},
+	{says: "a role by push: an app role gives one; a guarded role needs the setting", settings: func(s *provisioning.Settings) {
+		s.Roles.Names = []string{"auditor"}
+		s.Roles.AppRoles = []provisioning.RoleMapping{{When: "Boss", Role: provisioning.RoleAdmin}, {When: "Audit", Role: "auditor"}}
+	}, play: func(s *stage) {
+		s.users("ada", "bob")
+		s.set("ada", object{"roles": []object{{"value": "Audit", "primary": true}}})
+		s.want(http.StatusOK)
+		if x := s.host("ada", provisioning.Active); x.RoleName() != "auditor" {
+			s.t.Errorf("the role is %q", x.RoleName())
+		}
+		s.set("bob", object{"roles": []object{{"value": "Boss", "primary": true}}})
+		s.want(http.StatusOK)
+		s.entry(provisioning.ActionUpdate, provisioning.Warning, "")
+		if x := s.host("bob", provisioning.Active); x.RoleName() != provisioning.RoleOrdinary {
+			s.t.Errorf("a push made somebody %q", x.RoleName())
+		}
+		s.open(provisioning.MatterKept, "bob")
+		s.set("ada", object{"roles": nil})
+		s.want(http.StatusOK)
+		if x := s.host("ada", provisioning.Active); x.RoleName() != provisioning.RoleOrdinary {
+			s.t.Errorf("the role is %q without the app role", x.RoleName())
+		}
 	}},
 	{says: "a move between domains of one tenant is an update", settings: func(s *provisioning.Settings) {
 		s.Scope.Users.Domains = []string{"contoso.com", "fabrikam.com"}

@@ -142,13 +142,13 @@ func (f *folding) apply(e *provisioning.Entry) {
 	if f.version++; e.Version != f.version {
 		f.problem(e, "version %d was to be next", f.version)
 	}
-	adopts := slices.ContainsFunc(e.Diff, func(c provisioning.AttributeChange) bool { return c.Path == provisioning.PathOwner })
-	if (e.Action == provisioning.ActionCreate && !adopts) != (f.version == 1) {
-		f.problem(e, "the action is %s", e.Action)
+	adopted := f.version > 1 && slices.ContainsFunc(e.Diff, func(c provisioning.AttributeChange) bool { return c.Path == provisioning.PathOwner })
+	if (e.Action == provisioning.ActionCreate && !adopted) != (f.version == 1) {
+		f.problem(e, "the action is %s, reason %v", e.Action, e.Reason)
 	}
 	ignored := e.Outcome == provisioning.Skipped && e.Reason.Code == provisioning.ReasonIgnored
 	if e.Outcome != provisioning.Success && e.Outcome != provisioning.Warning && !ignored {
-		f.problem(e, "the outcome is %s", e.Outcome)
+		f.problem(e, "the outcome is %s, the action %s, reason %v, differences %+v", e.Outcome, e.Action, e.Reason, e.Diff)
 	}
 	if len(e.Diff) == 0 && e.Members.IsZero() {
 		f.problem(e, "holds no difference")
