@@ -28,7 +28,7 @@ func TestJournalFoldsUnderChangingRules(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		clock := testkit.NewClock(time.Now())
 		s := newServer(t, db, options{store: store.Options{Rehearse: true}, now: clock.Now})
-		for seed := range uint64(3) {
+		for seed := range uint64(2) {
 			c := s.newTenant(fmt.Sprintf("rules-%d", seed))
 			other := c.connect("other", func(*provisioning.ConnectionSettings) {})
 			a := &administrator{Rand: rand.New(rand.NewPCG(seed, 99)), tenant: c, clock: clock,
