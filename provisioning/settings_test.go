@@ -176,3 +176,38 @@ func TestPresetsAreSound(t *testing.T) {
 		t.Errorf("the default: %+v", standard.Deletion)
 	}
 }
+
+func TestCautions(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		preset provisioning.Preset
+		edit   func(*provisioning.Settings)
+		want   []string // keys
+	}{
+		"the default":       {"", func(*provisioning.Settings) {}, nil},
+		"suspend-or-delete": {provisioning.PresetSuspendOrDelete, func(*provisioning.Settings) {}, nil},
+		"guarded":           {provisioning.PresetGuarded, func(*provisioning.Settings) {}, nil},
+		"hand-picked":       {provisioning.PresetHandPicked, func(*provisioning.Settings) {}, nil},
+		"mirror":            {provisioning.PresetMirror, func(*provisioning.Settings) {}, []string{"deletion.grace", "matching.verifiedDomains"}},
+		"mirror of a domain": {provisioning.PresetMirror, func(s *provisioning.Settings) { s.Matching.VerifiedDomains = []string{"a.example"} },
+			[]string{"deletion.grace"}},
+		"hand-picked without grace": {provisioning.PresetHandPicked, func(s *provisioning.Settings) { s.Deletion.Grace, s.Deletion.Purge = 0, provisioning.PurgeAuto }, nil},
+		"no tolerance":              {"", func(s *provisioning.Settings) { s.Tolerance.Mode = provisioning.ToleranceOff }, []string{"tolerance.mode"}},
+		"privileges by push":        {"", func(s *provisioning.Settings) { s.Roles.GrantGuarded = true }, []string{"roles.grantGuarded"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := tt.preset.Settings()
+			tt.edit(&s)
+			got := s.Cautions()
+			if len(got) != len(tt.want) {
+				t.Fatalf("%q, want those of %q", got, tt.want)
+			}
+			for i := range got {
+				if !strings.Contains(got[i], tt.want[i]) {
+					t.Errorf("%q does not name %s", got[i], tt.want[i])
+				}
+			}
+		})
+	}
+}

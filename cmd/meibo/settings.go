@@ -101,11 +101,19 @@ func (p *program) settingsPlanCommand() *cobra.Command {
 			}
 			return touched(func(c provisioning.AccountChange) error { return printJSON(p.stdout, touchedView(c)) })
 		}
+		p.printCautions(next)
 		if err := p.printDifferences(before.Version, diff); err != nil || !provisioning.DecidesAnew(diff) {
 			return err
 		}
 		return p.printTouched(*limit, touched)
 	})
+}
+
+// printCautions tells what should have been read before.
+func (p *program) printCautions(s provisioning.Settings) {
+	for _, caution := range s.Cautions() {
+		fmt.Fprintln(p.stderr, "caution:", caution)
+	}
 }
 
 func (p *program) printDifferences(version int64, diff []provisioning.AttributeChange) error {
@@ -255,6 +263,7 @@ func (p *program) printApplied(ctx context.Context, s *provisioning.Service, ten
 		if err == nil && provisioning.DecidesAnew(before.Settings.Diff(v.Settings)) {
 			fmt.Fprintln(p.stderr, "a job of the server decides anew on those who are there")
 		}
+		p.printCautions(v.Settings)
 		return err
 	default:
 		fmt.Fprintf(p.stderr, "nothing changed: version %d says the same\n", v.Version)
