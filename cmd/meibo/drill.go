@@ -24,7 +24,7 @@ import (
 // drillOptions are the flags of `meibo drill` as they were given.
 type drillOptions struct {
 	url, token, tenant, dialect, writes string
-	scenario, preset, key               string
+	scenario, preset, key, connection   string
 	users, groups, members, workers     int
 	cycles                              int
 	seed                                uint64
@@ -45,7 +45,8 @@ func (p *program) drillCommand() *cobra.Command {
 	f.StringVar(&o.tenant, "tenant", "", "without --url: name of the tenant to make, one for each dialect (default drill- and the time)")
 	f.StringVar(&o.scenario, "scenario", "", "play a story instead of a whole job: "+scenarioNames()+"; or all, each on a fresh connection")
 	f.StringVar(&o.preset, "preset", "", "with --scenario: the preset whose rules are expected, and set on a server of the drill's own; empty for the default")
-	f.StringVar(&o.key, "key", "", "with --scenario and --url: an API key, by which accounts are looked at as the host application does; - reads it from standard input")
+	f.StringVar(&o.key, "key", "", "with --scenario and --url: an API key of role operator, with which the drill does what a person does and looks at accounts as the host application does; - reads it from standard input")
+	f.StringVar(&o.connection, "connection", "", "with --key: the connection whose token it is, where the tenant has several")
 	f.IntVar(&o.users, "users", 100, "users of the company; a scenario has its own measure")
 	f.IntVar(&o.groups, "groups", 10, "groups of the company; a scenario has its own measure")
 	f.IntVar(&o.members, "members", 500, "memberships over all groups together; a scenario has its own measure")
@@ -122,23 +123,24 @@ func (p *program) drill(cmd *cobra.Command, o drillOptions) (err error) {
 		return err
 	}
 	t := target{url: o.url, token: token, dialect: dialects[0], scenario: scenarios[0]}
-	if t.host, err = p.hostByAPI(o); err != nil {
-		return err
+	if o.key != "" {
+		h, err := p.handElsewhere(o)
+		if err != nil {
+			return err
+		}
+		t.person, t.host = h, h
 	}
 	return p.judge(cmd.Context(), o, []target{t}, writes)
 }
 
-// hostByAPI is who looks at a server that runs elsewhere; nil where nobody was given a key.
-func (p *program) hostByAPI(o drillOptions) (drill.Host, error) {
-	if o.key == "" {
-		return nil, nil
+// handElsewhere does what a person does on a server that runs elsewhere.
+func (p *program) handElsewhere(o drillOptions) (h hand, err error) {
+	h = hand{connection: o.connection, client: &http.Client{Timeout: time.Minute}}
+	if h.base, err = apiOf(o.url); err != nil {
+		return h, err
 	}
-	base, err := apiOf(o.url)
-	if err != nil {
-		return nil, err
-	}
-	key, err := p.secret(o.key)
-	return hostByAPI{base, key, &http.Client{Timeout: time.Minute}}, err
+	h.key, err = p.secret(o.key)
+	return h, err
 }
 
 // options are what the flags say of every run.
@@ -168,6 +170,8 @@ func (o drillOptions) dialects() ([]drill.Dialect, error) {
 		return nil, misuse("--foreign needs --url")
 	case o.key != "" && (o.url == "" || o.scenario == ""):
 		return nil, misuse("--key goes with --url and --scenario; a server of the drill's own needs none")
+	case o.connection != "" && o.key == "":
+		return nil, misuse("--connection goes with --key")
 	case o.key == "-" && o.token == "-":
 		return nil, misuse("--key and --token cannot both come from standard input")
 	}
@@ -240,8 +244,11 @@ func (p *program) freshTargets(ctx context.Context, s *server, o drillOptions, d
 			fmt.Fprintf(p.stderr, "dialect %s%s: tenant %s\n", d, inScenario(scenario), name)
 			t := target{url: s.base + "/t/" + name + "/scim/v2", token: token, dialect: d, scenario: scenario}
 			if scenario != "" {
-				hand := ownHand{s.service, name}
-				t.person, t.host = hand, hand
+				h, err := ownHand(ctx, s, name)
+				if err != nil {
+					return nil, err
+				}
+				t.person, t.host = h, h
 			}
 			out = append(out, t)
 		}
@@ -270,6 +277,13 @@ func freshTarget(ctx context.Context, s *server, name string, preset provisionin
 	token, hash, hint := auth.NewToken()
 	_, err := s.service.CreateCredential(ctx, commandLine(name), "", provisioning.NewCredential{Hash: hash, Hint: hint})
 	return token, err
+}
+
+// ownHand does what a person does on a server of the drill's own.
+func ownHand(ctx context.Context, s *server, tenant string) (hand, error) {
+	key, hash, hint := auth.NewKey()
+	_, err := s.service.CreateKey(ctx, commandLine(tenant), provisioning.NewAPIKey{Holder: "drill", Role: provisioning.KeyOperator, Hash: hash, Hint: hint})
+	return hand{base: s.base + "/api/v1", key: key, client: &http.Client{Timeout: time.Minute}}, err
 }
 
 // judge plays Entra ID against each target and prints its reports.

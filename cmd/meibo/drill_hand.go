@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,93 +13,13 @@ import (
 	"time"
 
 	"meibo/internal/drill"
-	"meibo/provisioning"
-	"meibo/scim"
 )
 
-// ownHand is the person, and the host application, of a scenario on a server of the drill's own.
-type ownHand struct {
-	service *provisioning.Service
-	tenant  string
-}
-
-// Allow implements drill.Person.
-func (h ownHand) Allow(ctx context.Context, n int) error {
-	if n > 0 {
-		_, err := h.service.Allow(ctx, commandLine(h.tenant), "", provisioning.BudgetUsers,
-			provisioning.Allowance{Left: n, Until: h.service.Now().Add(time.Hour)})
-		if err != nil {
-			return err
-		}
-	}
-	return h.resolve(ctx, provisioning.MatterHeld, provisioning.MatterAllowed)
-}
-
-// Reject implements drill.Person.
-func (h ownHand) Reject(ctx context.Context) error {
-	if err := h.resolve(ctx, provisioning.MatterDelayed, provisioning.MatterRejected); err != nil {
-		return err
-	}
-	return h.resolve(ctx, provisioning.MatterHeld, provisioning.MatterRejected)
-}
-
-// resolve chooses the same for every open matter of a kind.
-func (h ownHand) resolve(ctx context.Context, kind provisioning.MatterKind, choice provisioning.MatterStatus) error {
-	var ids []string
-	q := provisioning.MatterQuery{Kind: kind, Status: provisioning.MatterOpen}
-	err := h.service.Matters(ctx, h.tenant, q, func(m provisioning.Matter) error {
-		ids = append(ids, m.ID)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if _, err := h.service.Resolve(ctx, commandLine(h.tenant), id, provisioning.Resolution{Status: choice}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// MakeAdmin implements drill.Person.
-func (h ownHand) MakeAdmin(ctx context.Context, id string) error {
-	admin := provisioning.RoleAdmin
-	_, err := h.service.Act(ctx, commandLine(h.tenant), scim.User, id, provisioning.Act{Role: &admin})
-	return err
-}
-
-// View implements drill.Host.
-func (h ownHand) View(ctx context.Context, id string) (drill.Account, bool, error) {
-	x, err := h.service.Account(ctx, h.tenant, scim.User, id)
-	switch {
-	case err != nil && provisioning.KindOf(err) == provisioning.NotFound:
-		return drill.Account{}, false, nil
-	case err != nil:
-		return drill.Account{}, false, err
-	}
-	document := x.Effective
-	if document == nil {
-		document = x.Asserted
-	}
-	var shown struct{ UserName string }
-	err = json.Unmarshal(document, &shown)
-	return drill.Account{State: string(x.State), Role: x.RoleName(), UserName: shown.UserName}, true, err
-}
-
-// Members implements drill.Host.
-func (h ownHand) Members(ctx context.Context, group string) (ids []string, err error) {
-	err = h.service.Memberships(ctx, h.tenant, group, func(m provisioning.GroupMember) error {
-		ids = append(ids, m.Value)
-		return nil
-	})
-	return ids, err
-}
-
-// hostByAPI is the host application of a scenario on a server that runs elsewhere: it reads the API.
-type hostByAPI struct {
-	base, key string // of /api/v1, and an API key
-	client    *http.Client
+// hand is the person, and the host application, of a scenario: both use the API, with one key.
+type hand struct {
+	base, key  string // of /api/v1, and an API key
+	connection string // that the drill speaks as; "" for the only one
+	client     *http.Client
 }
 
 // apiOf is the address of the API of the server whose SCIM base is given.
@@ -114,45 +35,112 @@ func apiOf(scimBase string) (string, error) {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: prefix + "/api/v1"}).String(), nil
 }
 
+// Allow implements drill.Person.
+func (h hand) Allow(ctx context.Context, n int) error {
+	if n > 0 {
+		connection, err := h.connectionName(ctx)
+		if err != nil {
+			return err
+		}
+		allowance := map[string]any{"kind": "users", "left": n, "until": time.Now().Add(time.Hour)}
+		if _, err := h.do(ctx, http.MethodPost, "/connections/"+url.PathEscape(connection)+"/allowances", allowance, nil); err != nil {
+			return err
+		}
+	}
+	return h.resolve(ctx, "held", "allowed")
+}
+
+// connectionName is the connection whose departures are allowed.
+func (h hand) connectionName(ctx context.Context) (string, error) {
+	if h.connection != "" {
+		return h.connection, nil
+	}
+	var page struct{ Items []struct{ Name string } }
+	if _, err := h.do(ctx, http.MethodGet, "/connections", nil, &page); err != nil {
+		return "", err
+	}
+	if len(page.Items) != 1 {
+		return "", fmt.Errorf("the tenant has %d connections; name the one of the token with --connection", len(page.Items))
+	}
+	return page.Items[0].Name, nil
+}
+
+// Reject implements drill.Person.
+func (h hand) Reject(ctx context.Context) error {
+	if err := h.resolve(ctx, "delayed", "rejected"); err != nil {
+		return err
+	}
+	return h.resolve(ctx, "held", "rejected")
+}
+
+// resolve chooses the same for every open matter of a kind.
+func (h hand) resolve(ctx context.Context, kind, choice string) error {
+	ids, err := h.ids(ctx, "/matters", url.Values{"kind": {kind}, "status": {"open"}})
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if _, err := h.do(ctx, http.MethodPost, "/matters/"+url.PathEscape(id)+"/resolution", map[string]any{"status": choice}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// MakeAdmin implements drill.Person.
+func (h hand) MakeAdmin(ctx context.Context, id string) error {
+	_, err := h.do(ctx, http.MethodPatch, "/users/"+url.PathEscape(id), map[string]any{"role": "admin"}, nil)
+	return err
+}
+
 // View implements drill.Host.
-func (h hostByAPI) View(ctx context.Context, id string) (drill.Account, bool, error) {
-	var a drill.Account
-	found, err := h.get(ctx, "/users/"+url.PathEscape(id), &a)
+func (h hand) View(ctx context.Context, id string) (a drill.Account, found bool, err error) {
+	found, err = h.do(ctx, http.MethodGet, "/users/"+url.PathEscape(id), nil, &a)
 	return a, found, err
 }
 
 // Members implements drill.Host.
-func (h hostByAPI) Members(ctx context.Context, group string) ([]string, error) {
-	var ids []string
-	for next := ""; ; {
+func (h hand) Members(ctx context.Context, group string) ([]string, error) {
+	return h.ids(ctx, "/groups/"+url.PathEscape(group)+"/members", url.Values{})
+}
+
+// ids reads those of a whole list.
+func (h hand) ids(ctx context.Context, target string, query url.Values) (ids []string, err error) {
+	for {
 		var page struct {
 			Items []struct{ ID string }
 			Next  string
 		}
-		query := url.Values{"limit": {"1000"}}
-		if next != "" {
-			query.Set("next", next)
-		}
-		if _, err := h.get(ctx, "/groups/"+url.PathEscape(group)+"/members?"+query.Encode(), &page); err != nil {
+		if _, err := h.do(ctx, http.MethodGet, target+"?"+query.Encode(), nil, &page); err != nil {
 			return nil, err
 		}
-		for _, m := range page.Items {
-			ids = append(ids, m.ID)
+		for _, item := range page.Items {
+			ids = append(ids, item.ID)
 		}
-		if next = page.Next; next == "" {
+		if page.Next == "" {
 			return ids, nil
 		}
+		query.Set("next", page.Next)
 	}
 }
 
-// get reads one answer; found is false for 404. A 429 is obeyed.
-func (h hostByAPI) get(ctx context.Context, target string, into any) (found bool, err error) {
+// do sends one request and reads the answer into a value, nil for none; found is false for 404. A 429 is obeyed.
+func (h hand) do(ctx context.Context, method, target string, body, into any) (found bool, err error) {
+	var sent []byte
+	if body != nil {
+		if sent, err = json.Marshal(body); err != nil {
+			return false, err
+		}
+	}
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.base+target, nil)
+		req, err := http.NewRequestWithContext(ctx, method, h.base+target, bytes.NewReader(sent))
 		if err != nil {
 			return false, err
 		}
 		req.Header.Set("Authorization", "Bearer "+h.key)
+		if body != nil {
+			req.Header.Set("Content-Type", "application/json")
+		}
 		res, err := h.client.Do(req)
 		if err != nil {
 			return false, err
@@ -172,15 +160,20 @@ func (h hostByAPI) get(ctx context.Context, target string, into any) (found bool
 // read judges an answer of the API; wait says that it has to be asked again.
 func read(res *http.Response, into any) (found bool, wait time.Duration, err error) {
 	defer res.Body.Close()
-	switch res.StatusCode {
-	case http.StatusOK:
+	switch {
+	case res.StatusCode < http.StatusMultipleChoices && into == nil:
+		return true, 0, nil
+	case res.StatusCode < http.StatusMultipleChoices:
 		return true, 0, json.NewDecoder(io.LimitReader(res.Body, 64<<20)).Decode(into)
-	case http.StatusNotFound:
+	case res.StatusCode == http.StatusNotFound:
 		return false, 0, nil
-	case http.StatusTooManyRequests:
+	case res.StatusCode == http.StatusTooManyRequests:
 		seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
 		return false, max(time.Duration(seconds)*time.Second, 100*time.Millisecond), nil
 	default:
-		return false, 0, fmt.Errorf("GET %s was answered %s; check the API key and its role", res.Request.URL.Path, res.Status)
+		var problem struct{ Detail string }
+		_ = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&problem) // a proxy's answer has none
+		return false, 0, fmt.Errorf("%s %s was answered %s: %s; what a person does needs a key of role operator",
+			res.Request.Method, res.Request.URL.Path, res.Status, problem.Detail)
 	}
 }
