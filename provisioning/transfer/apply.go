@@ -94,7 +94,7 @@ func (a *applier) first(ctx context.Context, i int, row *Row) error {
 	later := false
 	if w.Members != nil {
 		now := slices.DeleteFunc(slices.Clone(*w.Members), func(m scim.Member) bool {
-			known := a.plan.marks[m.Value]
+			known := a.plan.marks[keyOf(m.Value)]
 			return known.added && known.group
 		})
 		later = len(now) < len(*w.Members)

@@ -12,20 +12,20 @@ import (
 )
 
 // readIDs reads the ids of a file's resources.
-func readIDs(open func() (io.ReadCloser, error)) (map[string]bool, error) {
-	ids := map[string]bool{}
+func readIDs(open func() (io.ReadCloser, error)) (map[key]bool, error) {
+	ids := map[key]bool{}
 	return ids, eachRow(open, func(_ int, row Row) error {
 		if row.ID != "" {
-			ids[strings.Clone(row.ID)] = true
+			ids[keyOf(row.ID)] = true
 		}
 		return nil
 	})
 }
 
 // copied gives the row the ids of a copy in a tenant, wherever one of ids stands in it.
-func (r *Row) copied(ids map[string]bool, tenant string) {
+func (r *Row) copied(ids map[key]bool, tenant string) {
 	other := func(id string) string {
-		if !ids[id] {
+		if !ids[keyOf(id)] {
 			return id
 		}
 		return copyID(id, tenant)

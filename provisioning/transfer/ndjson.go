@@ -172,26 +172,26 @@ func (n *ndjsonReader) row(text []byte) Row {
 		return row
 	}
 	for _, name := range sortedNames(object) {
-		key, known := keys[name]
+		member, known := keys[name]
 		if !known {
 			fail(name, "there is no such key; remove it, or put an attribute into attributes")
 			continue
 		}
-		if err := key.read(&row, object[name]); err != nil {
+		if err := member.read(&row, object[name]); err != nil {
 			fail(name, err.Error())
 		}
-		row.Has |= key.has
+		row.Has |= member.has
 	}
 	return row
 }
 
-// key is one of the keys of a line.
-type key struct {
+// member is one of the keys of a line.
+type member struct {
 	has  Field
 	read func(*Row, any) error
 }
 
-var keys = map[string]key{
+var keys = map[string]member{
 	"type":       {0, func(*Row, any) error { return nil }},
 	"id":         {HasID, func(r *Row, v any) error { return into(&r.ID, v) }},
 	"connection": {HasConnection, func(r *Row, v any) error { return into(&r.Connection, v) }},

@@ -76,7 +76,7 @@ type Plan struct {
 	steps   []step            // by row
 	gone    []missing         // from the file
 	renamed map[string]string // ids of the file whose resource is found by its name, and the real one
-	marks   map[string]mark   // by id
+	marks   map[key]mark      // by id
 }
 
 // Verdict is what a tolerance says of a plan: whether the same, sent by a client, would be stopped.
@@ -95,6 +95,14 @@ func (p *Plan) Stopped() bool {
 type step struct {
 	verb    Verb
 	version int64 // of the resource as it was planned on; 0 for none
+}
+
+// key stands for a text that is looked up: a map of a hundred thousand of these takes a few megabytes.
+type key [sha256.Size / 2]byte
+
+func keyOf(text string) key {
+	sum := sha256.Sum256([]byte(text))
+	return key(sum[:len(key{})])
 }
 
 // mark is what is known of an id. There is one for each row, so it is small.
@@ -119,9 +127,9 @@ type importer struct {
 	names       map[int64]string
 	plan        *Plan
 	digest      hash.Hash
-	seen        map[[sha256.Size / 2]byte]int32 // by a sum of the name, the line that had it first
+	seen        map[key]int32 // by name, the line that had it first
 	types       map[scim.ResourceType]bool
-	copies      map[string]bool    // with NewIDs: ids that become others
+	copies      map[key]bool       // with NewIDs: ids that become others
 	leaving     map[string]*[2]int // users and groups that leave, by connection
 }
 
@@ -152,8 +160,8 @@ func NewPlan(ctx context.Context, o ImportOptions) (*Plan, error) {
 
 func newImporter(ctx context.Context, o ImportOptions) (im *importer, err error) {
 	im = &importer{ImportOptions: o, connections: map[string]provisioning.Connection{}, names: map[int64]string{0: ""}, digest: sha256.New(),
-		plan:  &Plan{Count: map[Verb]int{}, renamed: map[string]string{}, marks: map[string]mark{}},
-		seen:  map[[sha256.Size / 2]byte]int32{},
+		plan:  &Plan{Count: map[Verb]int{}, renamed: map[string]string{}, marks: map[key]mark{}},
+		seen:  map[key]int32{},
 		types: map[scim.ResourceType]bool{}, leaving: map[string]*[2]int{}}
 	if o.NewIDs {
 		if im.copies, err = readIDs(o.Open); err != nil {
@@ -277,28 +285,28 @@ func (im *importer) read(i int, row Row) *planning {
 		return p
 	}
 	im.types[row.Type] = true
-	if line := int(im.plan.marks[row.ID].line); row.ID != "" && line != row.Line {
+	if line := int(im.plan.marks[keyOf(row.ID)].line); row.ID != "" && line != row.Line {
 		p.repeats("id", line)
 	}
 	if row.ID == "" && row.Name() == "" {
 		p.fault("", "the row has neither an id nor a name; say which resource it speaks of")
 	}
 	if name := row.Name(); name != "" && (!row.Says(HasVisible) || row.Visible) {
-		sum := sha256.Sum256([]byte(string(row.Type) + "\x00" + im.ownerName(&row) + "\x00" + scim.FoldFull.Apply(name)))
-		key := [len(sum) / 2]byte(sum[:len(sum)/2])
-		if line, twice := im.seen[key]; twice {
+		k := keyOf(string(row.Type) + "\x00" + im.ownerName(&row) + "\x00" + scim.FoldFull.Apply(name))
+		if line, twice := im.seen[k]; twice {
 			p.repeats(nameTitle(row.Type), int(line))
 		} else {
-			im.seen[key] = int32(row.Line)
+			im.seen[k] = int32(row.Line)
 		}
 	}
 	return p
 }
 
-// mark notes the id of a row. The string is a copy: the row's may share the memory of its whole line.
+// mark notes the id of a row.
 func (im *importer) mark(row *Row) {
-	if _, twice := im.plan.marks[row.ID]; !twice && row.ID != "" {
-		im.plan.marks[strings.Clone(row.ID)] = mark{line: int32(row.Line), group: row.Type == scim.Group}
+	k := keyOf(row.ID)
+	if _, twice := im.plan.marks[k]; !twice && row.ID != "" {
+		im.plan.marks[k] = mark{line: int32(row.Line), group: row.Type == scim.Group}
 	}
 }
 
@@ -349,7 +357,7 @@ func (im *importer) preview(ctx context.Context, p *planning) {
 	}
 	w := im.wanted(&p.row, im.plan)
 	w.Promised = func(id string) bool {
-		m := im.plan.marks[id]
+		m := im.plan.marks[keyOf(id)]
 		return m.added || m.group
 	}
 	o := im.Origin
@@ -472,16 +480,16 @@ func (im *importer) took(p *planning) {
 	out.Verb = verbOf(c)
 	switch {
 	case out.Verb == Add && p.row.ID != "":
-		m := im.plan.marks[p.row.ID]
+		k := keyOf(p.row.ID)
+		m := im.plan.marks[k]
 		m.added = true
-		im.plan.marks[p.row.ID] = m
+		im.plan.marks[k] = m
 	case out.Verb != Add:
 		out.ID = c.After.ID
-		if _, marked := im.plan.marks[out.ID]; !marked {
-			im.plan.marks[out.ID] = mark{}
-		}
+		k := keyOf(out.ID)
+		im.plan.marks[k] = im.plan.marks[k] // the file speaks of it
 		if p.row.ID != "" && p.row.ID != out.ID {
-			im.plan.renamed[strings.Clone(p.row.ID)] = out.ID
+			im.plan.renamed[strings.Clone(p.row.ID)] = out.ID // the row's may share the memory of its whole line
 		}
 	}
 	im.weigh(c, p.previewed.Removal)
@@ -572,7 +580,7 @@ func (im *importer) planMissing(ctx context.Context) error {
 }
 
 func (im *importer) planGone(ctx context.Context, owner provisioning.Connection, x *provisioning.Resource) error {
-	if _, speaks := im.plan.marks[x.ID]; speaks || owner.ID != 0 && !x.Visible {
+	if _, speaks := im.plan.marks[keyOf(x.ID)]; speaks || owner.ID != 0 && !x.Visible {
 		return nil
 	}
 	o := im.Origin
