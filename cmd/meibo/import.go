@@ -97,7 +97,7 @@ func (p *program) importFile(ctx context.Context, s *provisioning.Service, o imp
 	for _, f := range plan.Faults {
 		fmt.Fprintln(p.stderr, f)
 	}
-	if err := o.permits(plan); err != nil {
+	if err := plan.Permits(transfer.Permission{Plan: o.plan, SkipInvalid: o.skipInvalid, Allow: o.allow}); err != nil {
 		return err
 	}
 	bar = newProgress(p.stderr, "applied")
@@ -111,23 +111,6 @@ func share(done, of int) float64 {
 		return -1
 	}
 	return float64(done) / float64(of)
-}
-
-// permits refuses to apply a plan that has mistakes, is another one than was looked at, or takes too many.
-func (o importOptions) permits(plan *transfer.Plan) error {
-	if o.plan != "" && o.plan != plan.Digest {
-		return fmt.Errorf("the file or the directory has changed since plan %s was made, and nothing was applied; what would be done now is plan %s: look at it first",
-			o.plan, plan.Digest)
-	}
-	if n := plan.Count[transfer.Invalid]; n > 0 && !o.skipInvalid {
-		return fmt.Errorf("%d rows have mistakes, and nothing was applied; correct them, or leave them out with --skip-invalid", n)
-	}
-	for _, v := range plan.Verdicts {
-		if v.Stopped && v.Leaving > o.allow {
-			return fmt.Errorf("nothing was applied: %s. If that is meant, allow it with --allow %d", verdict(v), v.Leaving)
-		}
-	}
-	return nil
 }
 
 // spool copies a file, or standard input, to where nobody changes it until it is closed.
@@ -250,7 +233,7 @@ func (p *program) printPlan(plan *transfer.Plan, o importOptions) error {
 	if o.asJSON {
 		view := planJSON{Plan: plan.Digest, Rows: plan.Rows, Count: plan.Count, Stopped: plan.Stopped()}
 		for _, v := range plan.Verdicts {
-			view.Verdicts = append(view.Verdicts, verdict(v))
+			view.Verdicts = append(view.Verdicts, v.String())
 		}
 		if err := printJSON(p.stdout, view); err != nil {
 			return err
@@ -271,32 +254,7 @@ func (p *program) writePlan(plan *transfer.Plan) {
 	}
 	fmt.Fprintln(p.stdout)
 	for _, v := range plan.Verdicts {
-		fmt.Fprintln(p.stdout, verdict(v))
+		fmt.Fprintln(p.stdout, printable(v.String()))
 	}
 	fmt.Fprintf(p.stdout, "plan %s\n", plan.Digest)
-}
-
-// verdict says what a tolerance has to say.
-func verdict(v transfer.Verdict) string {
-	who := "without a connection"
-	if v.Connection != "" {
-		who = "of connection " + v.Connection
-	}
-	what := fmt.Sprintf("%d of %d %s %s would leave", v.Leaving, v.Of, v.Kind, who)
-	if v.Group != "" {
-		what = fmt.Sprintf("%d of %d members of group %q would leave", v.Leaving, v.Of, printable(v.Group))
-	}
-	if v.Spent > 0 {
-		what += fmt.Sprintf(", and %d have left already", v.Spent)
-	}
-	gone := v.Spent + v.Leaving
-	percent := 100 * gone / max(v.Of, 1)
-	switch {
-	case !v.Stopped:
-		return fmt.Sprintf("%s; the tolerance of %d is not reached", what, v.Limit)
-	case percent >= v.Share && v.Limit == v.Of*v.Share/100:
-		return fmt.Sprintf("%s; a real run would be stopped: %d %% >= %d %%", what, percent, v.Share)
-	default:
-		return fmt.Sprintf("%s; a real run would be stopped: %d >= %d", what, gone, v.Limit)
-	}
 }

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -25,13 +26,13 @@ type ExportOptions struct {
 	Progress func(rows int) // hears how many rows are written; nil for nobody
 }
 
-// page is how many resources are in memory at a time.
-const page = 100
+// Check refuses a filter that cannot be read for each of the types: Invalid.
+func (o ExportOptions) Check() error {
+	_, err := o.filters()
+	return err
+}
 
-// Export writes a tenant's resources as they are at one instant: users and groups of every state, of every owner and of
-// none, each type in the order of ids. What was purged is left out: nothing of it is left. It returns the number of rows.
-// Errors are those of the directory and of w, and Invalid for the filter.
-func Export(ctx context.Context, d Directory, tenant string, w io.Writer, o ExportOptions) (int, error) {
+func (o ExportOptions) filters() (map[scim.ResourceType]scim.Filter, error) {
 	filters := map[scim.ResourceType]scim.Filter{}
 	for _, t := range o.Types {
 		if o.Filter == "" {
@@ -39,10 +40,28 @@ func Export(ctx context.Context, d Directory, tenant string, w io.Writer, o Expo
 		}
 		f, err := scim.ParseFilter(scim.Standard(t), o.Filter)
 		if err != nil {
-			return 0, &provisioning.Error{Kind: provisioning.Invalid, Type: string(scim.InvalidFilter), Err: err,
-				Detail: fmt.Sprintf("the filter cannot be read for resources of type %s: %v", t, err)}
+			detail := err.Error()
+			if fault, ok := errors.AsType[*scim.Error](err); ok {
+				detail = fault.Message()
+			}
+			return nil, &provisioning.Error{Kind: provisioning.Invalid, Type: string(scim.InvalidFilter), Err: err,
+				Detail: fmt.Sprintf("the filter cannot be read for resources of type %s: %s", t, detail)}
 		}
 		filters[t] = f
+	}
+	return filters, nil
+}
+
+// page is how many resources are in memory at a time.
+const page = 100
+
+// Export writes a tenant's resources as they are at one instant: users and groups of every state, of every owner and of
+// none, each type in the order of ids. What was purged is left out: nothing of it is left. It returns the number of rows.
+// Errors are those of the directory and of w, and Invalid for the filter.
+func Export(ctx context.Context, d Directory, tenant string, w io.Writer, o ExportOptions) (int, error) {
+	filters, err := o.filters()
+	if err != nil {
+		return 0, err
 	}
 	out, err := NewWriter(w, o.Format, o.Types...)
 	if err != nil {

@@ -98,6 +98,7 @@ func (a *api) operations() {
 	a.settingsOperations()
 	a.matterOperations()
 	a.jobOperations()
+	a.transferOperations()
 	a.keyOperations()
 	a.documentOperation()
 }

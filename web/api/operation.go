@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -33,6 +34,7 @@ type operation struct {
 	roles            []provisioning.KeyRole // who may call it
 	errors           []int                  // beside those that every operation has
 	success          int                    // 0 for 200
+	media            []string               // of an answer that is no JSON
 	maxBody          int64                  // bytes; 0 for the usual
 }
 
@@ -73,6 +75,7 @@ func (o operation) declaration(success int) huma.Operation {
 	}
 	slices.Sort(codes)
 	return huma.Operation{
+		Responses:   o.files(success),
 		OperationID: o.id, Method: o.method, Path: o.path, Tags: []string{o.tag},
 		Summary: o.summary, Description: strings.TrimSpace(o.description + "\n\nRoles: " + strings.Join(names, ", ") + "."),
 		DefaultStatus: success, Errors: slices.Compact(codes),
@@ -82,6 +85,18 @@ func (o operation) declaration(success int) huma.Operation {
 		Extensions:                   map[string]any{rolesKey: names},
 		Security:                     []map[string][]string{{bearerKey: {}}},
 	}
+}
+
+// files is the answer of an operation that is a file; nil for JSON, which the handler's type describes.
+func (o operation) files(success int) map[string]*huma.Response {
+	if o.media == nil {
+		return nil
+	}
+	content := map[string]*huma.MediaType{}
+	for _, media := range o.media {
+		content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	}
+	return map[string]*huma.Response{strconv.Itoa(success): {Description: http.StatusText(success), Content: content}}
 }
 
 // callKey is where a request's call lies in its context on the way through huma, which hands

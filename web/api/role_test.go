@@ -69,6 +69,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"listChanges": everybody, "listConnections": people, "listTokens": owners, "createToken": owners, "revokeToken": owners,
 		"changeUser": operators, "changeGroup": operators, "listMatters": people, "getMatter": people, "resolveMatter": operators, "allowDepartures": operators,
 		"getSettings": people, "applySettings": operators, "planSettings": operators, "rollbackSettings": operators, "listSettingsVersions": people, "getSettingsVersion": people,
+		"exportDirectory": people, "planImport": operators, "importFile": operators,
 		"listJobs": people, "getJob": people,
 		"listKeys": owners, "createKey": owners, "revokeKey": owners,
 	}
