@@ -301,33 +301,50 @@ func (s *Service) sweep(ctx context.Context, tenant string) (changed int, err er
 	return n, err
 }
 
-// due reads the resources that a query finds: at most a stride, the next sweep takes more.
-func (s *Service) due(ctx context.Context, tenant string, q AccountQuery) ([]Resource, error) {
+// due does to the resources that a query finds what time brings them, until it did something to a stride of them: the
+// next sweep goes on. Those to whom there is nothing to do hold up nobody who comes after them.
+func (s *Service) due(ctx context.Context, tenant string, q AccountQuery, do func(Resource) (done bool, err error)) (n int, err error) {
 	q.Limit = jobStride
-	return View(ctx, s.store, tenant, func(r Reader) (out []Resource, err error) {
-		err = r.Accounts(q, func(x Resource) error {
-			out = append(out, x)
-			return nil
+	for n < jobStride && ctx.Err() == nil {
+		page, failed := View(ctx, s.store, tenant, func(r Reader) (out []Resource, err error) {
+			err = r.Accounts(q, func(x Resource) error {
+				out = append(out, x)
+				return nil
+			})
+			return out, err
 		})
-		return out, err
-	})
+		if failed != nil {
+			return n, errors.Join(err, failed)
+		}
+		for _, x := range page {
+			done, failed := do(x)
+			if err = errors.Join(err, failed); done {
+				n++
+			}
+		}
+		if len(page) < jobStride {
+			return n, err
+		}
+		q.After = page[len(page)-1].ID
+	}
+	return n, err
 }
 
-// purgeDue erases what is over its grace time, or opens a matter where a person shall say so.
+// purgeDue erases what is over its grace time, or opens a matter where a person shall say so. Who is protected stays.
 func (s *Service) purgeDue(ctx context.Context, tenant string, all []Connection, rules map[int64]*Rules) (n int, err error) {
 	byID := map[int64]Connection{}
 	for _, c := range all {
 		byID[c.ID] = c
 	}
 	for _, t := range []scim.ResourceType{scim.User, scim.Group} {
-		due, failed := s.due(ctx, tenant, AccountQuery{Type: t, Connection: -1, State: Removed, Removed: true, PurgeDue: s.Now()})
-		if failed != nil {
-			return n, errors.Join(err, failed)
-		}
-		for _, x := range due {
+		q := AccountQuery{Type: t, Connection: -1, State: Removed, Removed: true, PurgeDue: s.Now()}
+		purged, failed := s.due(ctx, tenant, q, func(x Resource) (bool, error) {
 			r := rules[x.Connection]
 			if r == nil {
 				r = defaultRules
+			}
+			if r.protects(&x) {
+				return false, nil
 			}
 			o := Origin{Tenant: tenant, Connection: byID[x.Connection], Actor: sweeper, Correlation: s.newID()}
 			a := Act{Purge: true, Cause: CauseDeleted}
@@ -335,57 +352,51 @@ func (s *Service) purgeDue(ctx context.Context, tenant string, all []Connection,
 				m := r.matter(&x, MatterPurge, CauseDeleted, Reason{Code: ReasonHeld, Args: map[string]string{"cause": "grace"}}, s.Now())
 				a = Act{Wait: true, Cause: CauseDeleted, Matters: []MatterChange{{Open: m}}}
 			}
-			if _, failed := s.Act(ctx, o, t, x.ID, a); failed != nil {
-				err = errors.Join(err, failed)
-				continue
-			}
-			n++
-		}
+			_, err := s.Act(ctx, o, t, x.ID, a)
+			return err == nil, err
+		})
+		n, err = n+purged, errors.Join(err, failed)
 	}
 	return n, err
 }
 
-// age does to those who are suspended for long what the settings say.
+// age does to those who are suspended for long what the settings say. Who is protected stays.
 func (s *Service) age(ctx context.Context, tenant string, c Connection, r *Rules) (n int, err error) {
 	ageing := r.Settings.Deletion.Ageing
 	if ageing.After == 0 {
 		return 0, nil
 	}
-	old, err := s.due(ctx, tenant, AccountQuery{Type: scim.User, Connection: c.ID, State: Suspended, LeftBefore: s.Now().Add(-ageing.After.Duration())})
-	for _, x := range old {
+	q := AccountQuery{Type: scim.User, Connection: c.ID, State: Suspended, LeftBefore: s.Now().Add(-ageing.After.Duration())}
+	return s.due(ctx, tenant, q, func(x Resource) (bool, error) {
+		if r.protects(&x) {
+			return false, nil
+		}
 		o := Origin{Tenant: tenant, Connection: c, Actor: sweeper, Correlation: s.newID()}
-		a := Act{State: Removed, Grace: r.Settings.Deletion.Grace, Cause: CauseAgeing}
 		if ageing.Do == HoldPolicy {
 			m := r.matter(&x, MatterHeld, CauseAgeing, Reason{Code: ReasonHeld, Args: map[string]string{"cause": CauseAgeing}}, s.Now())
 			m.Then = DeletePolicy
-			if err := s.openOnce(ctx, o, m); err != nil {
-				return n, err
-			}
-			continue
+			return s.openOnce(ctx, o, m)
 		}
-		if _, failed := s.Act(ctx, o, scim.User, x.ID, a); failed != nil {
-			err = errors.Join(err, failed)
-			continue
-		}
-		n++
-	}
-	return n, err
+		_, err := s.Act(ctx, o, scim.User, x.ID, Act{State: Removed, Grace: r.Settings.Deletion.Grace, Cause: CauseAgeing})
+		return err == nil, err
+	})
 }
 
-// openOnce opens a matter that was never opened before: who said no once is not asked again.
-func (s *Service) openOnce(ctx context.Context, o Origin, m *Matter) error {
+// openOnce opens a matter that was never opened before, and tells whether it did: who said no once is not asked again.
+func (s *Service) openOnce(ctx context.Context, o Origin, m *Matter) (opened bool, err error) {
 	known := false
-	err := s.Matters(ctx, o.Tenant, MatterQuery{Resource: m.Resource, Kind: m.Kind}, func(old Matter) error {
+	err = s.Matters(ctx, o.Tenant, MatterQuery{Resource: m.Resource, Kind: m.Kind}, func(old Matter) error {
 		known = known || old.Key == m.Key
 		return nil
 	})
 	if err != nil || known {
-		return err
+		return false, err
 	}
-	return s.administer(ctx, o, func(Tx) ([]step, error) {
+	err = s.administer(ctx, o, func(Tx) ([]step, error) {
 		return []step{{matter: &MatterChange{Open: m}, reason: ReasonHeld, connection: o.Connection,
 			args: map[string]string{"kind": string(m.Kind), "resource": m.Resource, "cause": m.Cause}}}, nil
 	})
+	return err == nil, err
 }
 
 // expireDelayed closes delayed departures that their client no longer asks for.

@@ -382,6 +382,44 @@ func TestAgeing(t *testing.T) {
 	}
 }
 
+// TestSweepsReachEverybody: those who were asked about already, and the protected, hold up nobody who comes after them.
+func TestSweepsReachEverybody(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) {
+		s.Tolerance.Mode = provisioning.ToleranceOff
+		s.Deletion.Ageing = provisioning.AgeingSettings{After: 90 * provisioning.Period(24*time.Hour), Do: provisioning.HoldPolicy}
+	}, func(d *directory) {
+		const many = 210 // more than two strides
+		protected := map[string]bool{}
+		for i := range many {
+			id := d.create(named(fmt.Sprintf("user%03d", i)))
+			if err := d.disable(id); err != nil {
+				d.Fatal(err)
+			}
+			if i < 5 {
+				yes := true
+				if _, err := d.Act(d.Context(), d.admin(), scim.User, id, provisioning.Act{Protected: &yes}); err != nil {
+					d.Fatal(err)
+				}
+				protected[id] = true
+			}
+		}
+		d.clock.Advance(91 * 24 * time.Hour)
+		for range 3 {
+			d.sweep()
+		}
+		open := d.matters(provisioning.MatterQuery{Status: provisioning.MatterOpen})
+		for _, m := range open {
+			if protected[m.Resource] || m.Times != 1 {
+				d.Errorf("asked %d times about %s", m.Times, m.Name)
+			}
+		}
+		if len(open) != many-len(protected) {
+			d.Errorf("%d were asked about, want %d", len(open), many-len(protected))
+		}
+	})
+}
+
 // TestHeldDeparture: a person allows or rejects what a policy holds, and a client that changes its mind settles it.
 func TestHeldDeparture(t *testing.T) {
 	t.Parallel()
