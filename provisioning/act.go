@@ -13,7 +13,8 @@ import (
 // asserts stays as it is.
 type Act struct {
 	State     State          // Active, Suspended or Removed; "" leaves it
-	Empty     bool           // ends the memberships of a group
+	Empty     bool           // ends the effective memberships of a group
+	Leave     []string       // ends those of these members whom the client does not list any longer
 	Role      *string        // "" takes an earlier choice back
 	Protected *bool          //
 	Overrides map[string]any // by path; a nil value takes an earlier one back
@@ -29,7 +30,7 @@ type Act struct {
 // unprotected first.
 func act(f Facts, d Desired, r *Rules) (Decision, error) {
 	a, x := d.Act, f.Current
-	if (a.Purge || a.Empty || a.State == Suspended || a.State == Removed) && r.protects(x) {
+	if (a.Purge || a.Empty || len(a.Leave) > 0 || a.State == Suspended || a.State == Removed) && r.protects(x) {
 		return Decision{}, keptByGuard(x, r.because(x))
 	}
 	after := *x
@@ -52,12 +53,12 @@ func act(f Facts, d Desired, r *Rules) (Decision, error) {
 	e.apply(&after)
 	c := Change{Before: x, MatchedBy: matchedByID, Name: nameOf(x.Type, f.Asserted), Cause: a.Cause,
 		Reason: Reason{Code: ReasonByPerson, Args: a.args()}}
-	if a.Empty {
+	if a.Empty || len(a.Leave) > 0 {
 		if !f.HasOpen {
 			return Decision{}, &lacking{members: true}
 		}
-		c.Members = MemberDelta{Remove: idsOf(f.Open)}
-		after.MemberCount = 0
+		c.Members = a.leaving(x, f.Open)
+		after.MemberCount += c.Members.Grown()
 	}
 	asserted, was, err := a.documents(f, &after, d, r)
 	if err != nil {

@@ -109,10 +109,15 @@ func (l *lacking) fetch(r Reader, f *Facts) error {
 		facts, err := r.Departure(*l.departure)
 		f.Departure = &facts
 		return err
+	case l.listed:
+		x := f.Current
+		group, err := r.Resource(ResourceQuery{Scope: Scope{Connection: x.Connection, Type: x.Type}, ID: x.ID, AllMembers: true})
+		f.Open, f.HasOpen, f.HasListed = group.OpenMembers, true, true
+		return err
 	case l.members:
-		var open []scim.Member
+		var open []Membership
 		err := r.Memberships(f.Current.ID, func(m GroupMember) error {
-			open = append(open, scim.Member{Value: m.Value, Display: m.Display})
+			open = append(open, Membership{Member: scim.Member{Value: m.Value, Display: m.Display}, Asserted: !m.Unlisted, Effective: true})
 			return nil
 		})
 		f.Open, f.HasOpen = open, true

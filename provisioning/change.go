@@ -1,6 +1,10 @@
 package provisioning
 
-import "meibo/scim"
+import (
+	"slices"
+
+	"meibo/scim"
+)
 
 // Action is what a change does to a resource.
 type Action string
@@ -45,22 +49,60 @@ type AttributeChange struct {
 	New  any    `json:"new,omitempty"`
 }
 
-// MemberDelta is what a change really adds to and takes from a group's members.
+// MemberDelta is what a change really adds to and takes from a group's members. Memberships have two views, as
+// attributes do: the client reads the asserted ones, the host application sees the effective ones. A membership
+// lasts while one view has it; an id is in one list at most.
 type MemberDelta struct {
-	Add    []scim.Member `json:"add,omitempty"`
-	Remove []string      `json:"remove,omitempty"`
+	Add    []scim.Member `json:"add,omitempty"`    // of both views
+	Remove []string      `json:"remove,omitempty"` // of an effective membership, which ends in both views
+
+	AssertedAdd     []scim.Member `json:"assertedAdd,omitempty"`     // who is an effective member already, or is to be none
+	AssertedRemove  []string      `json:"assertedRemove,omitempty"`  // who stays an effective member, or was none
+	EffectiveAdd    []scim.Member `json:"effectiveAdd,omitempty"`    // whom the client does not list, or lists already
+	EffectiveRemove []string      `json:"effectiveRemove,omitempty"` // whom the client goes on listing, or did not list
 }
 
 // IsZero reports whether nothing changes.
-func (d MemberDelta) IsZero() bool { return len(d.Add) == 0 && len(d.Remove) == 0 }
+func (d MemberDelta) IsZero() bool {
+	return len(d.Add)+len(d.Remove)+len(d.AssertedAdd)+len(d.AssertedRemove)+len(d.EffectiveAdd)+len(d.EffectiveRemove) == 0
+}
+
+// Grown is how many effective memberships more there are.
+func (d MemberDelta) Grown() int {
+	return len(d.Add) + len(d.EffectiveAdd) - len(d.Remove) - len(d.EffectiveRemove)
+}
+
+// empty ends all effective memberships, those as well that would have begun. What the client lists is its own.
+func (d *MemberDelta) empty(open []Membership) {
+	d.AssertedAdd, d.Add = append(d.AssertedAdd, d.Add...), nil
+	for _, id := range effectiveMembers(open) {
+		if !slices.Contains(d.Remove, id) && !slices.ContainsFunc(d.AssertedAdd, func(m scim.Member) bool { return m.Value == id }) {
+			d.EffectiveRemove = append(d.EffectiveRemove, id)
+		}
+	}
+}
+
+// fill makes effective members of all whom the client lists.
+func (d *MemberDelta) fill(open []Membership) {
+	for _, m := range open {
+		if m.Asserted && !m.Effective && !slices.Contains(d.AssertedRemove, m.Value) {
+			d.EffectiveAdd = append(d.EffectiveAdd, m.Member)
+		}
+	}
+}
+
+// withhold keeps the effective memberships of who was to leave.
+func (d *MemberDelta) withhold() {
+	d.AssertedRemove, d.Remove = append(d.AssertedRemove, d.Remove...), nil
+}
 
 // ids are all whom it concerns.
 func (d MemberDelta) ids() []string {
-	ids := make([]string, 0, len(d.Add)+len(d.Remove))
-	for _, m := range d.Add {
+	var ids []string
+	for _, m := range slices.Concat(d.Add, d.AssertedAdd, d.EffectiveAdd) {
 		ids = append(ids, m.Value)
 	}
-	return append(ids, d.Remove...)
+	return slices.Concat(ids, d.Remove, d.AssertedRemove, d.EffectiveRemove)
 }
 
 // Reason says what decided, as a code with arguments.

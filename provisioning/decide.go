@@ -48,10 +48,10 @@ type Facts struct {
 	Candidates Candidates
 	// Kept are the ids of candidates that the rules of their owners protect.
 	Kept map[string]bool
-	// Members has a fact for each id that Desired.Members names; Open lists the group's open
-	// memberships where they are to be replaced.
+	// Members has a fact for each id that Desired.Members names; Open lists the group's memberships
+	// that last where they are to be replaced, and the effective ones where decide asks for them.
 	Members []MemberFact
-	Open    []scim.Member
+	Open    []Membership
 	// Departure is what a departure, or the question whose account it is, is weighed by; nil until decide
 	// asks for it.
 	Departure *DepartureFacts
@@ -59,6 +59,7 @@ type Facts struct {
 	Left *Reason
 	// HasOpen and HasGroups say that Open and the groups of Current were read.
 	HasOpen, HasGroups bool
+	HasListed          bool // Open has those as well that the client alone lists
 }
 
 // Decision is what came of a Desired: everything that one unit of work writes.
@@ -85,7 +86,7 @@ func decide(f Facts, d Desired, r *Rules) (Decision, error) {
 	if m.current != nil && d.Type == scim.User && r.readsGroups() && !f.HasGroups {
 		return Decision{}, &lacking{resource: m.current}
 	}
-	delta, warning, err := memberDelta(f, d.Members, r.Settings.Protocol.UnknownMembers)
+	delta, warning, err := memberDelta(f, d.Members, r.Settings.Protocol.UnknownMembers, d.Restore != nil)
 	if err != nil {
 		return Decision{}, err
 	}
@@ -156,12 +157,19 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 		current, c.Before, c.Cause = d.Restore.stored, d.Restore.stored, e.cause
 		m.current = current
 	}
-	if after.MemberCount += len(c.Members.Add) - len(c.Members.Remove); e.emptied {
+	if e.emptied {
 		if !f.HasOpen {
 			return Decision{}, &lacking{members: true}
 		}
-		c.Members, after.MemberCount = MemberDelta{Remove: idsOf(f.Open)}, 0
+		c.Members.empty(f.Open)
 	}
+	if e.filled {
+		if !f.HasListed {
+			return Decision{}, &lacking{listed: true}
+		}
+		c.Members.fill(f.Open)
+	}
+	after.MemberCount += c.Members.Grown()
 	r.pin(f, current, &after)
 	c.After, c.Ignored = after, c.Ignored || e.ignored
 	if c.Warning.Code == "" {

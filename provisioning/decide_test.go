@@ -315,7 +315,7 @@ func TestDecide(t *testing.T) {
 		},
 		{
 			name:  "members join and leave as sets, and only what changes counts",
-			facts: members(addressed(group("g", "Sales")), MemberFact{ID: "in", Issued: true, Visible: true, Member: true}, MemberFact{ID: "out", Issued: true, Visible: true}),
+			facts: members(addressed(group("g", "Sales")), MemberFact{ID: "in", Issued: true, Visible: true, Member: true, Effective: true}, MemberFact{ID: "out", Issued: true, Visible: true}),
 			desired: Desired{Type: scim.Group, Asserted: scim.Attributes{"displayName": "Sales"},
 				Members: scim.MemberChange{Add: []scim.Member{{Value: "in"}, {Value: "out"}}}},
 			want: want{action: ChangeUpdate, id: "g", state: Active, visible: true, version: 4, reason: ReasonAsserted,
@@ -323,7 +323,7 @@ func TestDecide(t *testing.T) {
 		},
 		{
 			name:  "adding a present and removing an absent member changes nothing",
-			facts: members(addressed(group("g", "Sales")), MemberFact{ID: "in", Issued: true, Visible: true, Member: true}, MemberFact{ID: "out"}),
+			facts: members(addressed(group("g", "Sales")), MemberFact{ID: "in", Issued: true, Visible: true, Member: true, Effective: true}, MemberFact{ID: "out"}),
 			desired: Desired{Type: scim.Group, Asserted: scim.Attributes{"displayName": "Sales"},
 				Members: scim.MemberChange{Add: []scim.Member{{Value: "in"}}, Remove: []string{"out"}}},
 			want: want{action: ChangeSkip, id: "g", state: Active, visible: true, version: 3, reason: ReasonUnchanged},
@@ -354,8 +354,8 @@ func TestDecide(t *testing.T) {
 		{
 			name: "replacing members compares sets",
 			facts: func() Facts {
-				f := members(addressed(group("g", "Sales")), MemberFact{ID: "stays", Issued: true, Visible: true, Member: true}, MemberFact{ID: "joins", Issued: true, Visible: true})
-				f.Open = []scim.Member{{Value: "leaves"}, {Value: "stays"}}
+				f := members(addressed(group("g", "Sales")), MemberFact{ID: "stays", Issued: true, Visible: true, Member: true, Effective: true}, MemberFact{ID: "joins", Issued: true, Visible: true})
+				f.Open = []Membership{{Member: scim.Member{Value: "leaves"}, Asserted: true, Effective: true}, {Member: scim.Member{Value: "stays"}, Asserted: true, Effective: true}}
 				return f
 			}(),
 			desired: Desired{Type: scim.Group, Asserted: scim.Attributes{"displayName": "Sales"},

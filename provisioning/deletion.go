@@ -25,7 +25,8 @@ type effect struct {
 	purgeAt time.Time
 	left    time.Time
 	orphan  bool // it has no owner any more
-	emptied bool // of a group: its memberships end
+	emptied bool // of a group: its effective memberships end
+	filled  bool // of a group that was emptied: they begin again
 	action  Action
 	reason  Reason // what decided
 	warning Reason // why an effect is withheld; its Code is "" when none is
@@ -93,6 +94,7 @@ func (r *Rules) arrival(f Facts, m meant, d Desired) (effect, error) {
 	case cause == "" && (before != "" || x.State == Held || !x.Visible || invites(m, d)):
 		e.settle(x, d.Now, MatterHeld, MatterKept, MatterDelayed)
 		e.goes(Active, d.Now)
+		e.filled = x.Type == scim.Group && before == CauseScope && r.policy(x.Type, before) == RemoveMembersPolicy
 		return e, nil
 	case cause == "", before == cause:
 		return e, nil
@@ -245,17 +247,9 @@ func absent(f Facts, d Desired, r *Rules) (Decision, error) {
 		if !f.HasOpen {
 			return Decision{}, &lacking{members: true}
 		}
-		c.Members = MemberDelta{Remove: idsOf(f.Open)}
+		c.Members = MemberDelta{Remove: effectiveMembers(f.Open)}
 		after.MemberCount = 0
 	}
 	c.After, c.Diff = after, rowDiff(current, &after)
 	return Decision{Changes: []Change{c}, Matters: e.matters, Budgets: e.budgets}, nil
-}
-
-func idsOf(members []scim.Member) []string {
-	ids := make([]string, len(members))
-	for i, m := range members {
-		ids[i] = m.Value
-	}
-	return ids
 }

@@ -4,7 +4,8 @@ package provisioning
 // it decide again. So what a departure or an adoption is weighed by costs the others nothing.
 type lacking struct {
 	departure *BudgetQuery // Facts.Departure
-	members   bool         // Facts.Open of the resource addressed
+	members   bool         // Facts.Open of the resource addressed, the effective ones
+	listed    bool         // Facts.Open, all that last
 	resource  *Resource    // whose Groups are wanted
 	left      *Resource    // why it came into its state: Facts.Left
 }

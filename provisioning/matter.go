@@ -21,7 +21,7 @@ type Matter struct {
 	Then       DeletionPolicy // what allowing it does to the resource; "" for MatterAdoption
 	Candidates []string       // of MatterAdoption: ids of the accounts that may be meant
 	Asserted   []byte         // of MatterAdoption: the document that the client sent
-	Members    []string       // of a delayed removal from a group: those to be removed
+	Members    []string       // of a removal from a group that was delayed or withheld: those to be removed
 	Opened     time.Time
 	Entry      string    // id of the entry that opened it
 	Seen       time.Time // when it was asked for last

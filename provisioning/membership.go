@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"meibo/scim"
@@ -10,12 +11,13 @@ import (
 // memberDelta is what a member change really does, given what is known of each id (semantics §4).
 // Adding a present member and removing an absent one change nothing. An id that was issued and is
 // gone is left out with a warning; one never issued is refused or kept, as the connection says.
-func memberDelta(f Facts, want scim.MemberChange, unknown UnknownMembers) (MemberDelta, Reason, error) {
+// In bothViews is what a person wants, who decides on what is effective as well.
+func memberDelta(f Facts, want scim.MemberChange, unknown UnknownMembers, bothViews bool) (MemberDelta, Reason, error) {
 	facts := make(map[string]MemberFact, len(f.Members))
 	for _, m := range f.Members {
 		facts[m.ID] = m
 	}
-	open := openMembers(f, want)
+	stands := standings(f, want)
 
 	var delta MemberDelta
 	var gone, never []string
@@ -28,45 +30,58 @@ func memberDelta(f Facts, want scim.MemberChange, unknown UnknownMembers) (Membe
 			never = append(never, m.Value)
 		case fact.Issued && !fact.Visible:
 			gone = append(gone, m.Value)
-		case !open[m.Value]:
+		case stands[m.Value].asserted:
+			if bothViews && !stands[m.Value].effective {
+				delta.EffectiveAdd = append(delta.EffectiveAdd, m)
+			}
+		case stands[m.Value].effective:
+			delta.AssertedAdd = append(delta.AssertedAdd, m)
+		default:
 			delta.Add = append(delta.Add, m)
 		}
 	}
 	if len(never) > 0 {
 		return MemberDelta{}, Reason{}, unknownMembersError(never)
 	}
-	delta.Remove = leaving(f, want, open)
+	for _, id := range leaving(f, want) {
+		switch stand := stands[id]; {
+		case !stand.asserted:
+			if bothViews && stand.effective {
+				delta.EffectiveRemove = append(delta.EffectiveRemove, id)
+			}
+		case stand.effective:
+			delta.Remove = append(delta.Remove, id)
+		default:
+			delta.AssertedRemove = append(delta.AssertedRemove, id)
+		}
+	}
 	if len(gone) > 0 {
 		return delta, Reason{Code: ReasonMemberGone, Args: map[string]string{"members": few(gone)}}, nil
 	}
 	return delta, Reason{}, nil
 }
 
-// openMembers are the ids with an open membership, as far as the facts reach.
-func openMembers(f Facts, want scim.MemberChange) map[string]bool {
-	open := make(map[string]bool, len(f.Members)+len(f.Open))
+// standing says in which views somebody is a member.
+type standing struct{ asserted, effective bool }
+
+// standings are those of the ids that matter, as far as the facts reach.
+func standings(f Facts, want scim.MemberChange) map[string]standing {
+	out := make(map[string]standing, len(f.Members)+len(f.Open))
+	for _, m := range f.Members {
+		out[m.ID] = standing{m.Member, m.Effective}
+	}
 	if want.Replace {
 		for _, m := range f.Open {
-			open[m.Value] = true
+			out[m.Value] = standing{m.Asserted, m.Effective}
 		}
-		return open
 	}
-	for _, m := range f.Members {
-		open[m.ID] = m.Member
-	}
-	return open
+	return out
 }
 
-// leaving are the open memberships that end, in the order in which they are known.
-func leaving(f Facts, want scim.MemberChange, open map[string]bool) []string {
+// leaving are the ids that the client does not want listed any longer, in the order in which they are known.
+func leaving(f Facts, want scim.MemberChange) []string {
 	if !want.Replace {
-		var out []string
-		for _, id := range want.Remove {
-			if open[id] {
-				out = append(out, id)
-			}
-		}
-		return out
+		return want.Remove
 	}
 	stay := make(map[string]bool, len(want.Add))
 	for _, m := range want.Add {
@@ -79,6 +94,42 @@ func leaving(f Facts, want scim.MemberChange, open map[string]bool) []string {
 		}
 	}
 	return out
+}
+
+// assertedMembers are those that the client lists.
+func assertedMembers(open []Membership) []scim.Member {
+	out := make([]scim.Member, 0, len(open))
+	for _, m := range open {
+		if m.Asserted {
+			out = append(out, m.Member)
+		}
+	}
+	return out
+}
+
+// effectiveMembers are the ids of those that the host application sees.
+func effectiveMembers(open []Membership) []string {
+	ids := make([]string, 0, len(open))
+	for _, m := range open {
+		if m.Effective {
+			ids = append(ids, m.Value)
+		}
+	}
+	return ids
+}
+
+// leaving ends effective memberships of a group by a person's word. What its owner lists is its own, as long as it
+// sees the group.
+func (a *Act) leaving(x *Resource, open []Membership) MemberDelta {
+	switch {
+	case !a.Empty:
+		kept := slices.DeleteFunc(slices.Clone(open), func(m Membership) bool { return m.Asserted || !slices.Contains(a.Leave, m.Value) })
+		return MemberDelta{EffectiveRemove: effectiveMembers(kept)}
+	case x.Visible:
+		return MemberDelta{EffectiveRemove: effectiveMembers(open)}
+	default:
+		return MemberDelta{Remove: effectiveMembers(open)}
+	}
 }
 
 func unknownMembersError(ids []string) *Error {

@@ -91,16 +91,23 @@ type Resource struct {
 	Effective   []byte    // the same of what the host application sees; nil where it equals Asserted
 	RuleVersion int64     // of the settings that made Effective
 	Overrides   []byte    // JSON object by path: what a person set and no sync changes, PathRole included; nil for none
-	MemberCount int       // open memberships of a group
+	MemberCount int       // effective memberships of a group
 	Removals    []byte    // JSON of []Spent: what a group of some size lost lately; nil for nothing
 	LeftAt      time.Time // when it was suspended or removed; zero while it is active or held
 	PurgeAt     time.Time // when what was removed may be purged; zero for never
 	Index       Index
 
-	Groups      []Reference   // as References.Groups asked
-	Manager     Reference     // ID whenever one is asserted; Display as References.Manager asked
-	MemberFacts []MemberFact  // as ResourceQuery.MemberFacts asked, in its order
-	OpenMembers []scim.Member // as ResourceQuery.AllMembers asked
+	Groups      []Reference  // as References.Groups asked
+	Manager     Reference    // ID whenever one is asserted; Display as References.Manager asked
+	MemberFacts []MemberFact // as ResourceQuery.MemberFacts asked, in its order
+	OpenMembers []Membership // as ResourceQuery.AllMembers asked
+}
+
+// Membership is one that lasts, in one of the two views at least.
+type Membership struct {
+	scim.Member
+	Asserted  bool // the client lists it
+	Effective bool // the host application sees it
 }
 
 // Index are the values of a resource that it is found by, next to its documents. They follow from

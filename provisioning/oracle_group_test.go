@@ -95,6 +95,9 @@ func (s situation) groupDeparts(o outcome, cause string, works bool) outcome {
 		if o.Members, o.Joined = 0, -2; works {
 			o.State = Active
 		}
+		if s.request == "DELETE" { // out of scope, its client still lists whom it listed
+			o.Listed = -2
+		}
 	}
 	o.Reason = string(o.State)
 	return o
@@ -112,8 +115,10 @@ func (s situation) decidedGroup(r *Rules) outcome {
 		x := group(oracleID, name[s.before.inScope])
 		s.furnish(x)
 		x.MemberCount = 2
-		open := []scim.Member{{Value: "a"}, {Value: "b"}}
-		f.Current, f.Asserted, f.Open, f.HasOpen = x, scim.Attributes{"displayName": name[s.before.inScope]}, open, true
+		f.Current, f.Asserted, f.HasOpen, f.HasListed = x, scim.Attributes{"displayName": name[s.before.inScope]}, true, true
+		for _, id := range []string{"a", "b"} {
+			f.Open = append(f.Open, Membership{Member: scim.Member{Value: id}, Asserted: true, Effective: true})
+		}
 	}
 	decision, err := decide(f, d, r)
 	return seen(in, f, decision, err)
@@ -172,9 +177,9 @@ type removal struct {
 // of them within a window.
 func (s removal) plain() outcome {
 	gone := outcome{Action: ActionUpdate, Outcome: Success, Reason: "asserted", ID: oracleID, State: Active, Visible: true, Owner: own, Role: "ordinary",
-		Changed: true, Members: s.size + s.join - s.leave, Joined: s.join - s.leave}
-	stay := gone
-	stay.Members, stay.Joined, stay.Changed = s.size+s.join, s.join, s.join > 0
+		Changed: true, Members: s.size + s.join - s.leave, Joined: s.join - s.leave, Listed: s.join - s.leave}
+	stay := gone // the client reads what it wrote
+	stay.Members, stay.Joined = s.size+s.join, s.join
 	base := s.size + s.spent
 	half := (s.spent+s.leave)*2 >= base-base%2 // a share is rounded down
 	switch {
@@ -185,10 +190,10 @@ func (s removal) plain() outcome {
 	case s.byPerson, s.tolerance == ToleranceOff, base < 50, !half, s.word == "allowed":
 		return gone
 	case s.word == "rejected":
-		if stay.Outcome, stay.Reason = Skipped, "ignored"; s.join == 0 {
-			stay.Reason = "unchanged"
-		}
-	default: // in every mode: what is asserted of members is what the host application sees
+		stay.Outcome, stay.Reason = Skipped, "ignored"
+	case s.tolerance == ToleranceWithhold:
+		stay.Outcome, stay.Reason, stay.Opened = Warning, "tolerance", "held:members:"+oracleID+" then "
+	default:
 		stop := outcome{Refused: "unavailable ", Action: ActionStagedDelete, Outcome: Skipped, Reason: "tolerance", Opened: "delayed:members:" + oracleID + " then ",
 			RetryAfter: answerAfter}
 		return stop
@@ -204,7 +209,7 @@ func (s removal) decided(t *testing.T) outcome {
 	f := Facts{Current: x, Asserted: scim.Attributes{"displayName": "in sales"}, Departure: &DepartureFacts{}}
 	d := Desired{Type: scim.Group, Connection: own, Now: now, ByPerson: s.byPerson, Asserted: f.Asserted}
 	for i := range s.size {
-		f.Members = append(f.Members, MemberFact{ID: fmt.Sprint(i), Issued: true, Visible: true, Member: true})
+		f.Members = append(f.Members, MemberFact{ID: fmt.Sprint(i), Issued: true, Visible: true, Member: true, Effective: true})
 	}
 	for i := range s.join {
 		id := fmt.Sprint("new", i)

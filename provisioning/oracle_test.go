@@ -57,6 +57,7 @@ type outcome struct {
 	Role       string
 	Members    int  // of a group, afterwards
 	Joined     int  // less those who left
+	Listed     int  // the same of those whom its client reads
 	Changed    bool // one more version
 	Opened     string
 	Settled    string
@@ -446,7 +447,8 @@ func seen(in Intent, f Facts, decision Decision, err error) outcome {
 	} else {
 		o.Changed = x.Version == c.Before.Version+1
 	}
-	o.Members, o.Joined = x.MemberCount, len(c.Members.Add)-len(c.Members.Remove)
+	o.Members, o.Joined = x.MemberCount, c.Members.Grown()
+	o.Listed = len(c.Members.Add) + len(c.Members.AssertedAdd) - len(c.Members.Remove) - len(c.Members.AssertedRemove)
 	var kinds []MatterKind
 	for _, m := range decision.Matters {
 		if m.Open != nil {

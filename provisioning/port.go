@@ -75,7 +75,7 @@ type Reader interface {
 	Issued(id string) (bool, error)
 	// Accounts calls fn with the resources that q selects, by id.
 	Accounts(q AccountQuery, fn func(Resource) error) error
-	// Memberships calls fn with the open memberships of a group, oldest first, whoever sees them.
+	// Memberships calls fn with the effective memberships of a group, oldest first, whoever else sees them.
 	Memberships(group string, fn func(GroupMember) error) error
 
 	// Changes reads the entries after a position in the tenant's journal, at most limit, in the order of positions,
@@ -171,7 +171,7 @@ type ResourceQuery struct {
 	Brief bool
 	// MemberFacts asks, of a group, for the facts of these member ids; see Resource.MemberFacts.
 	MemberFacts []string
-	// AllMembers asks, of a group, for the value and display of every open membership, seen or not: see Resource.OpenMembers.
+	// AllMembers asks, of a group, for every membership that lasts, seen or not: see Resource.OpenMembers.
 	AllMembers bool
 }
 
@@ -221,6 +221,8 @@ type GroupMember struct {
 	Value   string
 	Display string
 	Type    scim.ResourceType // "" for a kept id that was never issued
+	// Unlisted says, of an effective member, that the client does not list it.
+	Unlisted bool
 }
 
 // MemberFact is what is known of an id that a request names as a member.
@@ -228,12 +230,15 @@ type MemberFact struct {
 	ID      string
 	Issued  bool // a resource of the same connection has or had this id
 	Visible bool
-	Member  bool   // it has an open membership in the group
-	Display string // of the open membership
+	Member  bool // it has an open membership in the group, as the client asserts
+	// Effective says that the host application sees it as a member.
+	Effective bool
+	Display   string // of the open membership
 }
 
 // EntryQuery selects journal entries; zero fields select all.
 type EntryQuery struct {
+	ID          string
 	Connection  int64
 	Resource    string // id
 	Name        string // userName or displayName at the time, compared under full folding

@@ -127,6 +127,8 @@ func allowedAct(m Matter, r *Rules) Act {
 	case m.Cause == CauseRole:
 		role := m.Reason.Args["asked"]
 		a.Role = &role
+	case m.Cause == CauseMembers:
+		a.Leave = m.Members
 	case m.Kind == MatterPurge:
 		a.Purge = true
 	case m.Then == SuspendPolicy:

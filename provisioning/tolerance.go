@@ -160,21 +160,20 @@ func (r *Rules) retryAfter(oldest, now time.Time) time.Duration {
 }
 
 // membership guards what a change takes from a group's members: a protected group is not emptied, and no group of some
-// size loses most of its members at once.
+// size loses most of its members at once. Who is kept goes on being an effective member alone.
 func (r *Rules) membership(f Facts, x *Resource, d Desired, c *Change, e *effect) error {
 	n := len(c.Members.Remove)
 	if n == 0 || c.Before == nil {
 		return nil
 	}
 	before := c.Before
-	if left := before.MemberCount + len(c.Members.Add) - n; left <= 0 && r.protects(before) {
+	if left := before.MemberCount + c.Members.Grown(); left <= 0 && r.protects(before) {
 		because := r.because(before)
 		if r.Settings.Guard.Mode == GuardRefuse {
 			return keptByGuard(before, because)
 		}
-		c.Members.Remove = nil
 		c.Warning = Reason{Code: ReasonKept, Args: map[string]string{"cause": CauseMembers, "because": because}}
-		e.open(r.matter(before, MatterKept, CauseMembers, c.Warning, d.Now))
+		r.keepMembers(before, MatterKept, c, e, d.Now)
 		return nil
 	}
 	t := r.Settings.Tolerance
@@ -202,8 +201,7 @@ func (r *Rules) membership(f Facts, x *Resource, d Desired, c *Change, e *effect
 	return nil
 }
 
-// stopRemoval stops a removal of members, unless a person has spoken. What a client asserts of members is what the host
-// application sees of them: a removal cannot be withheld and echoed, so it waits in every mode.
+// stopRemoval stops a removal of members, unless a person has spoken.
 func (r *Rules) stopRemoval(f Facts, d Desired, x *Resource, c *Change, e *effect, s stopped) error {
 	if f.Departure == nil {
 		return &lacking{departure: &BudgetQuery{Connection: x.Connection, Resource: x.ID}}
@@ -212,11 +210,24 @@ func (r *Rules) stopRemoval(f Facts, d Desired, x *Resource, c *Change, e *effec
 	case MatterAllowed:
 		return nil
 	case MatterRejected:
-		c.Members.Remove = nil
+		c.Members.withhold()
 		c.Ignored, c.Cause = true, CauseMembers
+		return nil
+	}
+	if r.Settings.Tolerance.Mode == ToleranceWithhold {
+		c.Warning = s.reason(CauseMembers, "")
+		r.keepMembers(x, MatterHeld, c, e, d.Now)
 		return nil
 	}
 	refusal := r.delay(d, x, CauseMembers, "", s)
 	refusal.Matter.Members = c.Members.Remove
 	return refusal
+}
+
+// keepMembers withholds a removal of members, and opens the matter of it.
+func (r *Rules) keepMembers(x *Resource, kind MatterKind, c *Change, e *effect, now time.Time) {
+	m := r.matter(x, kind, CauseMembers, c.Warning, now)
+	m.Members = c.Members.Remove
+	c.Members.withhold()
+	e.open(m)
 }

@@ -289,7 +289,7 @@ func (s *Service) wantedCandidates(r Reader, o Origin, rules *Rules, f Facts, d 
 	return c, err
 }
 
-// wantedMembers adds the facts of a member list. Whoever a person lists is a member, whether or not the owner sees them.
+// wantedMembers adds the facts of a member list. Whoever a person lists is a member in both views, whether or not the owner sees them.
 func (s *Service) wantedMembers(r Reader, o Origin, w *Wanted, f *Facts, d *Desired) (err error) {
 	d.Members = scim.MemberChange{Replace: f.Current != nil, Add: *w.Members}
 	group := ""
@@ -297,7 +297,7 @@ func (s *Service) wantedMembers(r Reader, o Origin, w *Wanted, f *Facts, d *Desi
 		group = f.Current.ID
 		f.HasOpen = true
 		err = r.Memberships(group, func(m GroupMember) error {
-			f.Open = append(f.Open, scim.Member{Value: m.Value, Display: m.Display})
+			f.Open = append(f.Open, Membership{Member: scim.Member{Value: m.Value, Display: m.Display}, Asserted: !m.Unlisted, Effective: true})
 			return nil
 		})
 		if err != nil {

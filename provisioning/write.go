@@ -98,7 +98,7 @@ func (s *Service) patchList(r Reader, o Origin, c Condition, q ResourceQuery, op
 	if err != nil {
 		return Facts{}, scim.Patched{}, err
 	}
-	po.Members, po.MembersKnown = f.Open, true
+	po.Members, po.MembersKnown = assertedMembers(f.Open), true
 	patched, err := scim.Standard(q.Scope.Type).Patch(f.Asserted, ops, po)
 	if err != nil {
 		return Facts{}, scim.Patched{}, err

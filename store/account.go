@@ -149,7 +149,7 @@ func (x *session) Memberships(group string, fn func(provisioning.GroupMember) er
 	if !storable(group) {
 		return nil
 	}
-	query := "select g.id, m.member, m.display, i.type from resource as g join member as m on m.grp = g.id and m.valid_to is null " +
+	query := "select g.id, m.member, m.display, i.type, not m.asserted from resource as g join member as m on m.grp = g.id and m.valid_to is null and m.effective " +
 		x.probe("i0.id, i0.type", "resource", "i0", "i0.id = m.member and i0.tenant = g.tenant", "i") +
 		" where g.id = $1 and g.tenant = $2 order by m.valid_from, m.member"
 	return x.groupMembers(query, []any{group, x.tenant}, fn)

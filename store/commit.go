@@ -59,7 +59,8 @@ func (x *session) commit(b provisioning.Batch) error {
 func large(b provisioning.Batch) bool {
 	n := 0
 	for i := range b.Changes {
-		n += len(b.Changes[i].Members.Add) + len(b.Changes[i].Members.Remove)
+		d := &b.Changes[i].Members
+		n += len(d.Add) + len(d.Remove) + len(d.AssertedAdd) + len(d.AssertedRemove) + len(d.EffectiveAdd) + len(d.EffectiveRemove)
 	}
 	return n >= much || len(b.Admin) > 0
 }
@@ -227,8 +228,43 @@ func (w *write) seldom() (columns []column) {
 	return columns
 }
 
-// grown is how many open memberships more a group has.
-func (w *write) grown() int { return len(w.change.Members.Add) - len(w.change.Members.Remove) }
+// grown is how many effective memberships more a group has.
+func (w *write) grown() int { return w.change.Members.Grown() }
+
+// oneView is what a change does to one view of memberships, by the columns of that view and of the other.
+type oneView struct {
+	column, other string
+	add           []scim.Member
+	remove        []string
+}
+
+// views are the changes to memberships that concern one view alone. They are few: most changes have none.
+func (w *write) views() (out []oneView) {
+	d := &w.change.Members
+	for _, v := range []oneView{{"asserted", "effective", d.AssertedAdd, d.AssertedRemove}, {"effective", "asserted", d.EffectiveAdd, d.EffectiveRemove}} {
+		if len(v.add)+len(v.remove) > 0 {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// joins opens memberships in a view for the rows of a table x(id, display); the columns are those of its rows. Where the
+// other view has the membership already, it goes on: with the client's display, if the client has it from now on.
+func (v oneView) joins(s *statement, group, x, at, entry string) {
+	s.add("insert into member (grp, member, display, valid_from, from_entry, ", v.column, ", ", v.other, ") select ", group,
+		", x.id, nullif(x.display, ''), ", at, ", ", entry, ", ", s.true(), ", ", s.false(), " from ", x,
+		" where true on conflict (grp, member) where valid_to is null do update set ", v.column, " = ", s.true())
+	if v.column == "asserted" {
+		s.add(", display = excluded.display")
+	}
+}
+
+// leaves ends the view of the memberships that a condition selects, and with it those that the other view does not have.
+func (v oneView) leaves(s *statement, at, entry string) {
+	s.add("update member as m set ", v.column, " = not m.", v.other, ", valid_to = case when m.", v.other, " then m.valid_to else ", at,
+		" end, to_entry = case when m.", v.other, " then m.to_entry else ", entry, " end")
+}
 
 // identity are the columns that are written once.
 func (w *write) identity() []column {

@@ -1,6 +1,10 @@
 package store
 
-import "strconv"
+import (
+	"strconv"
+
+	"meibo/scim"
+)
 
 // postgres writes the whole change, and the entries that ride on it, as one statement:
 //
@@ -63,27 +67,53 @@ func (w *write) postgresValues(s *statement) {
 // postgresMembers opens and closes memberships. The version guards them: they were computed under it.
 func (w *write) postgresMembers(s *statement) {
 	d, r := w.change.Members, &w.change.After
-	if len(d.Add)+len(d.Remove) == 0 {
+	if d.IsZero() {
 		return
 	}
 	grp, at, entry := s.typed(r.ID, "text"), s.typed(w.time(r.Modified), "timestamptz"), s.typed(w.entry, "text")
 	if len(d.Add) > 0 {
-		var ids, displays []string
-		for _, m := range d.Add {
-			ids, displays = append(ids, m.Value), append(displays, m.Display)
-		}
+		ids, displays := columnsOf(d.Add)
 		s.add(", a as (insert into member (grp, member, display, valid_from, from_entry) select ", grp,
 			", x.id, nullif(x.display, ''), ", at, ", ", entry, " from u, unnest(", s.arg(ids), "::text[], ", s.arg(displays),
 			"::text[]) as x(id, display))")
 	}
 	if len(d.Remove) > 0 {
 		s.add(", c as (update member m set valid_to = ", at, ", to_entry = ", entry, " from u where ")
-		if len(d.Remove) == 1 {
-			s.add("m.grp = ", grp, " and m.member = ", s.arg(d.Remove[0]), " and m.valid_to is null)")
-			return
-		}
-		// Each row is looked up on its own: see dialect.probe.
-		s.add("m.ctid = any(array(select k.ctid from unnest(", s.arg(d.Remove), "::text[]) as x(id) cross join lateral ",
-			"(select o.ctid from member o where o.grp = ", grp, " and o.member = x.id and o.valid_to is null limit 1) as k)))")
+		s.openMemberships(grp, d.Remove)
+		s.add(")")
 	}
+	for _, v := range w.views() {
+		if len(v.add) > 0 {
+			ids, displays := columnsOf(v.add)
+			s.add(", ", v.column, "_a as (")
+			v.joins(s, grp, "u, unnest("+s.arg(ids)+"::text[], "+s.arg(displays)+"::text[]) as x(id, display)", at, entry)
+			s.add(")")
+		}
+		if len(v.remove) > 0 {
+			s.add(", ", v.column, "_c as (")
+			v.leaves(s, at, entry)
+			s.add(" from u where ")
+			s.openMemberships(grp, v.remove)
+			s.add(")")
+		}
+	}
+}
+
+// openMemberships is the condition that m is a membership of a group that lasts, of one of some members. Each row is
+// looked up on its own: see dialect.probe.
+func (s *statement) openMemberships(group string, members []string) {
+	if len(members) == 1 {
+		s.add("m.grp = ", group, " and m.member = ", s.arg(members[0]), " and m.valid_to is null")
+		return
+	}
+	s.add("m.ctid = any(array(select k.ctid from unnest(", s.arg(members), "::text[]) as x(id) cross join lateral ",
+		"(select o.ctid from member o where o.grp = ", group, " and o.member = x.id and o.valid_to is null limit 1) as k))")
+}
+
+// columnsOf are members column by column.
+func columnsOf(members []scim.Member) (ids, displays []string) {
+	for _, m := range members {
+		ids, displays = append(ids, m.Value), append(displays, m.Display)
+	}
+	return ids, displays
 }

@@ -1,6 +1,10 @@
 package store
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"meibo/scim"
+)
 
 // sqlite writes the change as statements of the writer's transaction.
 func (w *write) sqlite() []step {
@@ -62,14 +66,10 @@ func (w *write) sqliteValues() (steps []step) {
 func (w *write) sqliteMembers() (steps []step) {
 	d, r := w.change.Members, &w.change.After
 	if len(d.Add) > 0 {
-		pairs := make([][2]string, len(d.Add))
-		for i, m := range d.Add {
-			pairs[i] = [2]string{m.Value, m.Display}
-		}
-		list, _ := json.Marshal(pairs) // strings always marshal
+		list := pairsOf(d.Add)
 		s := w.step("member")
 		s.add("insert into member (grp, member, display, valid_from, from_entry) select ", s.arg(r.ID),
-			", value ->> 0, nullif(value ->> 1, ''), ", s.arg(w.time(r.Modified)), ", ", s.arg(w.entry), " from json_each(", s.arg(string(list)), ")")
+			", value ->> 0, nullif(value ->> 1, ''), ", s.arg(w.time(r.Modified)), ", ", s.arg(w.entry), " from json_each(", s.arg(list), ")")
 		steps = append(steps, s)
 	}
 	if len(d.Remove) > 0 {
@@ -77,6 +77,36 @@ func (w *write) sqliteMembers() (steps []step) {
 		s.add("update member set valid_to = ", s.arg(w.time(r.Modified)), ", to_entry = ", s.arg(w.entry),
 			" where grp = ", s.arg(r.ID), " and member in (select value from json_each(", s.arg(w.list(d.Remove)),
 			")) and valid_to is null")
+		steps = append(steps, s)
+	}
+	for _, v := range w.views() {
+		steps = append(steps, w.sqliteView(v)...)
+	}
+	return steps
+}
+
+// pairsOf are members as JSON pairs of id and display.
+func pairsOf(members []scim.Member) string {
+	pairs := make([][2]string, len(members))
+	for i, m := range members {
+		pairs[i] = [2]string{m.Value, m.Display}
+	}
+	list, _ := json.Marshal(pairs) // strings always marshal
+	return string(list)
+}
+
+func (w *write) sqliteView(v oneView) (steps []step) {
+	r := &w.change.After
+	if len(v.add) > 0 {
+		s := w.step("member")
+		v.joins(&s.statement, s.arg(r.ID), "(select value ->> 0 as id, value ->> 1 as display from json_each("+s.arg(pairsOf(v.add))+")) as x",
+			s.arg(w.time(r.Modified)), s.arg(w.entry))
+		steps = append(steps, s)
+	}
+	if len(v.remove) > 0 {
+		s := w.step("member")
+		v.leaves(&s.statement, s.arg(w.time(r.Modified)), s.arg(w.entry))
+		s.add(" where m.grp = ", s.arg(r.ID), " and m.member in (select value from json_each(", s.arg(w.list(v.remove)), ")) and m.valid_to is null")
 		steps = append(steps, s)
 	}
 	return steps

@@ -215,6 +215,13 @@ func (d dialect) cast(placeholder, pgType string) string {
 	return placeholder
 }
 
+func (d dialect) true() string {
+	if d.postgres {
+		return "true"
+	}
+	return "1"
+}
+
 func (d dialect) false() string {
 	if d.postgres {
 		return "false"

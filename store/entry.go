@@ -14,6 +14,11 @@ import (
 type entryMembers struct {
 	Add    []entryMember `json:"add,omitempty"`
 	Remove []string      `json:"remove,omitempty"`
+
+	AssertedAdd     []entryMember `json:"assertedAdd,omitempty"`
+	AssertedRemove  []string      `json:"assertedRemove,omitempty"`
+	EffectiveAdd    []entryMember `json:"effectiveAdd,omitempty"`
+	EffectiveRemove []string      `json:"effectiveRemove,omitempty"`
 }
 
 type entryMember struct {
@@ -35,18 +40,34 @@ func documentsOf(e *provisioning.Entry) (d entryDocuments, err error) {
 	}
 	put(&d.request, e.Request != nil, e.Request)
 	put(&d.diff, len(e.Diff) > 0, e.Diff)
-	put(&d.members, len(e.Members.Add)+len(e.Members.Remove) > 0, membersOf(e.Members))
+	put(&d.members, !e.Members.IsZero(), membersOf(e.Members))
 	put(&d.reason, true, e.Reason)
 	put(&d.error, e.Error != nil, e.Error)
 	return d, err
 }
 
 func membersOf(d provisioning.MemberDelta) entryMembers {
-	out := entryMembers{Remove: d.Remove}
-	for _, m := range d.Add {
-		out.Add = append(out.Add, entryMember{Value: m.Value, Display: m.Display})
+	return entryMembers{Add: entryMembersOf(d.Add), Remove: d.Remove, AssertedAdd: entryMembersOf(d.AssertedAdd), AssertedRemove: d.AssertedRemove,
+		EffectiveAdd: entryMembersOf(d.EffectiveAdd), EffectiveRemove: d.EffectiveRemove}
+}
+
+func entryMembersOf(members []scim.Member) (out []entryMember) {
+	for _, m := range members {
+		out = append(out, entryMember{Value: m.Value, Display: m.Display})
 	}
 	return out
+}
+
+// delta is entryMembers as the core has it.
+func (m entryMembers) delta() provisioning.MemberDelta {
+	members := func(list []entryMember) (out []scim.Member) {
+		for _, e := range list {
+			out = append(out, scim.Member{Value: e.Value, Display: e.Display})
+		}
+		return out
+	}
+	return provisioning.MemberDelta{Add: members(m.Add), Remove: m.Remove, AssertedAdd: members(m.AssertedAdd), AssertedRemove: m.AssertedRemove,
+		EffectiveAdd: members(m.EffectiveAdd), EffectiveRemove: m.EffectiveRemove}
 }
 
 // entryValues writes the values of entryColumns, typed, as a select list.
@@ -81,7 +102,7 @@ func (s *statement) entryValues(tenant string, e *provisioning.Entry) error {
 // Entries implements provisioning.Reader. The entries of one resource come by id, all others by
 // time and id.
 func (x *session) Entries(q provisioning.EntryQuery, fn func(provisioning.Entry) error) error {
-	if !storable(q.Resource + q.Name + q.Correlation + q.Before + string(q.Action) + string(q.Outcome)) {
+	if !storable(q.ID + q.Resource + q.Name + q.Correlation + q.Before + string(q.Action) + string(q.Outcome)) {
 		return nil
 	}
 	stmt := statement{dialect: x.dialect}
@@ -97,8 +118,8 @@ func (x *session) Entries(q provisioning.EntryQuery, fn func(provisioning.Entry)
 
 func (s *statement) entryQuery(tenant string, q provisioning.EntryQuery) {
 	scope := "tenant"
-	if q.Correlation != "" {
-		scope = "tenant || ''" // a condition that no index serves: the correlation's shall
+	if q.Correlation != "" || q.ID != "" {
+		scope = "tenant || ''" // a condition that no index serves: the correlation's shall, or that of ids
 	}
 	s.add("select ", entryColumns, " from entry where ", scope, " = ", s.arg(tenant))
 	equal := func(column, value string) {
@@ -106,6 +127,7 @@ func (s *statement) entryQuery(tenant string, q provisioning.EntryQuery) {
 			s.add(" and ", column, " = ", s.arg(value))
 		}
 	}
+	equal("id", q.ID)
 	equal("resource", q.Resource)
 	equal("correlation", q.Correlation)
 	equal("action", string(q.Action))
@@ -156,10 +178,7 @@ func scanEntry(rows *sql.Rows, before ...any) (provisioning.Entry, error) {
 	if e.Request != nil {
 		e.Request.Duration = time.Duration(duration.Int64) * time.Microsecond
 	}
-	e.Members.Remove = delta.Remove
-	for _, m := range delta.Add {
-		e.Members.Add = append(e.Members.Add, scim.Member{Value: m.Value, Display: m.Display})
-	}
+	e.Members = delta.delta()
 	return e, err
 }
 

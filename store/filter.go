@@ -355,7 +355,7 @@ type referenceTable struct {
 
 func (x root) membersTable(m, i string) referenceTable {
 	return referenceTable{
-		from: "member as " + m + " " + x.issued(m+".member", "r", i) + " where " + m + ".grp = r.id and " + m + ".valid_to is null and " + seen(i),
+		from: "member as " + m + " " + x.issued(m+".member", "r", i) + " where " + m + ".grp = r.id and " + m + ".valid_to is null and " + m + ".asserted and " + seen(i),
 		columns: map[string]operand{
 			"value":   {text: m + ".member"},
 			"display": {text: m + ".display", nullable: true},

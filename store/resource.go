@@ -39,10 +39,10 @@ const (
 // groupList is a subselect with the groups of the user r of which one of those conditions holds: a flat JSON array of
 // their ids and names in turns, in no order. PostgreSQL sets an aggregate up for each execution, at
 // half the cost of the whole look-up; an array it does not.
-func (d dialect) groupList(condition string) string {
+func (d dialect) groupList(condition, view string) string {
 	name := "(select " + d.quoted("g.display") + " from resource g where " + condition + ")"
 	pair := `'"' || m.grp || '",' || ` + name
-	of := " from member as m where " + d.openMember("m") + " = r.id"
+	of := " from member as m where " + d.openMember("m") + " = r.id and m." + view
 	if d.postgres {
 		return "'[' || array_to_string(array(select " + pair + of + "), ',') || ']'"
 	}
@@ -74,15 +74,15 @@ func (d dialect) columnList(s selection) []string {
 		list = append(list, "r.connection, r.visible, r.state, r.role, r.protected, r.effective, r.rule_version, "+
 			"r.name, r.effective_name, r.external_id, r.display, r.overrides, r.member_count, r.removals, r.left_at, r.purge_at")
 	}
-	manager, group := managerDisplay, listedGroup
+	manager, group, view := managerDisplay, listedGroup, "asserted"
 	if s.account {
-		manager, group = accountManager, accountGroup
+		manager, group, view = accountManager, accountGroup, "effective"
 	}
 	if s.Manager {
 		list = append(list, manager)
 	}
 	if s.Groups {
-		list = append(list, d.groupList(group))
+		list = append(list, d.groupList(group, view))
 	}
 	if s.emails {
 		list = append(list, "(select "+d.tuples("v.value, v.type, v.display, "+d.bit("v.is_primary"), "v.ord")+`
@@ -92,7 +92,8 @@ func (d dialect) columnList(s selection) []string {
 		list = append(list, d.memberFacts(s.facts))
 	}
 	if s.allMembers {
-		list = append(list, "(select "+d.tuples("m.member, m.display, (select i.type from resource i where i.id = m.member and i.tenant = r.tenant)",
+		list = append(list, "(select "+d.tuples("m.member, m.display, (select i.type from resource i where i.id = m.member and i.tenant = r.tenant), "+
+			d.bit("m.asserted")+", "+d.bit("m.effective"),
 			"m.valid_from, m.member")+" from member m where m.grp = r.id and m.valid_to is null)")
 	}
 	return list
@@ -110,7 +111,7 @@ func (d dialect) openMember(m string) string {
 // groupsOf are the groups g of the user r that a client sees, with from and where.
 func (d dialect) groupsOf(m, g string) string {
 	return "member as " + m + " " + d.probe("id, display, visible", "resource", "g0", "g0.id = "+m+".grp and g0.connection = r.connection", g) +
-		" where " + d.openMember(m) + " = r.id and " + g + ".visible"
+		" where " + d.openMember(m) + " = r.id and " + m + ".asserted and " + g + ".visible"
 }
 
 // memberFacts is a subselect with MemberFacts of the group r.
@@ -121,7 +122,8 @@ func (d dialect) memberFacts(ids string) string {
 
 // factColumns are those of MemberFact after its ID.
 func (d dialect) factColumns() []string {
-	return []string{d.bit("i.id is not null"), d.bit("coalesce(i.visible, " + d.false() + ")"), d.bit("o.member is not null"), "o.display"}
+	return []string{d.bit("i.id is not null"), d.bit("coalesce(i.visible, " + d.false() + ")"), d.bit("coalesce(o.asserted, " + d.false() + ")"),
+		d.bit("coalesce(o.effective, " + d.false() + ")"), "o.display"}
 }
 
 // factTables looks up member ids x: the resource i that has the id, if the connection ever issued
@@ -130,7 +132,7 @@ func (d dialect) factColumns() []string {
 func (d dialect) factTables(ids, tenant, connection, group string) string {
 	return d.elements(ids, "x") + " " +
 		d.probe("i0.id, i0.visible", "resource", "i0", "i0.id = x.id and i0.tenant = "+tenant+" and i0.connection in ("+connection+", 0)", "i") + " " +
-		d.probe("o0.member, o0.display", "member", "o0", "o0.grp = "+group+" and o0.member = x.id and o0.valid_to is null", "o")
+		d.probe("o0.asserted, o0.effective, o0.display", "member", "o0", "o0.grp = "+group+" and o0.member = x.id and o0.valid_to is null", "o")
 }
 
 // resourceRow scans columns.
@@ -179,9 +181,11 @@ func (r *resourceRow) resource() (provisioning.Resource, error) {
 			return []any{&e.Value, &e.Type, &e.Display, (*bit)(&e.Primary)}
 		}, &r.Index.Emails),
 		decodeTuples(r.facts, func(f *provisioning.MemberFact) []any {
-			return []any{&f.ID, (*bit)(&f.Issued), (*bit)(&f.Visible), (*bit)(&f.Member), &f.Display}
+			return []any{&f.ID, (*bit)(&f.Issued), (*bit)(&f.Visible), (*bit)(&f.Member), (*bit)(&f.Effective), &f.Display}
 		}, &r.MemberFacts),
-		decodeTuples(r.members, func(m *scim.Member) []any { return []any{&m.Value, &m.Display, &m.Type} }, &r.OpenMembers))
+		decodeTuples(r.members, func(m *provisioning.Membership) []any {
+			return []any{&m.Value, &m.Display, &m.Type, (*bit)(&m.Asserted), (*bit)(&m.Effective)}
+		}, &r.OpenMembers))
 	return r.Resource, err
 }
 
@@ -271,7 +275,7 @@ func (x *session) MemberFacts(connection int64, group string, ids []string) ([]p
 		x.factTables("$1", x.cast("$2", "text"), x.cast("$3", "bigint"), x.cast("$4", "text")) + " order by x.ord"
 	err := x.query(query, []any{x.list(ids), x.tenant, connection, group}, func(rows *sql.Rows) error {
 		var f provisioning.MemberFact
-		err := rows.Scan(&f.ID, &f.Issued, &f.Visible, &f.Member, text{&f.Display})
+		err := rows.Scan(&f.ID, &f.Issued, &f.Visible, &f.Member, &f.Effective, text{&f.Display})
 		facts = append(facts, f)
 		return err
 	})

@@ -239,24 +239,82 @@ func cutLast(s, separator string) (before, after string, found bool) {
 
 func (f *folding) leave(e *provisioning.Entry) {
 	for _, id := range e.Members.Remove {
-		m, ok := f.open[id]
-		if !ok {
+		if m, ok := f.open[id]; ok && m.Effective {
+			f.end(e, m)
+		} else {
 			f.problem(e, "removes %s, who is no member", id)
-			continue
 		}
-		m.To, m.ToEntry = e.At.UnixMicro(), e.ID
-		f.ended = append(f.ended, m)
-		delete(f.open, id)
+	}
+	for _, id := range e.Members.AssertedRemove {
+		switch m, ok := f.open[id]; {
+		case !ok || !m.Asserted:
+			f.problem(e, "lists %s no longer, who was not listed", id)
+		case m.Effective:
+			m.Asserted = false
+			f.open[id] = m
+		default:
+			f.end(e, m)
+		}
+	}
+	for _, id := range e.Members.EffectiveRemove {
+		switch m, ok := f.open[id]; {
+		case !ok || !m.Effective:
+			f.problem(e, "takes %s away, who was no effective member", id)
+		case m.Asserted:
+			m.Effective = false
+			f.open[id] = m
+		default:
+			f.end(e, m)
+		}
 	}
 }
 
+// end closes a membership.
+func (f *folding) end(e *provisioning.Entry, m Membership) {
+	m.To, m.ToEntry = e.At.UnixMicro(), e.ID
+	f.ended = append(f.ended, m)
+	delete(f.open, m.Member)
+}
+
 func (f *folding) join(e *provisioning.Entry) {
-	for _, m := range e.Members.Add {
-		if _, ok := f.open[m.Value]; ok || slices.Contains(e.Members.Remove, m.Value) {
-			f.problem(e, "adds %s, who is a member", m.Value)
-			continue
+	named := map[string]bool{}
+	for _, id := range slices.Concat(e.Members.Remove, e.Members.AssertedRemove, e.Members.EffectiveRemove) {
+		named[id] = true
+	}
+	start := func(m scim.Member) (Membership, bool) {
+		old, ok := f.open[m.Value]
+		if named[m.Value] {
+			f.problem(e, "names %s twice among the members", m.Value)
 		}
-		f.open[m.Value] = Membership{Member: m.Value, Display: m.Display, From: e.At.UnixMicro(), FromEntry: e.ID}
+		named[m.Value] = true
+		if !ok {
+			old = Membership{Member: m.Value, Display: m.Display, From: e.At.UnixMicro(), FromEntry: e.ID}
+		}
+		return old, ok
+	}
+	for _, m := range e.Members.Add {
+		joined, member := start(m)
+		if member {
+			f.problem(e, "adds %s, who is a member", m.Value)
+		}
+		joined.Asserted, joined.Effective = true, true
+		f.open[m.Value] = joined
+	}
+	for _, m := range e.Members.AssertedAdd {
+		joined, _ := start(m)
+		if joined.Asserted || !joined.Effective {
+			f.problem(e, "lists %s, who is listed already or no effective member", m.Value)
+		}
+		joined.Asserted, joined.Display = true, m.Display
+		f.open[m.Value] = joined
+	}
+	for _, m := range e.Members.EffectiveAdd {
+		joined, _ := start(m)
+		if joined.Effective {
+			f.problem(e, "gives %s, who is an effective member already", m.Value)
+		}
+		joined.Effective = true
+		f.open[m.Value] = joined
 	}
 }
 

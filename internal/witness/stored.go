@@ -32,9 +32,11 @@ type State struct {
 	Members    []Membership   // those that ended as well, in the order of member and time
 }
 
-// Membership is one interval in which a resource was a member of a group.
+// Membership is one interval in which a resource was a member of a group, in one view at least.
 type Membership struct {
 	Member, Display    string
+	Asserted           bool // of the client, when it ended or now
+	Effective          bool // of the host application
 	From, To           int64 // To is 0 while it lasts
 	FromEntry, ToEntry string
 }
@@ -109,12 +111,12 @@ func (d *Database) read(ctx context.Context, all map[string]State, tenant string
 	if err != nil {
 		return err
 	}
-	return d.each(ctx, `select g.id, m.member, coalesce(m.display, ''), `+d.times("m.valid_from, m.valid_to")+`, m.from_entry, coalesce(m.to_entry, '')
+	return d.each(ctx, `select g.id, m.member, coalesce(m.display, ''), m.asserted, m.effective, `+d.times("m.valid_from, m.valid_to")+`, m.from_entry, coalesce(m.to_entry, '')
 		from member m join resource g on g.id = m.grp where g.tenant = $1`+among("g.id")+` order by m.member, m.valid_from, m.from_entry`, args, func(rows *sql.Rows) error {
 		var m Membership
 		var group string
 		var to sql.NullInt64
-		err := rows.Scan(&group, &m.Member, &m.Display, &m.From, &to, &m.FromEntry, &m.ToEntry)
+		err := rows.Scan(&group, &m.Member, &m.Display, &m.Asserted, &m.Effective, &m.From, &to, &m.FromEntry, &m.ToEntry)
 		m.To = to.Int64
 		s := all[group]
 		s.Members = append(s.Members, m)

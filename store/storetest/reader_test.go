@@ -135,11 +135,11 @@ func TestMemberFacts(t *testing.T) {
 		ids := []string{"never", gone.ID, in.ID, foreign.ID, out.ID, "kept"}
 		want := []provisioning.MemberFact{
 			{ID: "never"},
-			{ID: gone.ID, Issued: true, Member: true},
-			{ID: in.ID, Issued: true, Visible: true, Member: true, Display: "In"},
+			{ID: gone.ID, Issued: true, Member: true, Effective: true},
+			{ID: in.ID, Issued: true, Visible: true, Member: true, Effective: true, Display: "In"},
 			{ID: foreign.ID},
 			{ID: out.ID, Issued: true, Visible: true},
-			{ID: "kept", Member: true},
+			{ID: "kept", Member: true, Effective: true},
 		}
 		w.view(func(r provisioning.Reader) error {
 			got, err := r.Resource(provisioning.ResourceQuery{Scope: w.scope(scim.Group), ID: g.ID, MemberFacts: ids, AllMembers: true})
