@@ -1,9 +1,9 @@
 package provisioning
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
+	"strconv"
+	"strings"
 	"time"
 
 	"meibo/scim"
@@ -24,6 +24,7 @@ type Act struct {
 	Grace     Period         // of Removed; how long it can be restored
 	Cause     string         // what it is done for; "" for a person's own wish
 	Matters   []MatterChange // what it settles
+	Earlier   *Earlier       // what returns to what it was: an undo
 }
 
 // act decides what an Act does. Guards hold over it as over every policy: who is to go must be
@@ -33,8 +34,11 @@ func act(f Facts, d Desired, r *Rules) (Decision, error) {
 	if (a.Purge || a.Empty || len(a.Leave) > 0 || a.State == Suspended || a.State == Removed) && r.protects(x) {
 		return Decision{}, keptByGuard(x, r.because(x))
 	}
+	if e := a.Earlier; e != nil && len(e.Members.EffectiveRemove) > 0 && x.MemberCount+e.Members.Grown() <= 0 && r.protects(x) {
+		return Decision{}, keptByGuard(x, r.because(x))
+	}
 	after := *x
-	if err := a.choose(&after); err != nil {
+	if err := a.choose(&after, r); err != nil {
 		return Decision{}, err
 	}
 	e := stays(x)
@@ -45,6 +49,9 @@ func act(f Facts, d Desired, r *Rules) (Decision, error) {
 		e.goes(a.State, d.Now)
 		if a.State == Removed {
 			e.purgeAt = d.Now.Add(a.Grace.Duration())
+			if a.Earlier != nil && a.Earlier.PurgeAt.After(d.Now) {
+				e.purgeAt = a.Earlier.PurgeAt
+			}
 		}
 	}
 	if a.Purge || a.Wait {
@@ -58,6 +65,10 @@ func act(f Facts, d Desired, r *Rules) (Decision, error) {
 			return Decision{}, &lacking{members: true}
 		}
 		c.Members = a.leaving(x, f.Open)
+		after.MemberCount += c.Members.Grown()
+	}
+	if a.Earlier != nil {
+		c.Members, c.Reason.Code = a.Earlier.Members, ReasonUndone
 		after.MemberCount += c.Members.Grown()
 	}
 	asserted, was, err := a.documents(f, &after, d, r)
@@ -88,7 +99,10 @@ func act(f Facts, d Desired, r *Rules) (Decision, error) {
 }
 
 // choose writes what was chosen into the row: role, protection, overrides.
-func (a *Act) choose(x *Resource) error {
+func (a *Act) choose(x *Resource, r *Rules) error {
+	if a.Earlier != nil {
+		return a.Earlier.choose(x, r)
+	}
 	if a.Protected != nil {
 		x.Protected = *a.Protected
 	}
@@ -114,14 +128,16 @@ func (a *Act) choose(x *Resource) error {
 		if next[path] = v; v == nil {
 			delete(next, path)
 		}
+		maps.DeleteFunc(next, func(old string, _ any) bool { return isAbout(old, path) })
 	}
-	x.Overrides = nil
-	if len(next) > 0 {
-		if x.Overrides, err = json.Marshal(next); err != nil {
-			return fmt.Errorf("overrides: %w", err)
-		}
-	}
-	return nil
+	return x.setOverrides(next)
+}
+
+// isAbout reports whether an override that an undo left is about the attribute of a path.
+func isAbout(override, path string) bool {
+	undone, ok := strings.CutPrefix(override, prefixUndone)
+	rest, ok2 := strings.CutPrefix(path, undone)
+	return ok && ok2 && (rest == "" || rest[0] == '.' || rest[0] == '[' || strings.HasSuffix(undone, ":"))
 }
 
 // documents gives the row the documents that follow from what was chosen, and what they were.
@@ -131,6 +147,8 @@ func (a *Act) documents(f Facts, x *Resource, d Desired, r *Rules) (asserted, wa
 		return nil, nil, err
 	}
 	switch {
+	case a.Earlier != nil:
+		return a.Earlier.documents(f, x, d, r)
 	case a.Purge:
 		if !x.Visible { // a visible tombstone is the client's
 			asserted = scim.Attributes{}
@@ -180,6 +198,9 @@ func (a *Act) args() map[string]string {
 	}
 	if a.Cause != "" {
 		args["cause"] = a.Cause
+	}
+	if a.Earlier != nil {
+		args = map[string]string{"entry": a.Earlier.Entry, "entries": strconv.Itoa(a.Earlier.Entries)}
 	}
 	return args
 }

@@ -126,8 +126,11 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 	after.Connection, after.Visible = d.Connection, true
 	after.Asserted = scim.Standard(d.Type).Encode(d.Asserted)
 	after.Index = indexOf(d.Type, d.Asserted)
-	effective, err := r.effective(m, d, was)
+	effective, settled, err := r.derive(m, d, was)
 	if err != nil {
+		return Decision{}, err
+	}
+	if err := after.dropOverrides(settled...); err != nil {
 		return Decision{}, err
 	}
 	after.setEffective(effective, r.Version)
@@ -249,6 +252,9 @@ func (r *Rules) makeRoom(f Facts, c Change, now time.Time) (*Change, error) {
 	attrs = withAttribute(attrs, "userName", name)
 
 	after := *holder
+	if err := after.dropOverrides(prefixUndone + "userName"); err != nil {
+		return nil, err
+	}
 	after.setEffective(attrs, holder.RuleVersion)
 	after.Version++
 	after.Modified = now

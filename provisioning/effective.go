@@ -11,41 +11,50 @@ import (
 // effective derives what the host application sees of a resource whose owner asserts d.Asserted; nil where
 // that is what is asserted. was is what it saw before, decoded; nil for as asserted, or for a new resource.
 func (r *Rules) effective(m meant, d Desired, was scim.Attributes) (scim.Attributes, error) {
+	out, _, err := r.derive(m, d, was)
+	return out, err
+}
+
+// derive is effective, with the overrides of an undo that are settled: the rules have come to the same.
+func (r *Rules) derive(m meant, d Desired, was scim.Attributes) (out scim.Attributes, settled []string, err error) {
 	if d.Restore != nil {
 		if kept, decided := d.Restore.effective(m, d, was); decided {
-			return kept, nil
+			return kept, nil, nil
 		}
 	}
-	out := d.Asserted
-	overrides, err := overridesOf(m.current)
+	out = d.Asserted
+	all, err := overridesOf(m.current)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	overrides, undone := splitOverrides(all)
 	if was == nil {
 		was = m.asserted
 	}
-	delete(overrides, overrideRole)
 	table := r.mapping[d.Type]
 	if table == nil && len(overrides) > 0 {
 		table = unmapped[d.Type]
 	}
 	if table != nil {
 		if out, err = table(d.Asserted, was, m.current == nil, overrides, d.Now); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if d.Type == scim.User {
 		name := r.userName(out, m, d, was, overrides)
 		if name != nameOf(scim.User, out) {
 			out = withAttribute(out, "userName", name)
-		} else if table == nil {
-			return nil, nil
+		} else if table == nil && len(undone) == 0 {
+			return nil, nil, nil
 		}
 	}
-	if sameAttributes(out, d.Asserted) {
-		return nil, nil
+	if len(undone) > 0 {
+		out, settled = underUndone(d.Type, out, undone)
 	}
-	return out, nil
+	if sameAttributes(out, d.Asserted) {
+		return nil, settled, nil
+	}
+	return out, settled, nil
 }
 
 // unmapped apply overrides alone.

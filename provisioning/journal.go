@@ -38,7 +38,8 @@ const (
 	PathRole      = "meibo.role"
 	PathProtected = "meibo.protected"
 	PathPurgeAt   = "meibo.purgeAt" // RFC 3339
-	// PathOverride is followed by the path of an attribute, or by "role", that a person set.
+	// PathOverride is followed by the path of an attribute, or by "role", that a person set; after "undone." by one
+	// that an undo left.
 	PathOverride = "meibo.override."
 	// PathEffective is followed by the path of an attribute whose effective value is not the asserted one: it is
 	// absent where both are equal, and an empty object where the attribute is effectively unassigned.

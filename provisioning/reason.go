@@ -19,6 +19,7 @@ const (
 	ReasonTolerance    = "tolerance" // one more would have reached it; args: cause, counted, spent, of, limit
 	ReasonRoleKept     = "roleKept"  // a push may not give or take this role; args: asked, role
 	ReasonByPerson     = "byPerson"  // somebody chose it; args: what
+	ReasonUndone       = "undone"    // what an earlier change did to the effective state was taken back; args: entry, entries
 	ReasonPurged       = "purged"    // the grace time was over, or a person said so
 )
 

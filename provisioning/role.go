@@ -23,6 +23,14 @@ func (r *Rules) roleOf(m meant, x *Resource, a scim.Attributes, e *effect, now t
 		was = m.current.Role
 	}
 	role, mapped := r.mappedRole(a, x.Groups)
+	if kept, undone := overrides[prefixUndone+overrideRole].(string); undone && mapped {
+		if roleKey(kept) != roleKey(role) {
+			return roleKey(kept), nil
+		}
+		if err := x.dropOverrides(prefixUndone + overrideRole); err != nil {
+			return "", err
+		}
+	}
 	switch {
 	case !mapped && m.current != nil:
 		return was, nil
@@ -60,10 +68,15 @@ func orOrdinary(role string) string {
 // RoleName is the user's role by its name.
 func (x *Resource) RoleName() string { return orOrdinary(x.Role) }
 
+// mapsRoles reports whether what the client sends has a say in roles.
+func (r *Rules) mapsRoles() bool {
+	return len(r.Settings.Roles.AppRoles)+len(r.Settings.Roles.Groups) > 0
+}
+
 // mappedRole is the role that the settings give, and whether they map roles at all.
 func (r *Rules) mappedRole(a scim.Attributes, groups []Reference) (role string, mapped bool) {
 	s := r.Settings.Roles
-	if len(s.AppRoles)+len(s.Groups) == 0 {
+	if !r.mapsRoles() {
 		return "", false
 	}
 	have := appRoles(a)

@@ -31,6 +31,7 @@ type jobStep func(ctx context.Context, s *Service, tenant string, j *Job) error
 // jobSteps are what the kinds do.
 var jobSteps = map[JobKind]jobStep{
 	JobRecompute: recompute,
+	JobUndo:      undoStride,
 }
 
 // RunJob takes one job that waits and does it to its end, or until ctx ends: then another server, or this
