@@ -82,12 +82,12 @@ func (r *Rules) arrival(f Facts, m meant, d Desired) (effect, error) {
 		x = &own
 	}
 	e := stays(x)
-	if d.Anew && cause == "" && !x.State.in() {
+	if d.Anew && (cause == "" && !x.State.in() || cause == CauseDeactivated && x.State.in()) {
 		if f.Left == nil {
 			return e, &lacking{left: x}
 		}
 		if f.Left.isPersonal() {
-			return e, nil // who took the account away says when it comes back
+			return e, nil // who took the account away says when it comes back, and who brought it back when it goes
 		}
 	}
 	switch {

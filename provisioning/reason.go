@@ -32,7 +32,11 @@ const (
 
 // isPersonal reports whether somebody chose it of their own accord, and not because a client asserted something.
 func (r Reason) isPersonal() bool {
-	if r.Code != ReasonByPerson {
+	switch r.Code {
+	case ReasonUndone:
+		return true
+	case ReasonByPerson:
+	default:
 		return false
 	}
 	switch r.Args["cause"] {

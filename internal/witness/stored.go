@@ -35,8 +35,8 @@ type State struct {
 // Membership is one interval in which a resource was a member of a group, in one view at least.
 type Membership struct {
 	Member, Display    string
-	Asserted           bool // of the client, when it ended or now
-	Effective          bool // of the host application
+	Asserted           bool  // of the client, when it ended or now
+	Effective          bool  // of the host application
 	From, To           int64 // To is 0 while it lasts
 	FromEntry, ToEntry string
 }
