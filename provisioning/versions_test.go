@@ -282,3 +282,32 @@ func TestSettingsOfManyAdministrators(t *testing.T) {
 		}
 	})
 }
+
+// TestVersionZeroIsHowTheClientIsAnswered: a connection of before there were versions keeps its choices, and the first
+// version departs from them.
+func TestVersionZeroIsHowTheClientIsAnswered(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	service, o := provisioning.New(provisioning.Options{Store: s}), provisioning.Origin{Tenant: "acme", Actor: "command line"}
+	if _, err := service.CreateTenant(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	old := provisioning.Connection{Name: "old", Kind: "scim", Created: service.Now(),
+		Settings: provisioning.ConnectionSettings{PatchResponse: provisioning.PatchNone, UnknownMembers: provisioning.KeepUnknownMembers}}
+	err := s.Update(t.Context(), "acme", func(tx provisioning.Tx) error {
+		return tx.Commit(provisioning.Batch{Admin: []provisioning.AdminChange{{CreateConnection: &old}}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := service.Settings(t.Context(), "acme", "old")
+	if err != nil || v.Version != 0 || v.Settings.Protocol != old.Settings {
+		t.Errorf("%+v, %v", v, err)
+	}
+	c, err := service.SetConnection(t.Context(), o, "old", func(c *provisioning.ConnectionSettings) { c.UniqueGroupNames = true })
+	want := old.Settings
+	want.UniqueGroupNames = true
+	if err != nil || c.Settings != want || c.SettingsVersion != 1 {
+		t.Errorf("%+v, %v; want %+v", c, err, want)
+	}
+}
