@@ -120,6 +120,7 @@ type folding struct {
 	owner    int64
 	created  int64
 	modified int64
+	left     int64
 	version  int64
 	document map[string]any
 	row      map[string]any // by path, what is no part of the document
@@ -153,6 +154,7 @@ func (f *folding) apply(e *provisioning.Entry) {
 	if len(e.Diff) == 0 && e.Members.IsZero() {
 		f.problem(e, "holds no difference")
 	}
+	wasIn := f.isIn()
 	seen := map[string]bool{}
 	for _, c := range e.Diff {
 		if seen[c.Path] {
@@ -161,8 +163,28 @@ func (f *folding) apply(e *provisioning.Entry) {
 		seen[c.Path] = true
 		f.assign(e, c)
 	}
+	f.stay(e, wasIn)
 	f.leave(e)
 	f.join(e)
+}
+
+// isIn reports whether the host application lets it in.
+func (f *folding) isIn() bool {
+	state, _ := f.row[provisioning.PathState].(string)
+	return state == string(provisioning.Active) || state == string(provisioning.Held)
+}
+
+// stay follows since when it is out: an entry that moves its state or its end says so.
+func (f *folding) stay(e *provisioning.Entry, wasIn bool) {
+	moved := slices.ContainsFunc(e.Diff, func(c provisioning.AttributeChange) bool {
+		return c.Path == provisioning.PathState || c.Path == provisioning.PathPurgeAt
+	})
+	switch {
+	case f.isIn(), e.Reason.Code == provisioning.ReasonPurged:
+		f.left = 0
+	case moved && (wasIn || f.left == 0):
+		f.left = e.At.UnixMicro()
+	}
 }
 
 // assign follows the difference of one attribute.
@@ -321,7 +343,7 @@ func (f *folding) join(e *provisioning.Entry) {
 // state is what the resource has come to, in a copy.
 func (f *folding) state() State {
 	s := State{Type: string(f.kind), Connection: f.owner, Version: f.version,
-		Created: f.created, Modified: f.modified, Document: maps.Clone(f.document)}
+		Created: f.created, Modified: f.modified, LeftAt: f.left, Open: len(f.open), Document: maps.Clone(f.document)}
 	s.Visible, _ = f.row[provisioning.PathVisible].(bool)
 	s.State, _ = f.row[provisioning.PathState].(string)
 	s.Role, _ = f.row[provisioning.PathRole].(string)

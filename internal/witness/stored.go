@@ -22,6 +22,7 @@ type State struct {
 	Role       string // "" for the ordinary one
 	Protected  bool
 	PurgeAt    int64          // 0 for never
+	LeftAt     int64          // when it was suspended or removed; 0 while it is active or held, and once it is purged
 	Overrides  map[string]any // what a person set, by path; nil for nothing
 	Version    int64
 	Created    int64 // microseconds since 1970, as are all times here
@@ -29,6 +30,7 @@ type State struct {
 	Document   map[string]any // as its owner asserts it
 	Effective  map[string]any // what the host application sees; nil where it is the asserted one
 	Names      [2]string      // asserted name and effective userName, folded, as they are looked up
+	Open       int            // memberships of a group that last
 	Members    []Membership   // those that ended as well, in the order of member and time
 }
 
@@ -87,13 +89,13 @@ func (d *Database) read(ctx context.Context, all map[string]State, tenant string
 		}
 		among = func(column string) string { return " and " + column + " in (" + strings.Join(marks, ", ") + ")" }
 	}
-	err := d.each(ctx, `select id, type, connection, visible, state, role, protected, version, `+d.times("created, modified, purge_at")+`, asserted, effective, overrides,
+	err := d.each(ctx, `select id, type, connection, visible, state, role, protected, version, `+d.times("created, modified, purge_at, left_at")+`, member_count, asserted, effective, overrides,
 		name, coalesce(effective_name, name) from resource where tenant = $1`+among("id"), args, func(rows *sql.Rows) error {
 		var s State
 		var id string
 		var asserted, effective, overrides sql.NullString
-		var purge sql.NullInt64
-		err := rows.Scan(&id, &s.Type, &s.Connection, &s.Visible, &s.State, &s.Role, &s.Protected, &s.Version, &s.Created, &s.Modified, &purge,
+		var purge, left sql.NullInt64
+		err := rows.Scan(&id, &s.Type, &s.Connection, &s.Visible, &s.State, &s.Role, &s.Protected, &s.Version, &s.Created, &s.Modified, &purge, &left, &s.Open,
 			&asserted, &effective, &overrides, &s.Names[0], &s.Names[1])
 		if err != nil {
 			return err
@@ -104,7 +106,7 @@ func (d *Database) read(ctx context.Context, all map[string]State, tenant string
 		if err == nil && overrides.Valid {
 			s.Overrides, err = decodeObject(overrides.String)
 		}
-		s.PurgeAt = purge.Int64
+		s.PurgeAt, s.LeftAt = purge.Int64, left.Int64
 		all[id] = s
 		return err
 	})
