@@ -49,6 +49,9 @@ func TestJournalFoldsUnderChangingRules(t *testing.T) {
 				}
 				a.wantProtected(t)
 			}
+			if seed == 0 && db.driver == "sqlite" {
+				wantEachAlterationNoticed(t, c.entries(), c.stored())
+			}
 			for _, e := range c.entries() {
 				seen[e.Reason.Code] = true
 				for _, d := range e.Diff {

@@ -199,6 +199,9 @@ func (f *folding) assign(e *provisioning.Entry, c provisioning.AttributeChange) 
 	if !reflect.DeepEqual(object[name], c.Old) {
 		f.problem(e, "%s was %v, but the entry says %v", c.Path, object[name], c.Old)
 	}
+	if !fits(c.Path, c.New) {
+		f.problem(e, "%s cannot be %v", c.Path, c.New)
+	}
 	object[name] = c.New
 	if c.New == nil {
 		delete(object, name)
@@ -210,6 +213,31 @@ func (f *folding) assign(e *provisioning.Entry, c provisioning.AttributeChange) 
 		f.owner, _ = owner.Int64()
 		delete(f.row, c.Path)
 	}
+}
+
+// fits reports whether a path that is no attribute's can have the value; nil stands for unassigned.
+func fits(path string, v any) (ok bool) {
+	switch path {
+	case provisioning.PathVisible:
+		_, ok = v.(bool)
+	case provisioning.PathState:
+		_, ok = v.(string)
+	case provisioning.PathOwner:
+		_, ok = v.(json.Number)
+	case provisioning.PathProtected:
+		_, ok = v.(bool)
+		ok = ok || v == nil
+	case provisioning.PathRole:
+		_, ok = v.(string)
+		ok = ok || v == nil
+	case provisioning.PathPurgeAt:
+		at, _ := v.(string)
+		_, err := time.Parse(time.RFC3339Nano, at)
+		ok = err == nil || v == nil
+	default:
+		ok = true
+	}
+	return ok
 }
 
 // place finds what a path assigns to. A path with a colon is that of an extension's attribute, one
