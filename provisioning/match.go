@@ -29,7 +29,7 @@ type meant struct {
 // equal stable key; or an account of another owner that the connection may adopt (semantics §2).
 func match(f Facts, d Desired, r *Rules) (meant, error) {
 	if d.Link {
-		return meant{current: f.Current, asserted: f.Asserted, by: matchedByPerson, linked: true}, nameIsFree(f, f.Current.ID, d)
+		return meant{current: f.Current, asserted: f.Asserted, by: matchedByPerson, linked: f.Current.Connection != d.Connection}, nameIsFree(f, f.Current.ID, d)
 	}
 	if f.Current != nil {
 		return meant{current: f.Current, asserted: f.Asserted, by: matchedByID}, nameIsFree(f, f.Current.ID, d)

@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +19,7 @@ import (
 	"meibo/internal/testkit"
 	"meibo/internal/witness"
 	"meibo/provisioning"
+	"meibo/provisioning/transfer"
 	"meibo/scim"
 	"meibo/store"
 )
@@ -126,6 +129,7 @@ type year struct {
 	rules   map[int64]provisioning.Settings // in force, by connection
 	users   []string                        // ids that there are or were
 	groups  []string
+	export  []byte // of some time ago
 }
 
 // year begins a sequence that ends with done.
@@ -177,13 +181,15 @@ func (y *year) origin() provisioning.Origin { return y.originOf(provisioning.Def
 // step makes up a write, does it, and looks what came of it.
 func (y *year) step(seen map[string]int) {
 	y.clock.Advance(time.Duration(y.number("minutes", 0, 90)) * time.Minute)
-	what := y.one("step", "push", "push", "push", "push", "push", "push", "person", "person", "settings", "time")
+	what := y.one("step", "push", "push", "push", "push", "push", "push", "push", "person", "person", "settings", "time", "file")
 	var err error
 	switch what {
 	case "push":
 		err = y.push()
 	case "person":
 		err = y.person()
+	case "file":
+		err = y.file()
 	case "settings":
 		y.settle(y.one("connection", provisioning.DefaultConnection, "other"))
 	default:
@@ -459,6 +465,37 @@ func (y *year) time() error {
 			return err
 		}
 	}
+}
+
+// file takes an export, or brings an earlier one back, with some of its lines left out.
+func (y *year) file() error {
+	if y.export == nil || y.number("export", 0, 3) == 0 {
+		var out bytes.Buffer
+		_, err := transfer.Export(y.ctx, y.service, acme, &out, transfer.ExportOptions{Types: []scim.ResourceType{scim.User, scim.Group}, Format: transfer.NDJSON})
+		y.export = out.Bytes()
+		return err
+	}
+	var lines []byte
+	for line := range bytes.Lines(y.export) {
+		if y.number("left out", 0, 5) > 0 {
+			lines = append(lines, line...)
+		}
+	}
+	o := transfer.ImportOptions{Service: y.service, Origin: provisioning.Origin{Tenant: acme, Actor: "ann", Correlation: "c"},
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(lines)), nil }}
+	if owner := y.one("owner", "of the rows", "", provisioning.DefaultConnection, "other"); owner != "of the rows" {
+		o.Owner = &owner
+		o.DeleteMissing = owner != "" && y.some("delete missing")
+	}
+	plan, err := transfer.NewPlan(y.ctx, o)
+	if fault := new(transfer.Fault); errors.As(err, &fault) {
+		return nil // nothing is left in the file
+	}
+	if err != nil {
+		return err
+	}
+	_, err = transfer.Apply(y.ctx, o, plan)
+	return err
 }
 
 // look reads what is stored.
