@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Codes of the reasons of entries about API keys; their arguments name key, holder and role.
@@ -101,9 +102,9 @@ func keyArgs(k APIKey) map[string]string {
 }
 
 func checkHolder(name string) error {
-	if n := len([]rune(name)); n == 0 || n > maxHolder || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if n := utf8.RuneCountInString(name); n == 0 || n > maxHolder || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
 		return &Error{Kind: Invalid, Attribute: "holder",
-			Detail: fmt.Sprintf("an API key belongs to somebody: name the person or system, in 1 to %d printable characters", maxHolder)}
+			Detail: fmt.Sprintf("an API key belongs to somebody: name the person or system, in 1 to %d characters and on one line", maxHolder)}
 	}
 	return nil
 }

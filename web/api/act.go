@@ -23,12 +23,12 @@ type GroupAct struct {
 }
 
 type userActInput struct {
-	ID   string `path:"id" format:"uuid"`
+	ID   string `path:"id" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"`
 	Body UserAct
 }
 
 type groupActInput struct {
-	ID   string `path:"id" format:"uuid"`
+	ID   string `path:"id" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"`
 	Body GroupAct
 }
 
@@ -54,11 +54,11 @@ var removalGrace = provisioning.DefaultSettings().Deletion.Grace
 
 // act does what a person wants, and answers with the resource as it is then.
 func act[T any](c *call, t scim.ResourceType, id string, a provisioning.Act, view func(resource) (T, error)) (*single[T], error) {
-	if a.State == "" && a.Role == nil && a.Protected == nil && len(a.Overrides) == 0 {
-		return nil, &provisioning.Error{Kind: provisioning.Invalid, Detail: "the body names nothing to change"}
-	}
 	if _, err := c.find(t, id); err != nil { // of what was purged nothing is left to choose
 		return nil, err
+	}
+	if a.State == "" && a.Role == nil && a.Protected == nil && len(a.Overrides) == 0 {
+		return get(c, t, id, view)
 	}
 	a.Grace = removalGrace
 	if _, err := c.Service.Act(c.context(), c.origin(), t, id, a); err != nil {

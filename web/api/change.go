@@ -78,11 +78,11 @@ const (
 )
 
 func (a *api) changeOperations() {
-	register(a, operation{id: "listChanges", method: http.MethodGet, path: "/changes", tag: "changes", roles: everybody, errors: []int{http.StatusGone},
+	register(a, operation{id: "listChanges", method: http.MethodGet, path: "/changes", tag: "changes", roles: everybody, errors: []int{http.StatusConflict},
 		summary: "Follow the changes",
 		description: "The journal after a position, without a gap. To mirror the directory: read `head` here (`limit=1`), read /users, /groups and the members of each group in full, with removed ones, " +
 			"then go on from that `head` with `after`, for ever: put in each user and group as told, drop what is null with its memberships, add and remove members as told. " +
-			"What was changed during the full read is told again, and comes to the same. 410 says that the position is none that was given: start over."},
+			"What was changed during the full read is told again, and comes to the same. 409 says that the position is none that was given: start over."},
 		(*call).changes)
 }
 
@@ -92,7 +92,7 @@ func (c *call) changes(in *changesInput) (*single[ChangePage], error) {
 		return nil, err
 	}
 	if in.After > found.Head {
-		return nil, newProblem(http.StatusGone, "unknownPosition",
+		return nil, newProblem(http.StatusConflict, "unknownPosition",
 			"the journal has not come to that position: the database was restored from a backup, or is another one; read everything again and go on from head")
 	}
 	out := ChangePage{Items: make([]Change, 0, len(found.Entries)), Head: found.Head}

@@ -131,7 +131,7 @@ func TestChanges(t *testing.T) {
 		if p := b.changes("after=" + strconv.FormatInt(whole.Head, 10)); len(p.Items) != 0 || p.Head != whole.Head {
 			t.Errorf("at the head: %+v", p)
 		}
-		wantProblem(t, "behind the head", b.do("application", http.MethodGet, "/changes?after="+strconv.FormatInt(whole.Head+1, 10), ""), http.StatusGone)
+		wantProblem(t, "behind the head", b.do("application", http.MethodGet, "/changes?after="+strconv.FormatInt(whole.Head+1, 10), ""), http.StatusConflict)
 	})
 }
 

@@ -50,7 +50,7 @@ type newTokenInput struct {
 
 type tokenInput struct {
 	Name string `path:"name" pattern:"^[a-z0-9-]{1,40}$"`
-	ID   string `path:"id" format:"uuid"`
+	ID   string `path:"id" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"`
 }
 
 func (a *api) connectionOperations() {
@@ -67,7 +67,7 @@ func (a *api) connectionOperations() {
 			tokens, err := c.Service.Credentials(c.context(), c.tenant(), in.Name)
 			return whole(tokens, c.token), err
 		})
-	register(a, operation{id: "createToken", method: http.MethodPost, path: "/connections/{name}/tokens", tag: tag, roles: owners, errors: missing,
+	register(a, operation{id: "createToken", method: http.MethodPost, path: "/connections/{name}/tokens", tag: tag, roles: owners, errors: []int{http.StatusNotFound, http.StatusConflict},
 		success: http.StatusCreated, summary: "Create a bearer token for a connection"}, (*call).createToken)
 	register(a, operation{id: "revokeToken", method: http.MethodDelete, path: "/connections/{name}/tokens/{id}", tag: tag, roles: owners, errors: missing,
 		success: http.StatusNoContent, summary: "Revoke a bearer token", description: "It counts no more within a second. To revoke it again changes nothing."},
@@ -83,6 +83,9 @@ func (c *call) token(t provisioning.Credential) Token {
 }
 
 func (c *call) createToken(in *newTokenInput) (*single[CreatedToken], error) {
+	if err := c.checkAhead("expires", in.Body.Expires); err != nil {
+		return nil, err
+	}
 	text, hash, hint := auth.NewToken()
 	t, err := c.Service.CreateCredential(c.context(), c.origin(), in.Name,
 		provisioning.NewCredential{Hash: hash, Hint: hint, Expires: in.Body.Expires})

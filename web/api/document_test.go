@@ -90,9 +90,9 @@ func TestDocumentIsPrecise(t *testing.T) {
 // bounded reports whether a schema says what is too much.
 func bounded(s *openapi3.Schema) bool {
 	switch {
-	case s.Type.Is("boolean"), s.Type.Is("object"), s.Type.Is("array"):
+	case s.Type.Includes("boolean"), s.Type.Includes("object"), s.Type.Includes("array"):
 		return true
-	case s.Type.Is("integer"):
+	case s.Type.Includes("integer"):
 		return s.Min != nil
 	default:
 		return s.Format != "" || s.Pattern != "" || len(s.Enum) > 0 || s.MaxLength != nil

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -34,20 +35,20 @@ type Matter struct {
 type mattersInput struct {
 	Kind     string `query:"kind" enum:"held,kept,delayed,adoption,purge"`
 	Status   string `query:"status" enum:"open,allowed,rejected,linked,created,ignored,obsolete,any" default:"open"`
-	Resource string `query:"resource" format:"uuid" doc:"Those about one user or group."`
+	Resource string `query:"resource" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"Those about one user or group."`
 	Limit    int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most."`
-	Next     string `query:"next" format:"uuid" doc:"The next of the page before."`
+	Next     string `query:"next" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"The next of the page before."`
 }
 
 // Resolution is what a person chooses of an open matter.
 type Resolution struct {
 	Status  string    `json:"status" enum:"allowed,rejected,linked,created,ignored" doc:"allowed and rejected answer a departure or purge; the others an adoption."`
 	Until   time.Time `json:"until,omitempty,omitzero" doc:"How long a word about a delayed departure holds; without it a day if allowed, and for ever if rejected."`
-	Account string    `json:"account,omitempty" format:"uuid" doc:"Of linked: the account that is meant, where there are several."`
+	Account string    `json:"account,omitempty" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"Of linked: the account that is meant, where there are several."`
 }
 
 type resolutionInput struct {
-	ID   string `path:"id" format:"uuid"`
+	ID   string `path:"id" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"`
 	Body Resolution
 }
 
@@ -55,7 +56,7 @@ type resolutionInput struct {
 type Allowance struct {
 	Kind   string    `json:"kind" enum:"users,groups"`
 	Cause  string    `json:"cause,omitempty" enum:"deactivated,deleted,scope" doc:"Without it any."`
-	Left   int       `json:"left" minimum:"-1" maximum:"10000000" doc:"How many may go; -1 for any number."`
+	Left   integer   `json:"left,omitempty" minimum:"1" maximum:"10000000" doc:"How many may go; without it any number."`
 	Until  time.Time `json:"until"`
 	Reject bool      `json:"reject,omitempty" doc:"Have them ignored instead: the accounts stay, and the client stops asking."`
 }
@@ -86,8 +87,11 @@ func (a *api) matterOperations() {
 		errors: []int{http.StatusNotFound, http.StatusConflict}, summary: "Let more go than a connection's tolerance would, for a while"},
 		func(c *call, in *allowanceInput) (*struct{}, error) {
 			b := in.Body
+			if err := c.checkAhead("until", b.Until); err != nil {
+				return nil, err
+			}
 			_, err := c.Service.Allow(c.context(), c.origin(), in.Name, provisioning.BudgetKind(b.Kind),
-				provisioning.Allowance{Cause: b.Cause, Left: b.Left, Until: b.Until.UTC().Truncate(time.Microsecond), Reject: b.Reject})
+				provisioning.Allowance{Cause: b.Cause, Left: cmp.Or(int(b.Left), -1), Until: b.Until.UTC().Truncate(time.Microsecond), Reject: b.Reject})
 			return nil, err
 		})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +52,8 @@ func register[I, O any](a *api, o operation, h func(*call, *I) (*O, error)) {
 	if success == 0 {
 		success = http.StatusOK
 	}
-	huma.Register(a.huma, o.declaration(success), func(ctx context.Context, in *I) (*O, error) {
+	declared := o.declaration(success)
+	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
 		c := callIn(ctx)
 		c.success = success
 		out, err := h(c, in)
@@ -60,6 +62,39 @@ func register[I, O any](a *api, o operation, h func(*call, *I) (*O, error)) {
 		}
 		return out, nil
 	})
+	a.allowNull(declared)
+}
+
+// allowNull has the document say what is so: in a body null is as if it were left out.
+func (a *api) allowNull(o huma.Operation) {
+	document := a.huma.OpenAPI()
+	body := bodyOf(document.Paths[o.Path], o.Method)
+	if body == nil {
+		return
+	}
+	s := body.Content["application/json"].Schema
+	if s.Ref != "" {
+		s = document.Components.Schemas.SchemaFromRef(s.Ref)
+	}
+	for name, property := range s.Properties {
+		if slices.Contains(s.Required, name) || property.Type == "" {
+			continue
+		}
+		property.Nullable = true
+		if len(property.Enum) > 0 && !slices.Contains(property.Enum, nil) {
+			property.Enum = append(property.Enum, nil)
+		}
+	}
+}
+
+// bodyOf is what an operation is sent; nil for nothing.
+func bodyOf(item *huma.PathItem, method string) *huma.RequestBody {
+	for m, o := range map[string]*huma.Operation{http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodPatch: item.Patch} {
+		if m == method {
+			return o.RequestBody
+		}
+	}
+	return nil
 }
 
 // declaration is the operation in the words of the document.
@@ -110,11 +145,34 @@ func callOf(ctx huma.Context) *call { return humaecho.Unwrap(ctx).(*framed).call
 // admit lets only the holder of a key through that counts and whose role the operation names, within its rate.
 func (a *api) admit(ctx huma.Context, next func(huma.Context)) {
 	c := callOf(ctx)
-	if err := c.authorize(ctx.Operation()); err != nil {
+	err := c.authorize(ctx.Operation())
+	if err == nil {
+		err = c.checkGiven()
+	}
+	if err != nil {
 		c.fail(err)
 		return
 	}
 	next(huma.WithValue(ctx, callKey{}, c))
+}
+
+// checkGiven refuses parameters that are given twice, or given without a value: read over, a filter without one would
+// select everybody.
+func (c *call) checkGiven() error {
+	p := newProblem(http.StatusUnprocessableEntity, codes[provisioning.Invalid], requestFaults[http.StatusUnprocessableEntity])
+	query, err := url.ParseQuery(c.echo.Request().URL.RawQuery)
+	if err != nil {
+		p.Errors = append(p.Errors, Fault{Location: "query", Message: "expected URL encoding"})
+	}
+	for name, values := range query {
+		if len(values) != 1 || values[0] == "" {
+			p.Errors = append(p.Errors, Fault{Location: location("query." + name), Message: "expected one value"})
+		}
+	}
+	if len(p.Errors) > 0 {
+		return p
+	}
+	return nil
 }
 
 func (c *call) authorize(o *huma.Operation) error {

@@ -1,7 +1,7 @@
 package api
 
 import (
-	"encoding/base64"
+	"encoding/hex"
 	"net/http"
 
 	"meibo/provisioning"
@@ -51,11 +51,11 @@ func whole[T, V any](list []T, view func(T) V) *all[V] {
 }
 
 // token is an id as a next token, whatever characters it has.
-func token(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
+func token(id string) string { return hex.EncodeToString([]byte(id)) }
 
 // untoken is the id of a next token; one that is none is a fault of that parameter.
 func untoken(next string) (string, error) {
-	id, err := base64.RawURLEncoding.DecodeString(next)
+	id, err := hex.DecodeString(next)
 	if err != nil {
 		p := newProblem(http.StatusUnprocessableEntity, codes[provisioning.Invalid], requestFaults[http.StatusUnprocessableEntity])
 		p.Errors = []Fault{{Location: "query.next", Message: "expected the next of an answer"}}

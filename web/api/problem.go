@@ -122,6 +122,9 @@ func faultMessage(message string) string {
 	if strings.HasPrefix(message, "expected string to match pattern ") || strings.HasPrefix(message, "expected value to be one of ") {
 		return message // which come from the document
 	}
+	if strings.HasPrefix(message, "json: ") {
+		return "expected another type" // which the document has
+	}
 	plain, _, _ := strings.Cut(message, ": ")
 	return plain
 }

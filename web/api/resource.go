@@ -57,21 +57,21 @@ const (
 
 // listInput are the parameters of a list of users or groups.
 type listInput struct {
-	Filter         string `query:"filter" maxLength:"8192" example:"userName eq \"ken@example.com\"" doc:"Which to list."`
+	Filter         string `query:"filter" minLength:"1" maxLength:"2048" example:"externalId eq \"4711\"" doc:"Which to list."`
 	State          string `query:"state" enum:"active,suspended,held,removed" doc:"Those in this state; without it all but the removed ones."`
 	IncludeRemoved bool   `query:"includeRemoved" doc:"Removed ones too, until they are purged."`
 	Limit          int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most."`
-	Next           string `query:"next" format:"uuid" doc:"The next of the page before."`
+	Next           string `query:"next" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"The next of the page before."`
 }
 
 type idInput struct {
-	ID string `path:"id" format:"uuid"`
+	ID string `path:"id" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"`
 }
 
 type membersInput struct {
-	ID    string `path:"id" format:"uuid"`
+	ID    string `path:"id" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"`
 	Limit int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"How many at most."`
-	Next  string `query:"next" maxLength:"2048" pattern:"^[A-Za-z0-9_-]+$" doc:"The next of the page before."`
+	Next  string `query:"next" maxLength:"2048" pattern:"^([0-9a-f]{2})+$" doc:"The next of the page before."`
 }
 
 type single[T any] struct{ Body T }

@@ -80,8 +80,8 @@ type versionInput struct {
 // settingsInput is a document with the version that it is to follow.
 type settingsInput struct {
 	Name    string   `path:"name" pattern:"^[a-z0-9-]{1,40}$"`
-	IfMatch string   `header:"If-Match" maxLength:"32" pattern:"^(\\*|(W/)?\"[0-9]{1,16}\")$" doc:"The ETag of the version that must still be in force; without it, any."`
-	Comment string   `query:"comment" maxLength:"1024" doc:"Why, for those who read the history."`
+	IfMatch string   `header:"If-Match" maxLength:"64" doc:"The ETag of the version that must still be in force; without it, or with *, any."`
+	Comment string   `query:"comment" minLength:"1" maxLength:"256" pattern:"^[^\\x00]+$" doc:"Why, for those who read the history."`
 	Body    document `required:"true"`
 }
 
@@ -92,14 +92,14 @@ type planInput struct {
 
 type rollbackInput struct {
 	Name    string `path:"name" pattern:"^[a-z0-9-]{1,40}$"`
-	IfMatch string `header:"If-Match" maxLength:"32" pattern:"^(\\*|(W/)?\"[0-9]{1,16}\")$" doc:"The ETag of the version that must still be in force; without it, any."`
+	IfMatch string `header:"If-Match" maxLength:"64" doc:"The ETag of the version that must still be in force; without it, or with *, any."`
 	Body    Rollback
 }
 
 // Rollback names the version to go back to.
 type Rollback struct {
-	To      int64  `json:"to" minimum:"0" maximum:"9007199254740991"`
-	Comment string `json:"comment,omitempty" maxLength:"1024"`
+	To      integer `json:"to" minimum:"0" maximum:"9007199254740991"`
+	Comment string  `json:"comment,omitempty" maxLength:"256" pattern:"^[^\\x00]*$"`
 }
 
 type settingsOutput struct {
@@ -163,7 +163,7 @@ func (c *call) applySettings(in *settingsInput) (*settingsOutput, error) {
 }
 
 func (c *call) rollbackSettings(in *rollbackInput) (*settingsOutput, error) {
-	v, _, err := c.Service.RollbackSettings(c.context(), c.origin(), in.Name, in.Body.To, in.Body.Comment, expected(in.IfMatch))
+	v, _, err := c.Service.RollbackSettings(c.context(), c.origin(), in.Name, int64(in.Body.To), in.Body.Comment, expected(in.IfMatch))
 	return settingsAnswer(v, overtaken(err))
 }
 
@@ -221,11 +221,17 @@ func parseSettings(source document) (provisioning.Settings, error) {
 	return s, p
 }
 
-// expected is the version that If-Match demands.
+// noVersion is one that no settings have.
+const noVersion = -2
+
+// expected is the version that If-Match demands; a tag that is none of ours is no version's.
 func expected(tag string) int64 {
-	n, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`), 10, 64)
-	if err != nil {
+	if tag == "" || tag == "*" {
 		return provisioning.AnyVersion
+	}
+	n, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`), 10, 64)
+	if err != nil || n < 0 {
+		return noVersion
 	}
 	return n
 }
@@ -233,7 +239,8 @@ func expected(tag string) int64 {
 // overtaken makes 412 of what If-Match did not allow.
 func overtaken(err error) error {
 	if own, ok := errors.AsType[*provisioning.Error](err); ok && own.Kind == provisioning.Conflict && own.Attribute == "version" {
-		return &provisioning.Error{Kind: provisioning.Precondition, Attribute: own.Attribute, Detail: own.Detail, Err: err}
+		return &provisioning.Error{Kind: provisioning.Precondition, Attribute: own.Attribute, Err: err,
+			Detail: "another version of the settings is in force than If-Match names; read them again, then repeat the request with their ETag"}
 	}
 	return err
 }
