@@ -55,7 +55,7 @@ func TestProtectedStay(t *testing.T) {
 	if n < 300 {
 		return // too few to count on it
 	}
-	for _, want := range []string{"kept", "held", "ignored", "suspended", "removed", "purged", "restored", "tolerance", "adopted", "byPerson", "roleKept"} {
+	for _, want := range []string{"kept", "held", "ignored", "suspended", "removed", "purged", "restored", "tolerance", "adopted", "byPerson", "roleKept", "undone"} {
 		if seen[want] == 0 {
 			t.Errorf("no entry has the reason %s", want)
 		}
@@ -130,6 +130,7 @@ type year struct {
 	users   []string                        // ids that there are or were
 	groups  []string
 	export  []byte // of some time ago
+	changes []provisioning.Entry
 }
 
 // year begins a sequence that ends with done.
@@ -181,7 +182,7 @@ func (y *year) origin() provisioning.Origin { return y.originOf(provisioning.Def
 // step makes up a write, does it, and looks what came of it.
 func (y *year) step(seen map[string]int) {
 	y.clock.Advance(time.Duration(y.number("minutes", 0, 90)) * time.Minute)
-	what := y.one("step", "push", "push", "push", "push", "push", "push", "push", "person", "person", "settings", "time", "file")
+	what := y.one("step", "push", "push", "push", "push", "push", "push", "push", "person", "person", "settings", "time", "file", "undo")
 	var err error
 	switch what {
 	case "push":
@@ -190,6 +191,8 @@ func (y *year) step(seen map[string]int) {
 		err = y.person()
 	case "file":
 		err = y.file()
+	case "undo":
+		err = y.undo()
 	case "settings":
 		y.settle(y.one("connection", provisioning.DefaultConnection, "other"))
 	default:
@@ -460,6 +463,11 @@ func (y *year) time() error {
 	if _, err := y.service.Sweep(y.ctx); provisioning.KindOf(err) == provisioning.Internal && err != nil {
 		return err
 	}
+	return y.jobs()
+}
+
+// jobs does what waits.
+func (y *year) jobs() error {
 	for {
 		if had, err := y.service.RunJob(y.ctx); err != nil || !had {
 			return err
@@ -496,6 +504,22 @@ func (y *year) file() error {
 	}
 	_, err = transfer.Apply(y.ctx, o, plan)
 	return err
+}
+
+// undo takes back one change, or all of a connection from some change on.
+func (y *year) undo() error {
+	if len(y.changes) == 0 {
+		return nil
+	}
+	e := y.changes[y.number("change", 0, len(y.changes)-1)]
+	q := provisioning.UndoQuery{Entry: e.ID}
+	if y.some("all since") {
+		q = provisioning.UndoQuery{Connection: y.one("connection", provisioning.DefaultConnection, "other"), From: e.At}
+	}
+	if _, err := y.service.Undo(y.ctx, provisioning.Origin{Tenant: acme, Actor: "ann", Correlation: "c"}, q); err != nil {
+		return err
+	}
+	return y.jobs()
 }
 
 // look reads what is stored.
@@ -540,7 +564,7 @@ func (y *year) harm(lifts bool) (harm []string) {
 
 func open(s witness.State) (n int) {
 	for _, m := range s.Members {
-		if m.To == 0 {
+		if m.To == 0 && m.Effective {
 			n++
 		}
 	}
@@ -579,7 +603,9 @@ func (y *year) fold(seen map[string]int) (problems []string) {
 	y.entries = total
 	slices.Reverse(fresh)
 	for _, e := range fresh {
-		seen[e.Reason.Code]++
+		if seen[e.Reason.Code]++; e.Version > 0 {
+			y.changes = append(y.changes, e)
+		}
 	}
 	problems = y.journal.Add(fresh)
 	return append(problems, witness.Differences(y.stored, y.journal.States())...)

@@ -352,8 +352,8 @@ func (f *folding) join(e *provisioning.Entry) {
 	}
 	for _, m := range e.Members.AssertedAdd {
 		joined, _ := start(m)
-		if joined.Asserted || !joined.Effective {
-			f.problem(e, "lists %s, who is listed already or no effective member", m.Value)
+		if joined.Asserted {
+			f.problem(e, "lists %s, who is listed already", m.Value)
 		}
 		joined.Asserted, joined.Display = true, m.Display
 		f.open[m.Value] = joined
@@ -371,7 +371,12 @@ func (f *folding) join(e *provisioning.Entry) {
 // state is what the resource has come to, in a copy.
 func (f *folding) state() State {
 	s := State{Type: string(f.kind), Connection: f.owner, Version: f.version,
-		Created: f.created, Modified: f.modified, LeftAt: f.left, Open: len(f.open), Document: maps.Clone(f.document)}
+		Created: f.created, Modified: f.modified, LeftAt: f.left, Document: maps.Clone(f.document)}
+	for _, m := range f.open {
+		if m.Effective {
+			s.Open++
+		}
+	}
 	s.Visible, _ = f.row[provisioning.PathVisible].(bool)
 	s.State, _ = f.row[provisioning.PathState].(string)
 	s.Role, _ = f.row[provisioning.PathRole].(string)

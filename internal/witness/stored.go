@@ -30,7 +30,7 @@ type State struct {
 	Document   map[string]any // as its owner asserts it
 	Effective  map[string]any // what the host application sees; nil where it is the asserted one
 	Names      [2]string      // asserted name and effective userName, folded, as they are looked up
-	Open       int            // memberships of a group that last
+	Open       int            // effective memberships of a group that last
 	Members    []Membership   // those that ended as well, in the order of member and time
 }
 
