@@ -221,7 +221,7 @@ func TestAPIAndKeys(t *testing.T) {
 // TestAPIWaitersLeave: a server that is asked to stop does not wait for those who wait for changes.
 func TestAPIWaitersLeave(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t)
+	m := newMachine(t, "MEIBO_RATE_LIMIT=0")
 	m.run("tenant", "create", "default")
 	key := "Bearer " + m.key("application")
 	s := m.serve()
@@ -232,11 +232,14 @@ func TestAPIWaitersLeave(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	answered := make(chan answer)
+	answered := make(chan answer, 1)
 	go func() {
 		answered <- s.do(http.MethodGet, fmt.Sprintf("/api/v1/changes?after=%d&wait=60", page.Head), key, "")
 	}()
 	for metric(s.do(http.MethodGet, "/metrics", "", "").body, `meibo_changes_waiting`) != "1" {
+		if len(answered) > 0 {
+			t.Fatalf("answered before anything changed: %v", <-answered)
+		}
 	}
 	s.stop()
 	if a := <-answered; a.status != http.StatusOK {
