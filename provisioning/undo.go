@@ -44,10 +44,15 @@ type ResourceUndo struct {
 	Changes   []AttributeChange
 	Members   MemberDelta
 	Conflicts []UndoConflict
-	Refused   string // why the rest of it is not done: a guard, or a name that is taken; "" where it is
+	Refused   string // why the rest is not done: a guard keeps it, or its name is taken; "" where nothing is refused
 
 	latest Entry // of those that are undone, in the order in which entries are listed
 	done   bool  // this undo has changed it before it was interrupted
+}
+
+// refuse leaves the resource as it is.
+func (u *ResourceUndo) refuse(why *Error) {
+	u.Refused, u.Changes, u.Members = why.Detail, nil, MemberDelta{}
 }
 
 // IsZero reports whether nothing would change.
@@ -229,7 +234,8 @@ func (s *Service) planUndo(r Reader, u undo, p pick, tenant string, owners map[i
 	in := Intent{Type: p.Type, ID: p.ID, Want: u.wants(p, &out)}
 	_, _, err = s.decide(r, o, in, now)
 	if own := new(Error); errors.As(err, &own) && own.Kind != Unavailable {
-		out.Refused, err = own.Detail, nil
+		out.refuse(own)
+		err = nil
 	}
 	return out, err
 }
@@ -487,6 +493,7 @@ func (b *backwards) act(f Facts, rules *Rules) *Act {
 	}
 	if b.created {
 		b.uncreate(a, x)
+		b.guard(a, x, rules)
 		return a
 	}
 	b.chooseMembers(a)
@@ -512,7 +519,25 @@ func (b *backwards) act(f Facts, rules *Rules) *Act {
 	if _, changes := b.target[PathOwner]; changes {
 		b.disown(e)
 	}
+	b.guard(a, x, rules)
 	return a
+}
+
+// guard leaves out what a guard keeps, so that the rest is undone.
+func (b *backwards) guard(a *Act, x *Resource, r *Rules) {
+	if !r.protects(x) {
+		return
+	}
+	if a.State == Suspended || a.State == Removed {
+		b.out.Refused = keptByGuard(x, r.because(x)).Detail
+		b.out.Changes = slices.DeleteFunc(b.out.Changes, func(c AttributeChange) bool { return c.Path == PathState })
+		a.State, a.Matters = "", nil
+	}
+	if d := &a.Earlier.Members; len(d.EffectiveRemove) > 0 && x.MemberCount+d.Grown() <= 0 {
+		b.out.Refused = keptByGuard(x, r.because(x)).Detail
+		*d = MemberDelta{}
+		b.out.Members = *d
+	}
 }
 
 func with(m map[string]any, key string, v any) map[string]any {
@@ -638,7 +663,7 @@ func (p *UndoPlan) explainNames(r Reader) error {
 			return err
 		}
 		if taken {
-			u.Refused = Taken("userName").Detail
+			u.refuse(Taken("userName"))
 		}
 	}
 	return nil
@@ -660,21 +685,24 @@ func (u *ResourceUndo) nameIsTaken(r Reader, yields func(Resource) bool) (taken 
 // returningName is the folded effective userName that a user takes again; false where it takes none.
 func (u *ResourceUndo) returningName(r Reader) (string, bool, error) {
 	var back, named bool
-	var name string
+	var name, state string
 	for _, c := range u.Changes {
-		back = back || c.Path == PathState && c.Old == string(Removed)
-		if c.Path == "userName" {
+		switch c.Path {
+		case PathState:
+			state, _ = c.New.(string)
+			back = c.Old == string(Removed)
+		case "userName":
 			name, named = c.New.(string)
 		}
 	}
-	if u.Type != scim.User || !back && !named {
+	if u.Type != scim.User || !back && !named || state == string(Removed) {
 		return "", false, nil
 	}
-	if named {
-		return scim.FoldFull.Apply(name), true, nil
-	}
 	x, err := r.Account(u.Type, u.ID, References{})
-	return x.Index.EffectiveName, true, err
+	if !named {
+		name = x.Index.EffectiveName
+	}
+	return scim.FoldFull.Apply(name), err == nil && (state != "" || x.State != Removed), err
 }
 
 // yields reports whether the resource gives its effective userName up.
@@ -850,7 +878,7 @@ func (s *Service) undoOne(ctx context.Context, tenant string, u undo, p pick, ow
 		return err
 	case out.latest.ID != p.Newest: // it was undone when that entry's turn was
 		return nil
-	case out.Refused != "" || out.IsZero():
+	case out.IsZero():
 		result.note(out, out.done)
 		return nil
 	case taken:
@@ -874,7 +902,7 @@ func (s *Service) undoOne(ctx context.Context, tenant string, u undo, p pick, ow
 	case !refused || own.Kind == Unavailable || own.Kind == Internal:
 		return err
 	default:
-		out.Refused = own.Detail
+		out.refuse(own)
 	}
 	result.note(out, out.done || err == nil && done.Action != ChangeSkip)
 	return nil
