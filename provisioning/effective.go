@@ -36,7 +36,8 @@ func (r *Rules) derive(m meant, d Desired, was scim.Attributes) (out scim.Attrib
 		table = unmapped[d.Type]
 	}
 	if table != nil {
-		if out, err = table(d.Asserted, was, m.current == nil, overrides, d.Now); err != nil {
+		// Of what was purged nothing is left that could stay.
+		if out, err = table(d.Asserted, was, m.current == nil || len(was) == 0, overrides, d.Now); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -81,7 +82,7 @@ func (r *Rules) userName(out scim.Attributes, m meant, d Desired, was scim.Attri
 		name, _, _ = strings.Cut(name, "@")
 	}
 	switch current := m.current; {
-	case current == nil || m.linked:
+	case current == nil, m.linked, len(was) == 0:
 	case r.Settings.Mapping.UserName.Frozen, keepsEffectiveName(current, d, scim.FoldFull.Apply(nameOf(scim.User, d.Asserted))):
 		return nameOf(scim.User, was)
 	}

@@ -367,11 +367,11 @@ func overridesDocument(overrides map[string]any) ([]byte, error) {
 	return doc, nil
 }
 
-// effective is what the host application sees where that does not follow from the rules: of a new resource what is
-// wanted, and of one whose documents stay as they are what it sees.
+// effective is what the host application sees where that does not follow from the rules: of a new resource, or a purged
+// one, what is wanted, and of one whose documents stay as they are what it sees.
 func (w *Restore) effective(m meant, d Desired, was scim.Attributes) (scim.Attributes, bool) {
 	switch {
-	case m.current == nil:
+	case m.current == nil, len(m.asserted) == 0:
 		if w.Effective == nil {
 			return nil, false
 		}

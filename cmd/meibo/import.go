@@ -103,6 +103,9 @@ func (p *program) importFile(ctx context.Context, s *provisioning.Service, o imp
 	bar = newProgress(p.stderr, "applied")
 	n, err := transfer.Apply(ctx, t, plan)
 	bar.end(n)
+	if n > 0 {
+		fmt.Fprintf(p.stderr, "`meibo log --tenant %s --correlation %s` tells of each change\n", o.tenant, t.Origin.Correlation)
+	}
 	return err
 }
 

@@ -92,16 +92,23 @@ func user(name string) scim.Attributes {
 		scim.EnterpriseUserSchema: map[string]any{"department": "a\r\nb"}, "urn:example:ext": map[string]any{"badge": "7", "odd": []any{"x"}}}
 }
 
-// fill gives the directory one of everything.
+// fill gives the directory one of everything, and the connection hr a mapping of its own.
 func (d *directory) fill(t *testing.T) {
 	t.Helper()
+	rules := provisioning.DefaultSettings()
+	rules.Mapping.UserName = provisioning.UserNameSettings{Mode: provisioning.LocalUserName, Frozen: true}
+	rules.Mapping.Users = []provisioning.MappingRow{{Target: "title", Constant: "From HR", Apply: provisioning.ApplyAtCreation},
+		{Target: "nickName", Source: "displayName"}, {Target: scim.EnterpriseUserSchema + ":department"}}
+	if _, _, err := d.ApplySettings(t.Context(), d.origin, "hr", provisioning.SettingsDraft{Settings: rules}); err != nil {
+		t.Fatal(err)
+	}
 	ann := d.create(t, "entra", scim.User, user("ann"))
 	bob := d.create(t, "entra", scim.User, user("bob"))
 	gone := d.create(t, "entra", scim.User, user("gone"))
 	out := d.create(t, "hr", scim.User, user("out"))
 	d.create(t, "hr", scim.Group, scim.Attributes{"displayName": "hr of out"}, out)
 	admin := d.create(t, "hr", scim.User, user("admin"))
-	safe := d.create(t, "hr", scim.User, user("safe"))
+	safe := d.create(t, "hr", scim.User, user("safe@example.com"))
 	changed := d.create(t, "hr", scim.User, user("changed"))
 	again := d.create(t, "entra", scim.User, user("again"))
 	inner := d.create(t, "entra", scim.Group, scim.Attributes{"displayName": "inner"}, ann, gone)
@@ -122,6 +129,7 @@ func (d *directory) fill(t *testing.T) {
 	d.act(t, scim.User, changed, provisioning.Act{Overrides: map[string]any{"title": "@chosen", "name.familyName": "Chosen"}})
 	d.act(t, scim.User, out, provisioning.Act{State: provisioning.Removed, Grace: provisioning.Period(1e15)})
 	d.patch(t, "hr", scim.User, safe, scim.Operation{Op: "replace", Path: "active", Value: false})
+	d.patch(t, "hr", scim.User, safe, scim.Operation{Op: "replace", Path: "userName", Value: "renamed@example.com"})
 }
 
 var both = []scim.ResourceType{scim.User, scim.Group}

@@ -83,6 +83,29 @@ func TestAccount(t *testing.T) {
 	})
 }
 
+// An id is taken in the whole database: Issued tells, and nobody gets it a second time.
+func TestIssued(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, s provisioning.Store) {
+		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "umbrella")
+		u := w.created(w.user("ada"))
+		for _, w := range []*world{w, stranger} {
+			for id, want := range map[string]bool{u.ID: true, "019aa000-0000-7000-8000-000000000000": false, "": false, "\x00": false} {
+				w.view(func(r provisioning.Reader) error {
+					got, err := r.Issued(id)
+					if got != want {
+						t.Errorf("tenant %s: id %q issued: %t", w.tenant, id, got)
+					}
+					return err
+				})
+			}
+		}
+		again := stranger.user("other")
+		again.ID = u.ID
+		wantKind(t, stranger.create(again), provisioning.Conflict, "id")
+	})
+}
+
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	Each(t, func(t *testing.T, s provisioning.Store) {
