@@ -93,7 +93,7 @@ func (d *MemberDelta) fill(open []Membership) {
 
 // withhold keeps the effective memberships of who was to leave.
 func (d *MemberDelta) withhold() {
-	d.AssertedRemove, d.Remove = append(d.AssertedRemove, d.Remove...), nil
+	d.AssertedRemove, d.Remove, d.EffectiveRemove = append(d.AssertedRemove, d.Remove...), nil, nil
 }
 
 // ids are all whom it concerns.

@@ -162,7 +162,7 @@ func (r *Rules) retryAfter(oldest, now time.Time) time.Duration {
 // membership guards what a change takes from a group's members: a protected group is not emptied, and no group of some
 // size loses most of its members at once. Who is kept goes on being an effective member alone.
 func (r *Rules) membership(f Facts, x *Resource, d Desired, c *Change, e *effect) error {
-	n := len(c.Members.Remove)
+	n := len(c.Members.Remove) + len(c.Members.EffectiveRemove)
 	if n == 0 || c.Before == nil {
 		return nil
 	}
@@ -227,7 +227,7 @@ func (r *Rules) stopRemoval(f Facts, d Desired, x *Resource, c *Change, e *effec
 // keepMembers withholds a removal of members, and opens the matter of it.
 func (r *Rules) keepMembers(x *Resource, kind MatterKind, c *Change, e *effect, now time.Time) {
 	m := r.matter(x, kind, CauseMembers, c.Warning, now)
-	m.Members = c.Members.Remove
+	m.Members = slices.Concat(c.Members.Remove, c.Members.EffectiveRemove)
 	c.Members.withhold()
 	e.open(m)
 }

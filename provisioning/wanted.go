@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"meibo/scim"
@@ -436,7 +437,8 @@ func (w *Restore) setState(after *Resource, e *effect, r *Rules, now time.Time) 
 	if w.State == "" {
 		return
 	}
-	*e = effect{}
+	// Of what the rules made of the row, what a guard keeps among a group's members is all that stands.
+	*e = effect{matters: slices.DeleteFunc(e.matters, func(m MatterChange) bool { return m.Open == nil || m.Open.Cause != CauseMembers })}
 	x := w.stored
 	switch {
 	case x == nil:
