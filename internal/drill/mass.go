@@ -25,7 +25,7 @@ func (d *drill) massDisable(ctx context.Context) {
 		}
 	}
 	if d.rules.tolerance != (tolerance{}) && len(put) > 0 && last != nil {
-		if d.askToLeave(ctx, []*person{last}); last.active == false {
+		if d.askToLeave(ctx, []*person{last}); !last.active {
 			d.report(nil, toleranceExceeded, "no departure beyond the allowance", "one more user left")
 		}
 	}

@@ -487,7 +487,8 @@ func (im *importer) took(p *planning) {
 	case out.Verb != Add:
 		out.ID = c.After.ID
 		k := keyOf(out.ID)
-		im.plan.marks[k] = im.plan.marks[k] // the file speaks of it
+		m := im.plan.marks[k]
+		im.plan.marks[k] = m // the file speaks of it
 		if p.row.ID != "" && p.row.ID != out.ID {
 			im.plan.renamed[strings.Clone(p.row.ID)] = out.ID // the row's may share the memory of its whole line
 		}

@@ -27,7 +27,6 @@ type bench struct {
 	t       *testing.T
 	service *provisioning.Service
 	handler http.Handler
-	logs    *strings.Builder
 }
 
 func newBench(t *testing.T, edit ...func(*api.Options)) *bench {
