@@ -68,6 +68,7 @@ var rows = []row{
 	// What the tests of the whole compare with.
 	{pkg: "internal/witness", imports: []string{"meibo/scim", "meibo/provisioning", "github.com/jackc/pgx/v5", "modernc.org/sqlite",
 		"github.com/google/go-cmp"}},
+	{pkg: "internal/mirror", imports: []string{"github.com/google/go-cmp"}},
 	// It puts the whole server together, but for the binary, and has tests alone.
 	{pkg: "internal/e2e", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/web/api", "meibo/provisioning", "meibo/provisioning/transfer", "meibo/store", "meibo/internal/auth",
 		"meibo/internal/drill", otel, zap, "golang.org/x/sync"}},
@@ -81,7 +82,7 @@ var rows = []row{
 
 // testImports is what every test may use.
 var testImports = []string{
-	"meibo/internal/testkit", "meibo/internal/witness", "meibo/scim/scimtest", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "pgregory.net/rapid", "go.uber.org/goleak",
+	"meibo/internal/testkit", "meibo/internal/witness", "meibo/internal/mirror", "meibo/scim/scimtest", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "pgregory.net/rapid", "go.uber.org/goleak",
 }
 
 // exclusive holds over every row and every test: who imports the left side is on the right side.
