@@ -95,7 +95,7 @@ func (p *program) importFile(ctx context.Context, s *provisioning.Service, o imp
 		return p.printPlan(plan, o)
 	}
 	for _, f := range plan.Faults {
-		fmt.Fprintln(p.stderr, f)
+		fmt.Fprintln(p.stderr, printable(f.Error()))
 	}
 	if err := plan.Permits(transfer.Permission{Plan: o.plan, SkipInvalid: o.skipInvalid, Allow: o.allow}); err != nil {
 		return err

@@ -70,7 +70,7 @@ type Plan struct {
 	Digest   string
 	Rows     int
 	Count    map[Verb]int
-	Faults   []*Fault
+	Faults   []*Fault // the first maxFaults; Planned hears of all
 	Verdicts []Verdict
 
 	steps   []step            // by row
@@ -78,6 +78,9 @@ type Plan struct {
 	renamed map[string]string // ids of the file whose resource is found by its name, and the real one
 	marks   map[key]mark      // by id
 }
+
+// maxFaults is how many faults a plan keeps: a file of mistakes alone is no reason to run out of memory.
+const maxFaults = 10_000
 
 // Verdict is what a tolerance says of a plan: whether the same, sent by a client, would be stopped.
 type Verdict struct {
@@ -434,7 +437,7 @@ func (im *importer) take(p *planning) error {
 		im.took(p)
 	}
 	im.plan.Count[out.Verb]++
-	im.plan.Faults = append(im.plan.Faults, out.Faults...)
+	im.plan.Faults = append(im.plan.Faults, out.Faults[:min(len(out.Faults), maxFaults-len(im.plan.Faults))]...)
 	s := step{verb: out.Verb}
 	if b := p.previewed.Change.Before; b != nil {
 		s.version = b.Version
