@@ -126,14 +126,14 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 	after.Connection, after.Visible = d.Connection, true
 	after.Asserted = scim.Standard(d.Type).Encode(d.Asserted)
 	after.Index = indexOf(d.Type, d.Asserted)
-	effective, settled, err := r.derive(m, d, was)
+	is, err := r.derive(m, d, was)
 	if err != nil {
 		return Decision{}, err
 	}
-	if err := after.dropOverrides(settled...); err != nil {
+	if err := after.dropOverrides(is.settled...); err != nil {
 		return Decision{}, err
 	}
-	after.setEffective(effective, r.Version)
+	after.setEffective(is.attributes, r.Version)
 	if after.Manager.ID != after.Index.Manager {
 		after.Manager = Reference{ID: after.Index.Manager} // the display name was another's
 	}
@@ -179,7 +179,7 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 		c.Warning = e.warning
 	}
 	c.Diff = append(diff(m.asserted, d.Asserted), rowDiff(current, &c.After)...)
-	c.Diff = append(c.Diff, effectiveDiff(view{m.asserted, was}, view{d.Asserted, effective})...)
+	c.Diff = append(c.Diff, effectiveDiff(view{m.asserted, was}, view{d.Asserted, is.attributes})...)
 	c.Action, c.Reason = verdict(m, &c, e)
 	if c.Action == ChangeSkip {
 		c.After = *current

@@ -5,27 +5,34 @@ import (
 	"maps"
 	"strings"
 
+	"meibo/provisioning/mapping"
 	"meibo/scim"
 )
 
 // effective derives what the host application sees of a resource whose owner asserts d.Asserted; nil where
 // that is what is asserted. was is what it saw before, decoded; nil for as asserted, or for a new resource.
 func (r *Rules) effective(m meant, d Desired, was scim.Attributes) (scim.Attributes, error) {
-	out, _, err := r.derive(m, d, was)
-	return out, err
+	out, err := r.derive(m, d, was)
+	return out.attributes, err
 }
 
-// derive is effective, with the overrides of an undo that are settled: the rules have come to the same.
-func (r *Rules) derive(m meant, d Desired, was scim.Attributes) (out scim.Attributes, settled []string, err error) {
+// derived is what the host application is to see of a resource.
+type derived struct {
+	attributes scim.Attributes // nil where that is what is asserted
+	settled    []string        // overrides of an undo that are settled: the rules have come to the same
+	guesses    []string        // targets of the mapping whose value is a proposal
+}
+
+// derive is effective, with what else is known of it.
+func (r *Rules) derive(m meant, d Desired, was scim.Attributes) (out derived, err error) {
 	if d.Restore != nil {
 		if kept, decided := d.Restore.effective(m, d, was); decided {
-			return kept, nil, nil
+			return derived{attributes: kept}, nil
 		}
 	}
-	out = d.Asserted
 	all, err := overridesOf(m.current)
 	if err != nil {
-		return nil, nil, err
+		return derived{}, err
 	}
 	overrides, undone := splitOverrides(all)
 	if was == nil {
@@ -35,38 +42,47 @@ func (r *Rules) derive(m meant, d Desired, was scim.Attributes) (out scim.Attrib
 	if table == nil && len(overrides) > 0 {
 		table = unmapped[d.Type]
 	}
+	mapped := mapping.Result{Effective: d.Asserted}
 	if table != nil {
 		// Of what was purged nothing is left that could stay.
-		if out, err = table(d.Asserted, was, m.current == nil || len(was) == 0, overrides, d.Now); err != nil {
-			return nil, nil, err
+		created := m.current == nil || len(was) == 0
+		mapped, err = table.Map(mapping.Input{Asserted: d.Asserted, Current: was, Created: created, Overrides: overrides, Now: d.Now})
+		if err != nil {
+			return derived{}, unmappable(err)
 		}
 	}
+	out.attributes = mapped.Effective
 	if d.Type == scim.User {
-		name := r.userName(out, m, d, was, overrides)
-		if name != nameOf(scim.User, out) {
-			out = withAttribute(out, "userName", name)
+		name := r.userName(out.attributes, m, d, was, overrides)
+		if name != nameOf(scim.User, out.attributes) {
+			out.attributes = withAttribute(out.attributes, "userName", name)
 		} else if table == nil && len(undone) == 0 {
-			return nil, nil, nil
+			return derived{}, nil
 		}
 	}
 	if len(undone) > 0 {
-		out, settled = underUndone(d.Type, out, undone)
+		out.attributes, out.settled = underUndone(d.Type, out.attributes, undone)
 	}
-	if sameAttributes(out, d.Asserted) {
-		return nil, settled, nil
+	for _, target := range mapped.Guesses {
+		if scim.Equal(table.Value(target, mapped.Effective), table.Value(target, out.attributes)) {
+			out.guesses = append(out.guesses, target)
+		}
 	}
-	return out, settled, nil
+	if sameAttributes(out.attributes, d.Asserted) {
+		out.attributes = nil
+	}
+	return out, nil
 }
 
 // unmapped apply overrides alone.
-var unmapped = func() map[scim.ResourceType]mapper {
-	out := map[scim.ResourceType]mapper{}
+var unmapped = func() map[scim.ResourceType]*mapping.Table {
+	out := map[scim.ResourceType]*mapping.Table{}
 	for _, t := range []scim.ResourceType{scim.User, scim.Group} {
 		table, err := Settings{}.compileMapping(t)
 		if err != nil {
 			panic(err) // no rows are sound
 		}
-		out[t] = mapperOf(table)
+		out[t] = table
 	}
 	return out
 }()

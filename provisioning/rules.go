@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"meibo/provisioning/mapping"
 	"meibo/scim"
@@ -17,18 +16,15 @@ type Rules struct {
 	Settings Settings
 
 	scope   map[scim.ResourceType]scope
-	mapping map[scim.ResourceType]mapper // nil where everything is as asserted
-	guarded map[string]bool              // roles
+	mapping map[scim.ResourceType]*mapping.Table // nil where everything is as asserted
+	guarded map[string]bool                      // roles
 	safe    map[scim.ResourceType]map[string]bool
 	domains map[string]bool // verified
 }
 
-// mapper derives effective attributes. created says that there are none yet; overrides are a person's.
-type mapper func(asserted, current scim.Attributes, created bool, overrides map[string]any, now time.Time) (effective scim.Attributes, err error)
-
 // NewRules compiles settings. Its error names what does not compile.
 func NewRules(version int64, s Settings) (*Rules, error) {
-	r := &Rules{Version: version, Settings: s, scope: map[scim.ResourceType]scope{}, mapping: map[scim.ResourceType]mapper{},
+	r := &Rules{Version: version, Settings: s, scope: map[scim.ResourceType]scope{}, mapping: map[scim.ResourceType]*mapping.Table{},
 		guarded: map[string]bool{RoleAdmin: true}, domains: folded(s.Matching.VerifiedDomains),
 		safe: map[scim.ResourceType]map[string]bool{scim.User: folded(s.Guard.Users), scim.Group: folded(s.Guard.Groups)}}
 	for _, role := range s.Roles.Guarded {
@@ -49,7 +45,7 @@ func NewRules(version int64, s Settings) (*Rules, error) {
 		if err != nil {
 			return nil, fmt.Errorf("mapping of %ss: %w", strings.ToLower(string(t)), err)
 		}
-		r.mapping[t] = mapperOf(table)
+		r.mapping[t] = table
 	}
 	return r, nil
 }
@@ -174,16 +170,6 @@ func (s scope) includes(a scim.Attributes, groups []Reference) bool {
 func domainOf(name string) string {
 	_, domain, _ := strings.Cut(scim.FoldFull.Apply(name), "@")
 	return domain
-}
-
-func mapperOf(table *mapping.Table) mapper {
-	return func(asserted, current scim.Attributes, created bool, overrides map[string]any, now time.Time) (scim.Attributes, error) {
-		out, err := table.Map(mapping.Input{Asserted: asserted, Current: current, Created: created, Overrides: overrides, Now: now})
-		if err != nil {
-			return nil, unmappable(err)
-		}
-		return out.Effective, nil
-	}
 }
 
 // unmappable refuses what a mapping row has no effective value for. Its detail names rows, never values.

@@ -62,6 +62,25 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Targets are the paths that the rows assign, in their order and in canonical spelling.
+func (t *Table) Targets() []string {
+	out := make([]string, len(t.rows))
+	for i := range t.rows {
+		out[i] = t.rows[i].target.text
+	}
+	return out
+}
+
+// Value is what attributes have at one of the targets; nil for nothing.
+func (t *Table) Value(target string, a scim.Attributes) any {
+	for i := range t.rows {
+		if t.rows[i].target.text == target {
+			return read(a, t.rows[i].target.path)
+		}
+	}
+	return nil
+}
+
 // Map derives the effective attributes. Any error is of type Faults.
 func (t *Table) Map(in Input) (Result, error) {
 	if len(t.rows) == 0 && len(in.Overrides) == 0 {

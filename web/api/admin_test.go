@@ -87,6 +87,23 @@ func TestTokensOverHTTP(t *testing.T) {
 	}
 }
 
+func TestMappingTestOverHTTP(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.client("default").user("Ann@a.example")
+	const path = "/connections/default/mapping-test"
+	got := b.must(200, "operator", "POST", path, `{"mapping":{"userName":{"mode":"local"},"users":[{"target":"title","constant":"x"}]}}`)
+	rows, first := got["rows"].([]any), got["first"].([]any)
+	if got["users"] != 1.0 || got["changed"] != 1.0 || got["partial"] != false || len(rows) != 2 || len(first) != 1 {
+		t.Fatalf("%v", got)
+	}
+	if f := first[0].(map[string]any)["findings"].([]any); len(f) != 2 || f[1].(map[string]any)["new"] != "Ann" {
+		t.Errorf("findings %v", f)
+	}
+	wantProblem(t, "an expression that is none", b.do("operator", "POST", path, `{"mapping":{"users":[{"target":"title","expression":"No("}]}}`), 422)
+	wantProblem(t, "no such connection", b.do("operator", "POST", "/connections/none/mapping-test", `{}`), 404)
+}
+
 func TestSettingsOverHTTP(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -68,7 +68,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"listUsers": everybody, "getUser": everybody, "listGroups": everybody, "getGroup": everybody, "listMembers": everybody,
 		"listChanges": everybody, "listConnections": people, "listTokens": owners, "createToken": owners, "revokeToken": owners,
 		"changeUser": operators, "changeGroup": operators, "listMatters": people, "getMatter": people, "resolveMatter": operators, "allowDepartures": operators,
-		"getSettings": people, "applySettings": operators, "planSettings": operators, "rollbackSettings": operators, "listSettingsVersions": people, "getSettingsVersion": people,
+		"getSettings": people, "applySettings": operators, "planSettings": operators, "testMapping": operators, "rollbackSettings": operators, "listSettingsVersions": people, "getSettingsVersion": people,
 		"exportDirectory": people, "planImport": operators, "importFile": operators,
 		"listJobs": people, "getJob": people,
 		"listKeys": owners, "createKey": owners, "revokeKey": owners,

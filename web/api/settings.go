@@ -72,6 +72,47 @@ type PlannedChange struct {
 	Error  string `json:"error,omitempty" doc:"Why it would be refused."`
 }
 
+// MappingTest is what a document's mapping would do to the users that are there.
+type MappingTest struct {
+	Users   int           `json:"users" doc:"How many were looked at: those whom the connection's client sees."`
+	Changed int           `json:"changed" doc:"Whose effective attributes would differ."`
+	Refused int           `json:"refused" doc:"Who would stay as they are: a row has no value for them, or somebody else has their userName."`
+	Rows    []MappingRow  `json:"rows" doc:"The mapping's in their order; then other attributes that differ."`
+	First   []MappingUser `json:"first" doc:"The first users of whom there is something to be said."`
+	Partial bool          `json:"partial" doc:"There was no time to look at all users."`
+}
+
+// MappingRow counts what one row would do.
+type MappingRow struct {
+	Target     string `json:"target"`
+	Changes    int    `json:"changes"`
+	Collisions int    `json:"collisions" doc:"Another account has that userName."`
+	Empty      int    `json:"empty" doc:"It comes out empty, and may."`
+	Required   int    `json:"required" doc:"It comes out empty and must not."`
+	TooLong    int    `json:"tooLong"`
+	Characters int    `json:"characters" doc:"Not as the row demands."`
+	Other      int    `json:"other" doc:"An expression that fails, or a value of the wrong type."`
+	Guesses    int    `json:"guesses" doc:"Proposed by Kana or Romanize."`
+}
+
+// MappingUser is what the mapping would do to one user.
+type MappingUser struct {
+	ID       string           `json:"id" format:"uuid"`
+	Name     string           `json:"name" doc:"Its asserted userName, in small letters."`
+	Findings []MappingFinding `json:"findings"`
+}
+
+// MappingFinding is what is to be said of one attribute.
+type MappingFinding struct {
+	Target string `json:"target"`
+	Kind   string `json:"kind" enum:"change,collision,room,unset,guess,empty,length,characters,type,expression" doc:"With collision, empty, length, characters, type and expression the user would stay as it is; with room it gives its userName up to another one."`
+	Old    any    `json:"old,omitempty"`
+	New    any    `json:"new,omitempty"`
+	With   string `json:"with,omitempty" doc:"Id of who has the userName, or gets it."`
+	Detail string `json:"detail,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
 type versionInput struct {
 	Name    string `path:"name" pattern:"^[a-z0-9-]{1,40}$"`
 	Version int64  `path:"version" minimum:"0" maximum:"9007199254740991"`
@@ -127,6 +168,8 @@ func (a *api) settingsOperations() {
 		(*call).applySettings)
 	register(a, operation{id: "planSettings", method: http.MethodPost, path: path + "/plan", tag: settingsTag, roles: operators, errors: missing, maxBody: settings.MaxSize + 1, success: http.StatusOK,
 		summary: "Show what a settings document would change", description: "Nothing is changed."}, (*call).planSettings)
+	register(a, operation{id: "testMapping", method: http.MethodPost, path: "/connections/{name}/mapping-test", tag: settingsTag, roles: operators, errors: missing, maxBody: settings.MaxSize + 1, success: http.StatusOK,
+		summary: "Run the mapping of a settings document over the users that a connection has", description: "Nothing is changed. It is what the server does once the document is put in force."}, (*call).testMapping)
 	register(a, operation{id: "rollbackSettings", method: http.MethodPost, path: path + "/rollback", tag: settingsTag, roles: operators, errors: changing, success: http.StatusOK,
 		summary: "Put an earlier version in force again, as the next one", description: "What the versions in between did stays done."}, (*call).rollbackSettings)
 	register(a, operation{id: "listSettingsVersions", method: http.MethodGet, path: path + "/versions", tag: settingsTag, roles: people, errors: missing,
@@ -194,6 +237,35 @@ func (c *call) planSettings(in *planInput) (*single[SettingsPlan], error) {
 		p.More, err = true, nil
 	}
 	return &single[SettingsPlan]{p}, err
+}
+
+func (c *call) testMapping(in *planInput) (*single[MappingTest], error) {
+	draft, err := parseSettings(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithTimeout(c.context(), planTime)
+	defer stop()
+	out := MappingTest{Rows: []MappingRow{}, First: []MappingUser{}}
+	trial, err := c.Service.TryMapping(ctx, c.tenant(), in.Name, draft, func(u provisioning.MappedUser) error {
+		if len(out.First) == planned {
+			return ctx.Err()
+		}
+		user := MappingUser{u.ID, u.Name, make([]MappingFinding, len(u.Findings))}
+		for i, f := range u.Findings {
+			user.Findings[i] = MappingFinding{f.Target, string(f.Kind), f.Old, f.New, f.With, f.Detail, f.Remedy}
+		}
+		out.First = append(out.First, user)
+		return nil
+	})
+	if err != nil && ctx.Err() != nil && c.context().Err() == nil {
+		out.Partial, err = true, nil
+	}
+	out.Users, out.Changed, out.Refused = trial.Users, trial.Changed, trial.Refused
+	for _, r := range trial.Rows {
+		out.Rows = append(out.Rows, MappingRow(r))
+	}
+	return &single[MappingTest]{out}, err
 }
 
 func plannedChange(a provisioning.AccountChange) PlannedChange {
