@@ -27,7 +27,7 @@ func (r *Rules) pin(f Facts, before, after *Resource) {
 	switch {
 	case before == nil:
 	case after.Connection == 0 && before.Connection != 0:
-		after.Protected = r.protects(before) && !defaultRules.protects(after) || after.Protected
+		after.Protected = after.Protected || (f.Kept[before.ID] || r.protects(before)) && !defaultRules.protects(after)
 	case f.Kept[before.ID] && !r.protects(after), r.names(before) && !r.names(after):
 		after.Protected = true
 	}

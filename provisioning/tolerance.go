@@ -167,7 +167,7 @@ func (r *Rules) membership(f Facts, x *Resource, d Desired, c *Change, e *effect
 		return nil
 	}
 	before := c.Before
-	if left := before.MemberCount + c.Members.Grown(); left <= 0 && r.protects(before) {
+	if left := before.MemberCount + c.Members.Grown(); left <= 0 && (f.Kept[before.ID] || r.protects(before)) {
 		because := r.because(before)
 		if r.Settings.Guard.Mode == GuardRefuse {
 			return keptByGuard(before, because)

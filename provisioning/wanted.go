@@ -175,6 +175,10 @@ func (s *Service) wanted(r Reader, o Origin, rules *Rules, w *Wanted, id string)
 	if f.Current != nil {
 		before = f.Asserted
 		d.Link = f.Current.Connection != o.Connection.ID
+		if f.Kept, err = s.kept(r, o, *f.Current); err != nil {
+			return f, d, err
+		}
+		d.Restore.kept = f.Kept[f.Current.ID]
 	}
 	if d.Asserted, err = w.Assert(before); err != nil {
 		return f, d, err
@@ -337,6 +341,7 @@ func anyOf(r Reader, id string) (bool, error) {
 type Restore struct {
 	*Wanted
 	stored *Resource // as it is, where Facts.Current has the overrides that are wanted
+	kept   bool      // by the rules of the owner that it has
 }
 
 // setOverrides has everything that is derived go by the overrides that are wanted.
@@ -403,10 +408,17 @@ func (w *Restore) over(after *Resource, e *effect, r *Rules, now time.Time) erro
 		return err
 	}
 	w.setState(after, e, r, now)
-	if w.PurgeAt != nil && after.State == Removed {
-		after.PurgeAt = *w.PurgeAt
+	if w.PurgeAt != nil && after.State == Removed && !w.PurgeAt.Equal(after.PurgeAt) && !w.keeps(r) {
+		if after.PurgeAt = *w.PurgeAt; after.LeftAt.IsZero() {
+			after.LeftAt = now // what was purged is there again, and out since now
+		}
 	}
 	return nil
+}
+
+// keeps reports whether a guard keeps what is stored: a file that lifts a protection takes nothing away at once.
+func (w *Restore) keeps(r *Rules) bool {
+	return w.stored != nil && (w.kept || r.protects(w.stored))
 }
 
 // setRole gives the role. One that departs from what the rules give is a person's choice, and kept as such unless the
@@ -442,7 +454,7 @@ func (w *Restore) setState(after *Resource, e *effect, r *Rules, now time.Time) 
 	x := w.stored
 	switch {
 	case x == nil:
-	case x.State.in() && !w.State.in() && r.protects(x):
+	case w.keeps(r) && (x.State.in() && !w.State.in() || x.State != Removed && w.State == Removed):
 		e.warning = Reason{Code: ReasonKept, Args: map[string]string{"cause": causeImport, "because": r.because(x)}}
 		stays(x).apply(after)
 		return
