@@ -529,10 +529,16 @@ var guardRows = []row{
 			s.t.Fatalf("answered %d: %s", s.last.status, s.last.body)
 		}
 		s.entry(provisioning.ActionUpdate, provisioning.Warning, "")
-		if got := s.inHostGroup("Board"); !slices.Equal(got, []string{"cleo"}) {
-			s.t.Errorf("the host application sees %v in the protected group", got)
-		}
+		s.parted("Board", nil, []string{"cleo"}) // as if done
 		s.open(provisioning.MatterKept, "Board")
+		s.join("Board", "cleo")
+		s.members("Board", "cleo")
+		s.replace("Board") // and again, with all there is
+		s.parted("Board", nil, []string{"cleo"})
+		s.join("Board", "bob")
+		s.parted("Board", []string{"bob"}, []string{"bob", "cleo"})
+		s.leave("Board", "bob") // who was kept is still there
+		s.parted("Board", nil, []string{"cleo"})
 		s.remove("Board")
 		s.want(http.StatusNoContent)
 		s.entry(provisioning.ActionDelete, provisioning.Warning, "")
@@ -541,6 +547,19 @@ var guardRows = []row{
 		if got := s.inHostGroup("Board"); !slices.Equal(got, []string{"cleo"}) {
 			s.t.Errorf("the host application sees %v in the protected group", got)
 		}
+	}},
+	{says: "any; protected group, accept; the request's other operations apply", settings: protected, play: func(s *stage) {
+		s.users("bob")
+		s.team("Board", "bob")
+		body := object{"schemas": s.bodies["Board"]["schemas"], "displayName": "Board", "externalId": "b-1", "members": []object{}}
+		s.do(http.MethodPut, s.path("Board"), body)
+		s.entry(provisioning.ActionUpdate, provisioning.Warning, provisioning.ReasonKept)
+		s.shows("Board", object{"externalId": "b-1"})
+		s.parted("Board", nil, []string{"bob"})
+		s.change(func(x *provisioning.Settings) { x.Guard.Groups = nil }) // a person lifts the protection, and allows it
+		s.resolve(provisioning.MatterKept, provisioning.Resolution{Status: provisioning.MatterAllowed})
+		s.members("Board")
+		s.host("Board", provisioning.Active)
 	}},
 	{says: "any; protected group, refuse", settings: refusing, play: func(s *stage) {
 		s.users("bob")
@@ -691,6 +710,22 @@ var toleranceRows = []row{
 		s.entry(provisioning.ActionDelete, provisioning.Warning, "")
 		s.hides(crowd[2])
 		s.host(crowd[2], provisioning.Held)
+	}},
+	{says: "member removal; tolerance reached, withhold", settings: withholding, play: func(s *stage) {
+		crowd := s.crowd(8)
+		s.team("staff", crowd...)
+		s.leave("staff", crowd[:4]...)
+		if s.last.status >= 300 {
+			s.t.Fatalf("answered %d: %s", s.last.status, s.last.body)
+		}
+		s.entry(provisioning.ActionUpdate, provisioning.Warning, provisioning.ReasonTolerance)
+		s.parted("staff", crowd[4:], crowd)
+		if m := s.open(provisioning.MatterHeld, "staff"); len(m.Members) != 4 || m.Cause != provisioning.CauseMembers {
+			s.t.Errorf("the matter is %+v", m)
+		}
+		s.join("staff", crowd[0]) // back, so that allowing the rest leaves it
+		s.resolve(provisioning.MatterHeld, provisioning.Resolution{Status: provisioning.MatterAllowed})
+		s.members("staff", slices.Concat(crowd[:1], crowd[4:])...)
 	}},
 	{says: "disable; tolerance off", settings: func(s *provisioning.Settings) {
 		narrow(s)

@@ -488,6 +488,24 @@ func (s *stage) members(group string, names ...string) {
 	}
 }
 
+// parted expects a group to have other members for its client than for the host application, in all that each of them reads.
+func (s *stage) parted(group string, listed, effective []string) {
+	s.t.Helper()
+	if got := s.inGroup(group); !slices.Equal(got, listed) {
+		s.t.Errorf("the client sees %v in %s, want %v", got, group, listed)
+	}
+	if got := s.inHostGroup(group); !slices.Equal(got, effective) {
+		s.t.Errorf("the host application sees %v in %s, want %v", got, group, effective)
+	}
+	for _, name := range effective {
+		of := s.get(s.path(name))["groups"]
+		found := len(s.found("Groups", "members", s.id(name))) > 0
+		if lists := slices.Contains(listed, name); lists != (of != nil) || lists != found {
+			s.t.Errorf("%s is shown the groups %v, and found as a member: %t; the client lists it: %t", name, of, found, lists)
+		}
+	}
+}
+
 // matters are the tenant's open matters of a kind, latest first.
 func (s *stage) matters(kind provisioning.MatterKind, status provisioning.MatterStatus) []provisioning.Matter {
 	s.t.Helper()
