@@ -607,6 +607,8 @@ func (y *year) fold(seen map[string]int) (problems []string) {
 			y.changes = append(y.changes, e)
 		}
 	}
-	problems = y.journal.Add(fresh)
+	miscounts, err := y.rows.Miscounts(y.ctx, acme)
+	y.must(err)
+	problems = append(y.journal.Add(fresh), miscounts...)
 	return append(problems, witness.Differences(y.stored, y.journal.States())...)
 }

@@ -219,12 +219,16 @@ func (c *tenant) entries() []provisioning.Entry {
 	return all
 }
 
-// stored reads what the database keeps of the tenant, by id.
+// stored reads what the database keeps of the tenant, by id. What it keeps as a number must count that.
 func (c *tenant) stored() map[string]witness.State {
 	c.t.Helper()
 	all, err := c.rows.Stored(c.t.Context(), c.name)
 	if err != nil {
 		c.t.Fatal(err)
+	}
+	miscounts, err := c.rows.Miscounts(c.t.Context(), c.name)
+	if err != nil || len(miscounts) > 0 {
+		c.t.Errorf("%v, %v", miscounts, err)
 	}
 	return all
 }
