@@ -163,6 +163,7 @@ func (f *folding) apply(e *provisioning.Entry) {
 		seen[c.Path] = true
 		f.assign(e, c)
 	}
+	f.departs(e)
 	f.stay(e, wasIn)
 	f.leave(e)
 	f.join(e)
@@ -212,6 +213,23 @@ func (f *folding) assign(e *provisioning.Entry, c provisioning.AttributeChange) 
 	if owner, ok := c.New.(json.Number); ok && c.Path == provisioning.PathOwner {
 		f.owner, _ = owner.Int64()
 		delete(f.row, c.Path)
+	}
+}
+
+// departs notes where the effective view is said to depart from the asserted one and does not.
+func (f *folding) departs(e *provisioning.Entry) {
+	for key, v := range f.row {
+		path, ok := strings.CutPrefix(key, provisioning.PathEffective)
+		if !ok {
+			continue
+		}
+		object, name := placeIn(f.document, path)
+		if none, _ := v.(map[string]any); none != nil && len(none) == 0 {
+			v = nil
+		}
+		if reflect.DeepEqual(object[name], v) {
+			f.problem(e, "%s is as asserted", path)
+		}
 	}
 }
 
