@@ -2,10 +2,13 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"meibo/internal/drill"
 	"meibo/internal/mirror"
 	"meibo/provisioning"
+	"meibo/scim"
 )
 
 // newReader reads the tenant over an address with a key of a host application.
@@ -115,6 +119,7 @@ func TestMirror(t *testing.T) {
 		rest := company()
 		rest.Seed++
 		c.drill(drill.Flag, rest)
+		c.personActs(r)
 		entries.Store(int64(len(c.entries())))
 		finished.Store(true)
 		hosts.Wait()
@@ -138,12 +143,50 @@ func TestMirror(t *testing.T) {
 	})
 }
 
+// personActs removes some of what there is, purges some of that, and empties a group.
+func (c *tenant) personActs(r *mirror.Reader) {
+	c.t.Helper()
+	now, err := r.Full(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	act := func(t scim.ResourceType, id string, a provisioning.Act) {
+		if _, err := c.service.Act(c.t.Context(), provisioning.Origin{Tenant: c.name, Actor: "key of Ken"}, t, id, a); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	gone := []provisioning.Act{{State: provisioning.Removed}, {Purge: true}}
+	for i, id := range slices.Sorted(maps.Keys(now.Users)) {
+		for _, a := range gone[:i%3] { // nothing, removed, purged as well
+			act(scim.User, id, a)
+		}
+	}
+	for i, id := range slices.Sorted(maps.Keys(now.Groups)) {
+		switch i {
+		case 0:
+			act(scim.Group, id, gone[0])
+			act(scim.Group, id, gone[1])
+		case 1:
+			act(scim.Group, id, gone[0])
+		case 2:
+			if len(now.Members[id]) > 0 {
+				act(scim.Group, id, provisioning.Act{Empty: true})
+			}
+		}
+	}
+}
+
 // omissions are ways to mirror wrongly.
 var omissions = map[string]func(*mirror.Item){
 	"no one joins":     func(i *mirror.Item) { i.Members.Add = nil },
 	"no one leaves":    func(i *mirror.Item) { i.Members.Remove = nil },
 	"no user is told":  func(i *mirror.Item) { i.User = nil },
 	"no group is told": func(i *mirror.Item) { i.Group = nil },
+	"no one is purged": func(i *mirror.Item) {
+		if string(i.User) == "null" {
+			i.User = json.RawMessage("{}")
+		}
+	},
 }
 
 // wantEachOmissionNoticed fails where a mirror that leaves something out equals the full read: then the test proves nothing.

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -31,7 +32,11 @@ func (r *Reader) Full(ctx context.Context) (*Mirror, error) {
 		return nil, err
 	}
 	for group := range m.Groups {
-		if err := r.each(ctx, "/groups/"+group+"/members?limit=5", func(id string, _ json.RawMessage) { m.join(group, id) }); err != nil {
+		err := r.each(ctx, "/groups/"+group+"/members?limit=5", func(id string, _ json.RawMessage) { m.join(group, id) })
+		if refused, ok := errors.AsType[*Refused](err); ok && refused.Status == http.StatusNotFound {
+			continue // purged meanwhile, which the changes tell
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -20,6 +20,7 @@ type GroupAct struct {
 	State     string         `json:"state,omitempty" enum:"active,removed" doc:"What is removed can be restored for 30 days."`
 	Protected *bool          `json:"protected,omitempty" doc:"No connection removes, empties or purges it."`
 	Overrides map[string]any `json:"overrides,omitempty" doc:"Attributes by path, such as displayName, that no synchronisation changes; null takes one back."`
+	Empty     bool           `json:"empty,omitempty" doc:"Ends its memberships. Its client goes on listing whom it lists."`
 }
 
 type userActInput struct {
@@ -45,7 +46,7 @@ func (a *api) actOperations() {
 		summary: "Choose what a person may choose of a group", description: "As for a user."},
 		func(c *call, in *groupActInput) (*single[Group], error) {
 			b := in.Body
-			return act(c, scim.Group, in.ID, provisioning.Act{State: provisioning.State(b.State), Protected: b.Protected, Overrides: b.Overrides}, c.group)
+			return act(c, scim.Group, in.ID, provisioning.Act{State: provisioning.State(b.State), Protected: b.Protected, Overrides: b.Overrides, Empty: b.Empty}, c.group)
 		})
 }
 
@@ -57,7 +58,7 @@ func act[T any](c *call, t scim.ResourceType, id string, a provisioning.Act, vie
 	if _, err := c.find(t, id); err != nil { // of what was purged nothing is left to choose
 		return nil, err
 	}
-	if a.State == "" && a.Role == nil && a.Protected == nil && len(a.Overrides) == 0 {
+	if a.State == "" && a.Role == nil && a.Protected == nil && len(a.Overrides) == 0 && !a.Empty {
 		return get(c, t, id, view)
 	}
 	a.Grace = removalGrace

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"meibo/provisioning"
 	"meibo/scim"
+	"meibo/store"
 	"meibo/store/storetest"
 )
 
@@ -185,6 +187,17 @@ func TestActsOverHTTP(t *testing.T) {
 		}
 		if u = b.must(200, "operator", "PATCH", "/users/"+ken, `{"state":"active"}`); u["state"] != "active" {
 			t.Errorf("restored %v", u)
+		}
+		if g := b.must(200, "operator", "PATCH", "/groups/"+staff, `{"empty":true}`); g["memberCount"] != 0.0 || g["state"] != "active" {
+			t.Errorf("emptied %v", g)
+		}
+		if page, _ := b.page("application", "/groups/"+staff+"/members"); len(page.Items) != 0 {
+			t.Errorf("members of the emptied group: %v", page.Items)
+		}
+		follow(t, s.(*store.Store))
+		all := b.changes("limit=1000").Items
+		if last := all[len(all)-1]; !slices.Equal(last.Members.Remove, []string{ken}) {
+			t.Errorf("told of the emptied group: %+v", last)
 		}
 		if g := b.must(200, "operator", "PATCH", "/groups/"+staff, `{"state":"removed"}`); g["state"] != "removed" {
 			t.Errorf("removed %v", g)

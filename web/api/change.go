@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -153,12 +154,7 @@ func (c *call) change(rd *reader, e provisioning.PositionedEntry, now map[string
 		return out, nil
 	}
 	out.Resource = &ChangedResource{string(entry.ResourceType), entry.ResourceID}
-	if !entry.Members.IsZero() {
-		out.Members = &MemberChanges{Add: []Member{}, Remove: append([]string{}, entry.Members.Remove...)}
-		for _, m := range entry.Members.Add {
-			out.Members.Add = append(out.Members.Add, Member{ID: m.Value, Display: m.Display})
-		}
-	}
+	out.Members = memberChanges(entry.Members)
 	if entry.Version == 0 { // it changed nothing
 		return out, nil
 	}
@@ -172,6 +168,18 @@ func (c *call) change(rd *reader, e provisioning.PositionedEntry, now map[string
 		out.Group, err = current(r, c.group)
 	}
 	return out, err
+}
+
+// memberChanges are those of the effective memberships; nil where only what the client lists has changed.
+func memberChanges(d provisioning.MemberDelta) *MemberChanges {
+	out := MemberChanges{Add: []Member{}, Remove: slices.Concat([]string{}, d.Remove, d.EffectiveRemove)}
+	for _, m := range slices.Concat(d.Add, d.EffectiveAdd) {
+		out.Add = append(out.Add, Member{ID: m.Value, Display: m.Display})
+	}
+	if len(out.Add)+len(out.Remove) == 0 {
+		return nil
+	}
+	return &out
 }
 
 func current[T any](r resource, view func(resource) (T, error)) (Current[T], error) {
