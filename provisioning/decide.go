@@ -90,6 +90,9 @@ func decide(f Facts, d Desired, r *Rules) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
+	if d.Restore != nil {
+		d.Restore.inViews(f, d.Members, &delta)
+	}
 	was, err := effectiveOf(m.current)
 	if err != nil {
 		return Decision{}, err

@@ -21,7 +21,7 @@ type Wanted struct {
 
 	// Assert is the whole asserted document, given the one that there is; that is nil of a new resource.
 	Assert    func(before scim.Attributes) (scim.Attributes, error)
-	Members   *[]scim.Member // all of a group
+	Members   *[]Membership // all of a group
 	State     State
 	Visible   *bool
 	Role      *string
@@ -294,18 +294,18 @@ func (s *Service) wantedCandidates(r Reader, o Origin, rules *Rules, f Facts, d 
 	return c, err
 }
 
-// wantedMembers adds the facts of a member list. Whoever a person lists is a member in both views, whether or not the owner sees them.
+// wantedMembers adds the facts of a member list. Whoever a person lists is a member, whether or not the owner sees them.
 func (s *Service) wantedMembers(r Reader, o Origin, w *Wanted, f *Facts, d *Desired) (err error) {
-	d.Members = scim.MemberChange{Replace: f.Current != nil, Add: *w.Members}
+	d.Members = scim.MemberChange{Replace: f.Current != nil}
+	for _, m := range *w.Members {
+		d.Members.Add = append(d.Members.Add, m.Member)
+	}
 	group := ""
-	if f.Current != nil {
-		group = f.Current.ID
-		f.HasOpen = true
-		err = r.Memberships(group, func(m GroupMember) error {
-			f.Open = append(f.Open, Membership{Member: scim.Member{Value: m.Value, Display: m.Display}, Asserted: !m.Unlisted, Effective: true})
-			return nil
-		})
-		if err != nil {
+	if x := f.Current; x != nil {
+		group = x.ID
+		seen := x.Visible && x.Connection != 0
+		lack := &lacking{members: !seen, listed: seen}
+		if err := lack.fetch(r, f); err != nil {
 			return err
 		}
 	}
@@ -387,6 +387,34 @@ func (w *Restore) effective(m meant, d Desired, was scim.Attributes) (scim.Attri
 	default:
 		appears := !w.stored.Visible && (w.Visible == nil || *w.Visible)
 		return was, !appears
+	}
+}
+
+// inViews has those be members in one view alone who are wanted so. Who is a member in the other one alone becomes one
+// in both first: an id is in one list of a change at most.
+func (w *Restore) inViews(f Facts, change scim.MemberChange, delta *MemberDelta) {
+	if w.Members == nil {
+		return
+	}
+	stands := standings(f, change)
+	for _, m := range *w.Members {
+		stand := stands[m.Value]
+		if m.Asserted == m.Effective || stand.asserted != stand.effective && stand.asserted != m.Asserted {
+			continue
+		}
+		is := func(other scim.Member) bool { return other.Value == m.Value }
+		delta.Add, delta.AssertedAdd, delta.EffectiveAdd = slices.DeleteFunc(delta.Add, is), slices.DeleteFunc(delta.AssertedAdd, is), slices.DeleteFunc(delta.EffectiveAdd, is)
+		switch {
+		case stand.asserted && stand.effective && m.Asserted:
+			delta.EffectiveRemove = append(delta.EffectiveRemove, m.Value)
+		case stand.asserted && stand.effective:
+			delta.AssertedRemove = append(delta.AssertedRemove, m.Value)
+		case stand.asserted || stand.effective: // it is so
+		case m.Asserted:
+			delta.AssertedAdd = append(delta.AssertedAdd, m.Member)
+		default:
+			delta.EffectiveAdd = append(delta.EffectiveAdd, m.Member)
+		}
 	}
 }
 

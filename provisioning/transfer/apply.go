@@ -93,7 +93,7 @@ func (a *applier) first(ctx context.Context, i int, row *Row) error {
 	s, w := a.plan.steps[i], a.wanted(row, a.plan)
 	later := false
 	if w.Members != nil {
-		now := slices.DeleteFunc(slices.Clone(*w.Members), func(m scim.Member) bool {
+		now := slices.DeleteFunc(slices.Clone(*w.Members), func(m provisioning.Membership) bool {
 			known := a.plan.marks[keyOf(m.Value)]
 			return known.added && known.group
 		})

@@ -45,6 +45,7 @@ const (
 	typeTitle  = "type"
 	restTitle  = "attributes" // a JSON object of the attributes that no other column holds
 	groupTitle = "group"      // of a Member row: the group's id
+	viewTitle  = "view"       // of a Member row: asserted or effective where not both hold
 )
 
 func readBool(to *bool, cell string) error {
@@ -87,6 +88,7 @@ type layout struct {
 	kind      int           // index of the type column; -1 without one
 	rest      int           // of the column restTitle; -1
 	group     int           // of the column groupTitle; -1
+	view      int           // of the column viewTitle; -1
 	fields    map[int]field // by index
 	subjects  map[scim.ResourceType][]*subject
 	onlyUsers map[int]bool      // columns that groups do not have
@@ -95,7 +97,7 @@ type layout struct {
 
 // newLayout reads titles. Its faults are on line 1, and all of them are returned.
 func newLayout(titles []string) (*layout, []*Fault) {
-	l := &layout{titles: titles, kind: -1, rest: -1, group: -1, fields: map[int]field{}, onlyUsers: map[int]bool{},
+	l := &layout{titles: titles, kind: -1, rest: -1, group: -1, view: -1, fields: map[int]field{}, onlyUsers: map[int]bool{},
 		subjects: map[scim.ResourceType][]*subject{}}
 	var faults []*Fault
 	seen := map[string]bool{}
@@ -136,6 +138,9 @@ func (l *layout) add(i int, title string) error {
 		return nil
 	case groupTitle:
 		l.group = i
+		return nil
+	case viewTitle:
+		l.view = i
 		return nil
 	}
 	for _, f := range slices.Concat(frontFields, backFields) {
@@ -228,7 +233,7 @@ func exportTitles(types []scim.ResourceType) []string {
 		titles = append(titles, f.title)
 	}
 	if slices.Contains(types, scim.Group) {
-		titles = append(titles, groupTitle)
+		titles = append(titles, groupTitle, viewTitle)
 	}
 	var out []string
 	for _, title := range titles {
@@ -292,7 +297,7 @@ func (c *csvWriter) Write(r Row) error {
 	}
 	for _, m := range r.Members {
 		clear(c.record)
-		c.record[l.kind], c.record[l.group] = memberType, r.ID
+		c.record[l.kind], c.record[l.group], c.record[l.view] = memberType, r.ID, viewOf(m)
 		c.record[l.at("id")], c.record[l.at("displayName")] = m.Value, m.Display
 		c.buffer = appendRecord(c.buffer, c.safe())
 		if err := c.flush(64 << 10); err != nil {
@@ -519,10 +524,14 @@ func (c *csvReader) readAttributes(row *Row, rec record) {
 // member adds a Member row to its group.
 func (c *csvReader) member(group *Row, rec record) {
 	l := c.layout
-	id, of := "", rec.cells[l.group]
-	if i := l.at("id"); i >= 0 {
-		id = rec.cells[i]
+	cell := func(i int) string {
+		if i < 0 {
+			return ""
+		}
+		return rec.cells[i]
 	}
+	id, of := cell(l.at("id")), rec.cells[l.group]
+	m, err := membership(id, cell(l.at("displayName")), cell(l.view))
 	fault := func(column, detail string) {
 		group.Faults = append(group.Faults, &Fault{Line: rec.line, Column: column, Detail: detail})
 	}
@@ -531,11 +540,9 @@ func (c *csvReader) member(group *Row, rec record) {
 		fault("id", "a Member row has the id of the member")
 	case of != "" && of != group.ID:
 		fault(groupTitle, "a Member row follows the row of its group; this one names another")
+	case err != nil:
+		fault(viewTitle, err.Error())
 	default:
-		m := scim.Member{Value: id}
-		if i := l.at("displayName"); i >= 0 {
-			m.Display = rec.cells[i]
-		}
 		group.Members = append(group.Members, m)
 	}
 }

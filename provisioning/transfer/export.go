@@ -143,7 +143,7 @@ func (e *exporter) one(r provisioning.Reader, res *provisioning.Resource) error 
 		return nil
 	}
 	if res.Type == scim.Group {
-		if row.Members, err = membersOf(r, res.ID); err != nil {
+		if row.Members, err = membersOf(r, res); err != nil {
 			return err
 		}
 	}
@@ -182,14 +182,22 @@ func rowOf(res *provisioning.Resource, connection string) (Row, error) {
 	return row, nil
 }
 
-// membersOf are the members of a group by id: when somebody became one is no part of an export.
-func membersOf(r provisioning.Reader, group string) ([]scim.Member, error) {
-	var members []scim.Member
-	err := r.Memberships(group, func(m provisioning.GroupMember) error {
-		members = append(members, scim.Member{Value: m.Value, Display: m.Display})
-		return nil
-	})
-	slices.SortFunc(members, func(a, b scim.Member) int { return strings.Compare(a.Value, b.Value) })
+// membersOf are the members of a group by id: when somebody became one is no part of an export. Of a group that its
+// client does not see, or that has none, only the host application's view is left.
+func membersOf(r provisioning.Reader, group *provisioning.Resource) (members []provisioning.Membership, err error) {
+	if group.Visible && group.Connection != 0 {
+		x, err := r.Resource(provisioning.ResourceQuery{Scope: provisioning.Scope{Connection: group.Connection, Type: scim.Group}, ID: group.ID, AllMembers: true})
+		if err != nil {
+			return nil, err
+		}
+		members = x.OpenMembers
+	} else {
+		err = r.Memberships(group.ID, func(m provisioning.GroupMember) error {
+			members = append(members, provisioning.Membership{Member: scim.Member{Value: m.Value, Display: m.Display}, Asserted: !m.Unlisted, Effective: true})
+			return nil
+		})
+	}
+	slices.SortFunc(members, func(a, b provisioning.Membership) int { return strings.Compare(a.Value, b.Value) })
 	return members, err
 }
 

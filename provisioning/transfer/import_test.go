@@ -113,17 +113,20 @@ func (d *directory) fill(t *testing.T) {
 	again := d.create(t, "entra", scim.User, user("again"))
 	inner := d.create(t, "entra", scim.Group, scim.Attributes{"displayName": "inner"}, ann, gone)
 	old := d.create(t, "entra", scim.Group, scim.Attributes{"displayName": "old"}, bob)
-	outer := d.create(t, "entra", scim.Group, scim.Attributes{"displayName": "outer", "externalId": "+1"}, inner, bob)
+	d.create(t, "entra", scim.Group, scim.Attributes{"displayName": "outer", "externalId": "+1"}, inner, bob)
 	late := d.create(t, "entra", scim.Group, scim.Attributes{"displayName": "late"}, ann)
 	d.patch(t, "entra", scim.Group, inner, scim.Operation{Op: "add", Path: "members", Value: []any{map[string]any{"value": late}}})
-	_ = outer
+	kept := d.create(t, "hr", scim.Group, scim.Attributes{"displayName": "kept"}, admin, safe)
+	yes := true
+	d.act(t, scim.Group, kept, provisioning.Act{Protected: &yes})
+	d.patch(t, "hr", scim.Group, kept, scim.Operation{Op: "remove", Path: "members"}) // which the guard withholds
 
 	d.patch(t, "entra", scim.User, bob, scim.Operation{Op: "replace", Path: "active", Value: false})
 	d.remove(t, "entra", scim.User, gone)
 	d.remove(t, "entra", scim.User, again)
 	d.create(t, "entra", scim.User, user("again")) // somebody else, under a name that was free again
 	d.remove(t, "entra", scim.Group, old)
-	role, yes := "admin", true
+	role := "admin"
 	d.act(t, scim.User, admin, provisioning.Act{Role: &role})
 	d.act(t, scim.User, safe, provisioning.Act{Protected: &yes})
 	d.act(t, scim.User, changed, provisioning.Act{Overrides: map[string]any{"title": "@chosen", "name.familyName": "Chosen"}})
@@ -202,7 +205,7 @@ func TestExportImportExport(t *testing.T) {
 			for _, f := range []transfer.Format{transfer.CSV, transfer.NDJSON} {
 				t.Run(string(f), func(t *testing.T) {
 					file := from.export(t, f)
-					if n := strings.Count(from.export(t, transfer.NDJSON), "\n"); n != 14 {
+					if n := strings.Count(from.export(t, transfer.NDJSON), "\n"); n != 15 {
 						t.Fatalf("%d rows are exported", n)
 					}
 					if f == transfer.NDJSON {
@@ -214,7 +217,7 @@ func TestExportImportExport(t *testing.T) {
 						t.Fatalf("export of the copy (-original +copy):\n%s", diff)
 					}
 					plan, lines := to.plan(t, to.options(file))
-					if plan.Count[transfer.Skip] != 14 {
+					if plan.Count[transfer.Skip] != 15 {
 						t.Errorf("imported again, the file is to change something: %q", lines)
 					}
 				})
@@ -451,7 +454,7 @@ func TestInterruptedImport(t *testing.T) {
 		for n := range 100 {
 			o := to.options(file)
 			plan, _ := to.plan(t, o)
-			if plan.Count[transfer.Skip] == 14 {
+			if plan.Count[transfer.Skip] == 15 {
 				break
 			}
 			ctx, cancel := context.WithCancel(t.Context())
@@ -474,7 +477,7 @@ func TestInterruptedImport(t *testing.T) {
 			created[e.ResourceID]++
 			return nil
 		})
-		if err != nil || len(created) != 14 {
+		if err != nil || len(created) != 15 {
 			t.Errorf("%d resources were made, %v", len(created), err)
 		}
 		for id, n := range created {
@@ -533,7 +536,7 @@ func TestJournalOfImportsFolds(t *testing.T) {
 			}
 			defer db.Close()
 			stored, err := db.Stored(t.Context(), "acme")
-			if err != nil || len(stored) != 14 {
+			if err != nil || len(stored) != 15 {
 				t.Fatalf("%d resources, %v", len(stored), err)
 			}
 			for _, p := range witness.Disagreements(entries, stored) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"meibo/provisioning"
 	"meibo/scim"
 )
 
@@ -83,7 +84,7 @@ func appendOverlay(b []byte, object map[string]any) []byte {
 	return append(b, '}')
 }
 
-func appendMembers(b []byte, members []scim.Member) []byte {
+func appendMembers(b []byte, members []provisioning.Membership) []byte {
 	b = append(b, '[')
 	for i, m := range members {
 		if i > 0 {
@@ -94,6 +95,10 @@ func appendMembers(b []byte, members []scim.Member) []byte {
 		if m.Display != "" {
 			b = append(b, `,"display":`...)
 			b = scim.AppendString(b, m.Display)
+		}
+		if view := viewOf(m); view != "" {
+			b = append(b, `,"view":`...)
+			b = scim.AppendString(b, view)
 		}
 		b = append(b, '}')
 	}
@@ -264,7 +269,7 @@ func intoTime(to *time.Time, v any) error {
 	return err
 }
 
-func intoMembers(to *[]scim.Member, v any) error {
+func intoMembers(to *[]provisioning.Membership, v any) error {
 	list, ok := v.([]any)
 	if !ok {
 		return errors.New(`expected an array of objects like {"value": "id of the member"}`)
@@ -276,7 +281,12 @@ func intoMembers(to *[]scim.Member, v any) error {
 			return fmt.Errorf(`element %d: expected an object like {"value": "id of the member"}`, i+1)
 		}
 		display, _ := object["display"].(string)
-		*to = append(*to, scim.Member{Value: value, Display: display})
+		view, _ := object["view"].(string)
+		m, err := membership(value, display, view)
+		if err != nil {
+			return fmt.Errorf("element %d: view: %w", i+1, err)
+		}
+		*to = append(*to, m)
 	}
 	return nil
 }

@@ -413,7 +413,7 @@ func (im *importer) wanted(row *Row, plan *Plan) provisioning.Wanted {
 		w.Effective = row.EffectiveOf
 	}
 	if row.Says(HasMembers) {
-		members := make([]scim.Member, len(row.Members))
+		members := make([]provisioning.Membership, len(row.Members))
 		for i, m := range row.Members {
 			members[i] = m
 			if id, ok := plan.renamed[m.Value]; ok {

@@ -47,7 +47,11 @@ func anyRow(t *rapid.T) Row {
 	r.Attributes = scimtest.Group().Draw(t, "attributes")
 	r.Attributes["displayName"] = text(t, "displayName") + "x"
 	for range rapid.IntRange(0, 3).Draw(t, "members") {
-		r.Members = append(r.Members, scim.Member{Value: text(t, "member") + "m", Display: text(t, "display")})
+		m, err := membership(text(t, "member")+"m", text(t, "display"), rapid.SampledFrom([]string{"", "asserted", "effective"}).Draw(t, "view"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Members = append(r.Members, m)
 	}
 	return r
 }
@@ -201,7 +205,7 @@ func TestExportTitles(t *testing.T) {
 	if !strings.HasPrefix(string(line), want) {
 		t.Errorf("titles are\n%s\nwant them to begin with\n%s", line, want)
 	}
-	if n := len(strings.Split(string(line), ",")); n != 58 {
+	if n := len(strings.Split(string(line), ",")); n != 59 {
 		t.Errorf("%d titles", n)
 	}
 }

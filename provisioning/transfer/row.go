@@ -30,8 +30,8 @@ type Row struct {
 	// Effective are the top-level attributes whose effective value is not the asserted one; nil for one that is
 	// effectively unassigned.
 	Effective map[string]any
-	Overrides map[string]any // by path: what a person set
-	Members   []scim.Member  // of a group, by id in an export
+	Overrides map[string]any            // by path: what a person set
+	Members   []provisioning.Membership // of a group, by id in an export
 
 	// Faults are the mistakes of the row; with one, the rest of the row is not to be relied on.
 	Faults []*Fault
@@ -138,6 +138,30 @@ func (f *Fault) Error() string {
 		return fmt.Sprintf("line %d: %s", f.Line, f.Detail)
 	}
 	return fmt.Sprintf("line %d, column %s: %s", f.Line, f.Column, f.Detail)
+}
+
+// views are the names of those who see a membership, where not both the owner's client and the host application do.
+var views = map[string]provisioning.Membership{"": {Asserted: true, Effective: true}, "asserted": {Asserted: true}, "effective": {Effective: true}}
+
+func viewOf(m provisioning.Membership) string {
+	switch {
+	case !m.Effective:
+		return "asserted"
+	case !m.Asserted:
+		return "effective"
+	default:
+		return ""
+	}
+}
+
+// membership is one in the view of that name; an error for no such view.
+func membership(id, display, view string) (provisioning.Membership, error) {
+	m, known := views[view]
+	if !known {
+		return m, fmt.Errorf("there is no such view; write asserted or effective, or nothing for both")
+	}
+	m.Member = scim.Member{Value: id, Display: display}
+	return m, nil
 }
 
 func (r *Row) fault(column, detail string) *Fault {
