@@ -97,6 +97,7 @@ func (a *api) operations() {
 	a.connectionOperations()
 	a.settingsOperations()
 	a.matterOperations()
+	a.entryOperations()
 	a.jobOperations()
 	a.transferOperations()
 	a.keyOperations()
