@@ -165,9 +165,9 @@ func (a *Act) documents(f Facts, x *Resource, d Desired, r *Rules) (asserted, wa
 		if err != nil {
 			return nil, nil, err
 		}
-		emails := x.Index.Emails
+		kept := x.Index
 		x.Index = indexOf(x.Type, asserted)
-		x.Index.Emails = emails
+		x.Index.Emails, x.Index.Stable = kept.Emails, kept.Stable
 		x.setEffective(effective, r.Version)
 	}
 	return asserted, was, nil

@@ -129,6 +129,7 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 	after.Connection, after.Visible = d.Connection, true
 	after.Asserted = scim.Standard(d.Type).Encode(d.Asserted)
 	after.Index = indexOf(d.Type, d.Asserted)
+	r.keep(&after, d.Asserted)
 	is, err := r.derive(m, d, was)
 	if err != nil {
 		return Decision{}, err

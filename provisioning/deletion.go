@@ -239,6 +239,7 @@ func absent(f Facts, d Desired, r *Rules) (Decision, error) {
 	after.Visible = false
 	after.Version++
 	after.Modified = d.Now
+	r.keep(&after, f.Asserted) // also of who was there before the settings named it
 	e.apply(&after)
 	r.pin(f, current, &after)
 	c := Change{Action: ChangeDelete, Before: current, MatchedBy: matchedByID, Name: nameOf(d.Type, f.Asserted),

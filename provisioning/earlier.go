@@ -218,10 +218,10 @@ func (e *Earlier) documents(f Facts, x *Resource, d Desired, r *Rules) (asserted
 	if err != nil {
 		return nil, nil, err
 	}
-	emails := x.Index.Emails
+	kept := x.Index
 	x.Index = indexOf(x.Type, asserted)
 	if e.Owner == nil {
-		x.Index.Emails = emails
+		x.Index.Emails, x.Index.Stable = kept.Emails, kept.Stable
 	}
 	x.Manager.ID = x.Index.Manager
 	if sameAttributes(effective, asserted) {

@@ -39,7 +39,7 @@ func match(f Facts, d Desired, r *Rules) (meant, error) {
 	}
 	switch stable := f.Candidates.Stable; {
 	case len(stable) == 1 && !stable[0].Visible:
-		return found(&stable[0], matchedByExternalID)
+		return found(&stable[0], r.Settings.Matching.StableKey)
 	case len(stable) == 0:
 		return adopt(f, d, r)
 	default:
@@ -50,7 +50,7 @@ func match(f Facts, d Desired, r *Rules) (meant, error) {
 // found is a stored resource that was matched.
 func found(x *Resource, by string) (meant, error) {
 	asserted, err := decoded(x.Type, x.Asserted)
-	return meant{current: x, asserted: asserted, by: by, linked: by != matchedByExternalID}, err
+	return meant{current: x, asserted: asserted, by: by}, err
 }
 
 // nameIsFree refuses a name that a visible resource of the connection has.
@@ -73,7 +73,9 @@ func adopt(f Facts, d Desired, r *Rules) (meant, error) {
 		return meant{}, Taken(by)
 	}
 	if x := &others[0]; mode == AdoptionAdopt && len(others) == 1 && !r.protects(x) && !f.Kept[x.ID] && r.verified(d.Asserted, by) {
-		return found(x, by)
+		m, err := found(x, by)
+		m.linked = true
+		return m, err
 	}
 	return ask(f, d, others, by)
 }

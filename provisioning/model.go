@@ -116,6 +116,7 @@ type Index struct {
 	Name          string  // folded asserted userName, or displayName of a group
 	EffectiveName string  // folded effective userName; "" for groups
 	ExternalID    string  // as sent
+	Stable        string  // value of the attribute that the settings name as the stable key; "" where they name none
 	Display       string  // displayName as sent
 	Manager       string  // id of the asserted manager
 	Emails        []Email // read inside Update only, since only a write compares them

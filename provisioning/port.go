@@ -182,6 +182,7 @@ type CandidateQuery struct {
 	Effective  string   // folded effective userName that is to be taken; "" for Name
 	Emails     []string // folded addresses by which accounts of other owners are looked for
 	ExternalID string   // of a stable key; "" asks for none
+	Stable     string   // the same of an attribute that the settings name instead: Index.Stable
 	// Presume lets a unit of work that makes a resource of these keys go on as if there were no
 	// candidates: Commit then writes only if there are none, or fn runs again and sees them. Most
 	// creates meet none, and it spares them a round trip.
@@ -194,7 +195,7 @@ type Candidates struct {
 	Effective *Resource // the tenant's user whose effective userName it is, whoever owns it; nil for groups
 	// Mail are users of the tenant that other owners assert with one of Emails, or nobody does; three at most.
 	Mail []Resource
-	// Stable are the scope's resources with that externalId, visible or not, two at most: with
+	// Stable are the scope's resources with that externalId, or that Stable, visible or not, two at most: with
 	// two it is no key.
 	Stable []Resource
 }

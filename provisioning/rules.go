@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -20,6 +21,7 @@ type Rules struct {
 	guarded map[string]bool                      // roles
 	safe    map[scim.ResourceType]map[string]bool
 	domains map[string]bool // verified
+	stable  *scim.Path      // of the stable key; nil for externalId, or none
 }
 
 // NewRules compiles settings. Its error names what does not compile.
@@ -27,6 +29,13 @@ func NewRules(version int64, s Settings) (*Rules, error) {
 	r := &Rules{Version: version, Settings: s, scope: map[scim.ResourceType]scope{}, mapping: map[scim.ResourceType]*mapping.Table{},
 		guarded: map[string]bool{RoleAdmin: true}, domains: folded(s.Matching.VerifiedDomains),
 		safe: map[scim.ResourceType]map[string]bool{scim.User: folded(s.Guard.Users), scim.Group: folded(s.Guard.Groups)}}
+	if key := s.Matching.StableKey; key != "" && key != matchedByExternalID {
+		path, err := scim.ParsePath(scim.Standard(scim.User), key)
+		if err != nil {
+			return nil, fmt.Errorf("stable key: %w", err)
+		}
+		r.stable = &path
+	}
 	for _, role := range s.Roles.Guarded {
 		r.guarded[role] = true
 	}
@@ -179,12 +188,37 @@ func unmappable(err error) error {
 
 var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// stableKey is the attribute that survives a rename: an externalId in the form of a GUID, as Entra
-// sends with objectId mapped to it; "" where there is none. A mail nickname is no key.
-func (r *Rules) stableKey(a scim.Attributes) string {
+// externalKey is the stable key that is an externalId in the form of a GUID, as Entra sends with objectId mapped to
+// it; "" where there is none. A mail nickname is no key.
+func (r *Rules) externalKey(a scim.Attributes) string {
 	external, _ := a["externalId"].(string)
-	if r.Settings.Matching.StableKey == "" || !guid.MatchString(external) {
+	if r.Settings.Matching.StableKey != matchedByExternalID || !guid.MatchString(external) {
 		return ""
 	}
 	return external
+}
+
+// namedKey is the stable key where the settings name another attribute, in any form; "" where there is none.
+func (r *Rules) namedKey(a scim.Attributes) string {
+	if r.stable == nil {
+		return ""
+	}
+	var key string
+	switch v := mapping.Value(a, *r.stable).(type) {
+	case string:
+		key = v
+	case json.Number:
+		key = v.String()
+	}
+	if len(key) > maxKeyBytes {
+		return ""
+	}
+	return key
+}
+
+// keep notes the stable key of a user in the row: who is gone is found by it.
+func (r *Rules) keep(x *Resource, a scim.Attributes) {
+	if x.Type == scim.User && r.stable != nil {
+		x.Index.Stable = r.namedKey(a)
+	}
 }

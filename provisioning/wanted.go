@@ -281,7 +281,7 @@ func (s *Service) wantedCandidates(r Reader, o Origin, rules *Rules, f Facts, d 
 			return Candidates{}, err
 		}
 		if f.Current == nil {
-			q.ExternalID = rules.stableKey(d.Asserted)
+			q.ExternalID, q.Stable = rules.externalKey(d.Asserted), rules.namedKey(d.Asserted)
 		}
 	}
 	c, err := r.Candidates(q)

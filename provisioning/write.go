@@ -160,7 +160,7 @@ func (s *Service) candidates(r Reader, o Origin, rules *Rules, t scim.ResourceTy
 	q := s.candidateQuery(o, t, scim.FoldFull.Apply(nameOf(t, a)), "")
 	q.Presume = true
 	if t == scim.User {
-		q.ExternalID = rules.stableKey(a)
+		q.ExternalID, q.Stable = rules.externalKey(a), rules.namedKey(a)
 		if slices.Contains(rules.Settings.Matching.Attributes, matchedByEmails) {
 			q.Emails = addressesOf(a)
 		}

@@ -225,6 +225,9 @@ func (w *write) seldom() (columns []column) {
 	if !before.PurgeAt.Equal(after.PurgeAt) {
 		columns = append(columns, column{"purge_at", w.time(after.PurgeAt), "timestamptz"})
 	}
+	if key := stableKey(after); key != stableKey(before) {
+		columns = append(columns, column{"stable_key", key, "text"})
+	}
 	return columns
 }
 
@@ -370,6 +373,11 @@ func (w *write) presumption(s *statement) {
 	and := " where "
 	if id := w.presumed.ExternalID; id != "" {
 		s.add(and, "not exists (select 1 from resource x where x.ext_key = ", s.arg(scopedKey(w.presumed.Scope, id)),
+			" and x.tenant = ", s.arg(w.tenant), ")")
+		and = " and "
+	}
+	if value := w.presumed.Stable; value != "" {
+		s.add(and, "not exists (select 1 from resource x where x.stable_key = ", s.arg(scopedKey(w.presumed.Scope, value)),
 			" and x.tenant = ", s.arg(w.tenant), ")")
 		and = " and "
 	}

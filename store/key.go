@@ -2,6 +2,7 @@ package store
 
 import (
 	"strconv"
+	"strings"
 
 	"meibo/provisioning"
 	"meibo/scim"
@@ -9,6 +10,21 @@ import (
 
 // Resources are looked up by single strings that hold their scope: there is one index that could
 // serve such a look-up, so no planner has a choice to get wrong, and no scope can meet another's rows.
+
+// stableKey is resource.stable_key; nil where there is none.
+func stableKey(r *provisioning.Resource) any {
+	if r.Index.Stable == "" || r.Connection == 0 {
+		return nil
+	}
+	return scopedKey(scopeOf(r), r.Index.Stable)
+}
+
+// valueOf is the value of a scoped key.
+func valueOf(key string) string {
+	_, rest, _ := strings.Cut(key, ":")
+	_, value, _ := strings.Cut(rest, ":")
+	return value
+}
 
 // typeCode tells types apart in keys and lanes. Codes are stored: none is ever given another meaning.
 // A connection's groups have the lane after its users: groupList counts on it.

@@ -72,7 +72,7 @@ func (d dialect) columnList(s selection) []string {
 	list := []string{"r.id, r.type, r.version, r.created, r.modified, r.asserted, r.manager"}
 	if !s.brief {
 		list = append(list, "r.connection, r.visible, r.state, r.role, r.protected, r.effective, r.rule_version, "+
-			"r.name, r.effective_name, r.external_id, r.display, r.overrides, r.member_count, r.removals, r.left_at, r.purge_at")
+			"r.name, r.effective_name, r.external_id, r.display, r.overrides, r.member_count, r.removals, r.left_at, r.purge_at, r.stable_key")
 	}
 	manager, group, view := managerDisplay, listedGroup, "asserted"
 	if s.account {
@@ -142,7 +142,7 @@ type resourceRow struct {
 	leftAt, purgeAt                instant
 	asserted, effective            document
 	overrides, removals            document
-	effectiveName                  sql.NullString
+	effectiveName, stableKey       sql.NullString
 	groups, emails, facts, members document
 }
 
@@ -152,7 +152,7 @@ func (r *resourceRow) dest(s selection, before ...any) []any {
 	list := append(before, &r.ID, &r.Type, &r.Version, &r.created, &r.modified, &r.asserted, &x.Manager)
 	if !s.brief {
 		list = append(list, &r.Connection, &r.Visible, &r.State, &r.Role, &r.Protected, &r.effective, &r.RuleVersion,
-			&x.Name, &r.effectiveName, &x.ExternalID, &x.Display, &r.overrides, &r.MemberCount, &r.removals, &r.leftAt, &r.purgeAt)
+			&x.Name, &r.effectiveName, &x.ExternalID, &x.Display, &r.overrides, &r.MemberCount, &r.removals, &r.leftAt, &r.purgeAt, &r.stableKey)
 	}
 	for _, part := range []struct {
 		selected bool
@@ -170,6 +170,7 @@ func (r *resourceRow) resource() (provisioning.Resource, error) {
 	r.Created, r.Modified = r.created.Time, r.modified.Time
 	r.LeftAt, r.PurgeAt = r.leftAt.Time, r.purgeAt.Time
 	r.Asserted, r.Effective, r.Overrides, r.Removals = r.asserted, r.effective, r.overrides, r.removals
+	r.Index.Stable = valueOf(r.stableKey.String)
 	r.Index.EffectiveName = r.Index.Name
 	if r.effectiveName.Valid {
 		r.Index.EffectiveName = r.effectiveName.String
@@ -306,6 +307,9 @@ func (x tx) Candidates(q provisioning.CandidateQuery) (provisioning.Candidates, 
 	}
 	err := x.lock("(key = $2 or eff_key = $3 or ext_key = $4)", scopedKey(q.Scope, q.Name),
 		effectiveKey(x.tenant, effectiveOf(q)), scopedKey(q.Scope, q.ExternalID))
+	if err == nil && q.Stable != "" {
+		err = x.lock("stable_key = $2", scopedKey(q.Scope, q.Stable))
+	}
 	if err == nil && len(q.Emails) > 0 {
 		err = x.lock("id = any(array(select v.resource from resource_value v where v.key = any($2)))", emailKeys(x.tenant, q.Emails))
 	}
@@ -362,6 +366,9 @@ func (x *session) candidates(q provisioning.CandidateQuery, s selection) (provis
 	}
 	if q.ExternalID != "" {
 		part("stable", "r.ext_key = "+stmt.arg(scopedKey(q.Scope, q.ExternalID))+" and r.tenant = "+stmt.arg(x.tenant)+" order by r.seq limit 2")
+	}
+	if q.Stable != "" {
+		part("named", "r.stable_key = "+stmt.arg(scopedKey(q.Scope, q.Stable))+" and r.tenant = "+stmt.arg(x.tenant)+" order by r.seq limit 2")
 	}
 	if q.Scope.Type == scim.User && len(q.Emails) > 0 {
 		partFrom("mail", "(select distinct id from ("+stmt.byEmail(x.tenant, q)+") as ids order by id limit 3) as found "+x.byID("found.id"))

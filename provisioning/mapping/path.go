@@ -85,6 +85,9 @@ func kind(a *scim.Attribute) string {
 	return "a " + string(a.Type)
 }
 
+// Value is what a path selects of a document; nil where it is unassigned.
+func Value(a scim.Attributes, p scim.Path) any { return read(a, p) }
+
 // read returns the value that a path selects: nil where it is unassigned; the first element that
 // satisfies the path's filter; a list where the path leads through several elements without one.
 func read(a scim.Attributes, p scim.Path) any {

@@ -5,10 +5,12 @@ alter table resource
     add column member_count bigint not null default 0,   -- open memberships of a group
     add column removals     json,                        -- what a group lost lately; null: nothing
     add column left_at      timestamptz,                 -- null: active or held
-    add column purge_at     timestamptz;                 -- null: never
+    add column purge_at     timestamptz,                 -- null: never
+    add column stable_key   text        collate "C";     -- connection, type, value of the attribute that the settings name; null: they name none
 update resource r set member_count = m.n
 from (select grp, count(*) as n from member where valid_to is null group by grp) as m where m.grp = r.id;
 update resource set left_at = modified where state not in ('active', 'held');
+create index resource_stable_key on resource (stable_key) where stable_key is not null;
 create index resource_purge on resource (purge_at) where purge_at is not null;
 -- All of a tenant by id. An expression, here as below, so that a look-up that also names the tenant cannot take it.
 create index resource_account on resource ((tenant || '/' || id));

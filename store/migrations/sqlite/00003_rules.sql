@@ -5,8 +5,10 @@ alter table resource add column member_count integer not null default 0;
 alter table resource add column removals text;
 alter table resource add column left_at integer;
 alter table resource add column purge_at integer;
+alter table resource add column stable_key text;
 update resource set member_count = (select count(*) from member m where m.grp = resource.id and m.valid_to is null) where type = 'Group';
 update resource set left_at = modified where state not in ('active', 'held');
+create index resource_stable_key on resource (stable_key) where stable_key is not null;
 create index resource_purge on resource (purge_at) where purge_at is not null;
 create index resource_account on resource (tenant || '/' || id);
 
