@@ -189,6 +189,9 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 		c.After = *current
 		return Decision{Changes: []Change{c}, Matters: e.matters}, nil
 	}
+	if len(is.guesses) > 0 {
+		c.Reason = r.guessed(c.Reason, d.Type, is, was, m.asserted)
+	}
 	c.After.Version++
 	c.After.Modified = d.Now
 	return Decision{Changes: []Change{c}, Matters: e.matters, Budgets: e.budgets}, nil

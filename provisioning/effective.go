@@ -64,7 +64,8 @@ func (r *Rules) derive(m meant, d Desired, was scim.Attributes) (out derived, er
 		out.attributes, out.settled = underUndone(d.Type, out.attributes, undone)
 	}
 	for _, target := range mapped.Guesses {
-		if scim.Equal(table.Value(target, mapped.Effective), table.Value(target, out.attributes)) {
+		is := table.Value(target, out.attributes)
+		if scim.Equal(is, table.Value(target, mapped.Effective)) && !scim.Equal(is, table.Value(target, d.Asserted)) {
 			out.guesses = append(out.guesses, target)
 		}
 	}

@@ -1,7 +1,8 @@
 package provisioning
 
 // Codes of the reasons in the journal. A departure's code is the state it left the account in
-// ("suspended", "removed"), with its cause as an argument.
+// ("suspended", "removed"), with its cause as an argument. Any change that writes proposals of Kana or Romanize has the
+// argument guessed: the targets, with blanks between.
 const (
 	ReasonCreated      = "created"
 	ReasonAsserted     = "asserted"         // the client asserts it, and nothing stands against it

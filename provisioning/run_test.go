@@ -19,13 +19,14 @@ type directory struct {
 	*testing.T
 	*provisioning.Service
 	clock *testkit.Clock
+	store provisioning.Store
 }
 
 // eachDirectory runs a test on both databases.
 func eachDirectory(t *testing.T, edit func(*provisioning.Settings), run func(d *directory)) {
 	storetest.Each(t, func(t *testing.T, s provisioning.Store) {
 		clock := testkit.NewClock(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
-		d := &directory{T: t, clock: clock, Service: provisioning.New(provisioning.Options{Store: s, Now: clock.Now})}
+		d := &directory{T: t, clock: clock, store: s, Service: provisioning.New(provisioning.Options{Store: s, Now: clock.Now})}
 		if _, err := d.CreateTenant(t.Context(), d.admin()); err != nil {
 			t.Fatal(err)
 		}

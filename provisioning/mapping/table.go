@@ -81,6 +81,40 @@ func (t *Table) Value(target string, a scim.Attributes) any {
 	return nil
 }
 
+// Guesses are the targets that have a proposal of Kana or Romanize now: what is effective there, in.Current, is what the
+// row proposes, and neither is it asserted nor did a person choose it.
+func (t *Table) Guesses(in Input) []string {
+	ev := t.evaluator.get(in)
+	defer t.evaluator.put(ev)
+	m := mapper{Table: t, in: in}
+	for i := range t.rows {
+		r := &t.rows[i]
+		if _, chosen := in.Overrides[r.target.text]; chosen || !r.proposes() {
+			continue
+		}
+		is := read(in.Current, r.target.path)
+		if scim.Equal(is, read(in.Asserted, r.target.path)) {
+			continue
+		}
+		proposed, apply, fault := m.value(ev, r)
+		m.noteGuess(ev, r, is, apply && fault == nil && scim.Equal(proposed, is))
+	}
+	return m.guesses
+}
+
+// Proposes reports whether there may be guesses at all.
+func (t *Table) Proposes() bool {
+	for i := range t.rows {
+		if t.rows[i].proposes() {
+			return true
+		}
+	}
+	return false
+}
+
+// proposes reports whether the value of a row may be a guess.
+func (r *row) proposes() bool { return r.program != nil && r.program.guesses }
+
 // Map derives the effective attributes. Any error is of type Faults.
 func (t *Table) Map(in Input) (Result, error) {
 	if len(t.rows) == 0 && len(in.Overrides) == 0 {
@@ -138,7 +172,7 @@ func (m *mapper) mapRow(ev *evaluation, i int) {
 	if r.keepsCurrent() && !m.in.Created {
 		kept = read(m.in.Current, r.target.path)
 	}
-	if kept != nil && r.atCreation && (r.program == nil || !r.program.guesses) {
+	if kept != nil && r.atCreation && !r.proposes() {
 		m.assign(i, r.target, kept)
 		return
 	}

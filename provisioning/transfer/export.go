@@ -16,6 +16,7 @@ import (
 // Directory is what an export reads; *provisioning.Service is one.
 type Directory interface {
 	Snapshot(ctx context.Context, tenant string, fn func(provisioning.Reader) error) error
+	GuessesIn(r provisioning.Reader, x *provisioning.Resource) ([]string, error)
 }
 
 // ExportOptions say what is exported, and how.
@@ -67,7 +68,7 @@ func Export(ctx context.Context, d Directory, tenant string, w io.Writer, o Expo
 	if err != nil {
 		return 0, err
 	}
-	e := exporter{out: out, filters: filters, progress: o.Progress}
+	e := exporter{directory: d, out: out, filters: filters, progress: o.Progress}
 	if e.progress == nil {
 		e.progress = func(int) {}
 	}
@@ -89,6 +90,7 @@ func Export(ctx context.Context, d Directory, tenant string, w io.Writer, o Expo
 }
 
 type exporter struct {
+	directory   Directory
 	out         Writer
 	filters     map[scim.ResourceType]scim.Filter
 	connections map[int64]string
@@ -141,6 +143,9 @@ func (e *exporter) one(r provisioning.Reader, res *provisioning.Resource) error 
 	}
 	if f := e.filters[res.Type]; f != nil && !scim.Match(f, shown(res, row.Attributes)) {
 		return nil
+	}
+	if row.Guessed, err = e.directory.GuessesIn(r, res); err != nil {
+		return err
 	}
 	if res.Type == scim.Group {
 		if row.Members, err = membersOf(r, res); err != nil {

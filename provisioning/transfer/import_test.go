@@ -227,6 +227,25 @@ func TestExportImportExport(t *testing.T) {
 }
 
 // A plan says per row what it does; applied, it does that and no more.
+// TestExportMarksGuesses: what nobody confirmed is marked in NDJSON, and an import takes the mark for what it is.
+func TestExportMarksGuesses(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t, storetest.Open(t), "acme")
+	s := provisioning.DefaultSettings()
+	s.Mapping.Users = []provisioning.MappingRow{{Target: "nickName", Expression: "Kana(displayName)"}}
+	if _, _, err := d.ApplySettings(t.Context(), d.origin, provisioning.DefaultConnection, provisioning.SettingsDraft{Settings: s, Expect: provisioning.AnyVersion}); err != nil {
+		t.Fatal(err)
+	}
+	d.create(t, provisioning.DefaultConnection, scim.User, scim.Attributes{"userName": "taro", "displayName": "山田"})
+	file := d.export(t, transfer.NDJSON)
+	if !strings.Contains(file, `"guessed":"nickName"`) {
+		t.Errorf("no mark in %s", file)
+	}
+	if _, lines := d.plan(t, d.options(file)); len(lines) != 1 || lines[0] != "Skip User taro" {
+		t.Errorf("the file would come to %q", lines)
+	}
+}
+
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s provisioning.Store) {

@@ -23,6 +23,10 @@ func (c *crowd) Snapshot(_ context.Context, _ string, fn func(provisioning.Reade
 	return fn(crowdReader{c})
 }
 
+func (c *crowd) GuessesIn(provisioning.Reader, *provisioning.Resource) ([]string, error) {
+	return nil, nil
+}
+
 type crowdReader struct{ *crowd }
 
 func (crowdReader) Connections() ([]provisioning.Connection, error) {

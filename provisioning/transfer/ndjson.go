@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"meibo/provisioning"
@@ -50,6 +51,9 @@ func (n *ndjsonWriter) Write(r Row) error {
 	raw("attributes", scim.Standard(r.Type).Encode(r.Attributes))
 	raw("effective", appendOverlay(nil, r.Effective))
 	raw("overrides", appendOverlay(nil, r.Overrides))
+	if len(r.Guessed) > 0 {
+		text("guessed", strings.Join(r.Guessed, " "))
+	}
 	if r.Type == scim.Group {
 		raw("members", appendMembers(nil, r.Members))
 	}
@@ -223,6 +227,7 @@ var keys = map[string]member{
 		return nil
 	}},
 	"effective": {HasEffective, func(r *Row, v any) error { return intoObject(&r.Effective, v) }},
+	"guessed":   {0, func(*Row, any) error { return nil }}, // it follows from the settings
 	"overrides": {HasOverrides, func(r *Row, v any) error { return intoObject(&r.Overrides, v) }},
 	"members":   {HasMembers, func(r *Row, v any) error { return intoMembers(&r.Members, v) }},
 }

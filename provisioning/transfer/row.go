@@ -32,6 +32,7 @@ type Row struct {
 	Effective map[string]any
 	Overrides map[string]any            // by path: what a person set
 	Members   []provisioning.Membership // of a group, by id in an export
+	Guessed   []string                  // of an export: targets of the mapping whose value is a proposal
 
 	// Faults are the mistakes of the row; with one, the rest of the row is not to be relied on.
 	Faults []*Fault

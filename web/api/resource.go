@@ -25,6 +25,7 @@ type Account struct {
 	LeftAt     time.Time      `json:"leftAt,omitempty,omitzero" doc:"When it was suspended or removed."`
 	PurgeAt    time.Time      `json:"purgeAt,omitempty,omitzero" doc:"When what was removed may be purged."`
 	Attributes map[string]any `json:"attributes" doc:"The effective attributes under their names of RFC 7643, active as the state has it."`
+	Guessed    []string       `json:"guessed,omitempty" doc:"Attributes whose value is a proposal of the mapping, such as the reading of a name, which nobody confirmed."`
 	Overrides  map[string]any `json:"overrides,omitempty" doc:"What a person set by path, and no synchronisation changes. Not for applications."`
 }
 
@@ -163,6 +164,10 @@ func (c *call) account(r resource) (Account, error) {
 	a := Account{ID: r.ID, State: string(r.State), Protected: r.Protected, Connection: r.connection, Version: r.Version,
 		Created: r.Created, Modified: r.Modified, LeftAt: r.LeftAt, PurgeAt: r.PurgeAt, Attributes: r.attributes}
 	a.ExternalID, _ = r.attributes["externalId"].(string)
+	var err error
+	if a.Guessed, err = c.Service.Guesses(c.context(), c.tenant(), &r.Resource); err != nil {
+		return Account{}, err
+	}
 	if len(r.Overrides) > 0 && slices.Contains(people, c.holder.Key.Role) {
 		if err := json.Unmarshal(r.Overrides, &a.Overrides); err != nil {
 			return Account{}, fmt.Errorf("stored overrides are damaged: %w", err)
