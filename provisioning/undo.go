@@ -472,7 +472,8 @@ func (b *backwards) touch(e *Entry, selected bool, path string, after, was any) 
 		visible, _ := b.row[PathVisible].(bool)
 		owner, _ := was.(json.Number)
 		id, _ := owner.Int64()
-		b.owner = &Ownership{Connection: id, Visible: visible, Asserted: b.asserted}
+		gaveUp := id != 0 && e.Connection == id // its client deleted it, and does not find it again
+		b.owner = &Ownership{Connection: id, Visible: visible && !gaveUp, Asserted: b.asserted}
 	}
 }
 
@@ -613,7 +614,9 @@ func (b *backwards) restate(state string) {
 // asserts it. What the host application saw then is all laid over it.
 func (b *backwards) disown(e *Earlier) {
 	e.Owner = b.owner
-	b.out.Lost = append(b.out.Lost, lostOwnership)
+	if b.now[PathOwner] != number(0) {
+		b.out.Lost = append(b.out.Lost, lostOwnership)
+	}
 	kept := attributePaths(b.t, b.owner.Asserted)
 	for path, v := range b.now {
 		_, changes := e.Attributes[path]

@@ -102,7 +102,7 @@ func (p *playground) person() provisioning.Origin {
 
 func one[T any](p *playground, from ...T) T { return from[p.IntN(len(from))] }
 
-// must is for errors that are none of the client's.
+// tolerated is for errors that are the client's.
 func (p *playground) tolerated(err error) {
 	p.t.Helper()
 	if err != nil && provisioning.KindOf(err) == provisioning.Internal {
@@ -413,16 +413,16 @@ func newArena(t testing.TB, url string) arena {
 	return arena{st, testkit.NewClock(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)), rows}
 }
 
-// each runs cases on databases of their own kinds: how many on SQLite, and on PostgreSQL a tenth of it.
+// undoArenas runs cases on both databases, on PostgreSQL a tenth as many.
 func undoArenas(t *testing.T, run func(t *testing.T, a arena, seed uint64)) {
 	t.Helper()
 	cases := *undoCases
 	switch {
 	case cases > 0:
-	case testing.Short():
+	case testing.Short(), raceDetector:
 		cases = 18
 	default:
-		cases = 90
+		cases = 54
 	}
 	for _, db := range []struct {
 		name  string

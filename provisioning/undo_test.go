@@ -299,6 +299,22 @@ func TestUndoOfAnAdoption(t *testing.T) {
 	wantKind(t, err, provisioning.NotFound, "")
 }
 
+// TestUndoOfAnIgnoredDeletion gives the account back to the owner whose client deleted it, and who does not find it again.
+func TestUndoOfAnIgnoredDeletion(t *testing.T) {
+	t.Parallel()
+	p := newUndoOffice(t)
+	s := provisioning.DefaultSettings()
+	s.Deletion.Users.Deleted = provisioning.IgnorePolicy
+	_, _, err := p.ApplySettings(t.Context(), p.person(), "a", provisioning.SettingsDraft{Settings: s, Expect: 1})
+	p.must(err)
+	id := p.user(p.a, scim.Attributes{"userName": "ada"})
+	p.must(p.Delete(t.Context(), p.by(p.a), scim.User, id, nil))
+	p.undoEntry(p.lastEntry(id))
+	if a := p.snapshot()[id]; a.Owner != p.a.ID || a.asserted.Visible || a.State != provisioning.Active {
+		t.Errorf("%+v", a)
+	}
+}
+
 // TestUndoOfARecycledName: the newcomer goes first, so that the leaver's name is free; if it is not, that is said.
 func TestUndoOfARecycledName(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,5 @@
+//go:build !race
+
+package provisioning_test
+
+const raceDetector = false
