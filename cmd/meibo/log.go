@@ -122,11 +122,17 @@ func summary(e provisioning.Entry) string {
 	for _, d := range e.Diff {
 		parts = append(parts, d.Path)
 	}
-	if n := len(e.Members.Add); n > 0 {
-		parts = append(parts, fmt.Sprintf("members +%d", n))
-	}
-	if n := len(e.Members.Remove); n > 0 {
-		parts = append(parts, fmt.Sprintf("members -%d", n))
+	m := e.Members
+	for _, change := range []struct {
+		what string
+		n    int
+	}{
+		{"members +", len(m.Add)}, {"members -", len(m.Remove)}, {"members for the client +", len(m.AssertedAdd)}, {"members for the client -", len(m.AssertedRemove)},
+		{"members for the application +", len(m.EffectiveAdd)}, {"members for the application -", len(m.EffectiveRemove)},
+	} {
+		if change.n > 0 {
+			parts = append(parts, fmt.Sprintf("%s%d", change.what, change.n))
+		}
 	}
 	why := e.Reason.Code
 	for _, name := range slices.Sorted(maps.Keys(e.Reason.Args)) {
@@ -162,9 +168,26 @@ type entryResource struct {
 	Version int64             `json:"version,omitempty"` // afterwards; none where nothing changed
 }
 
+// entryMembers are changes of memberships: of both views, and of one of them alone.
 type entryMembers struct {
-	Added   []entryMember `json:"added"`
-	Removed []string      `json:"removed"`
+	Added            []entryMember `json:"added"`
+	Removed          []string      `json:"removed"`
+	AssertedAdded    []entryMember `json:"assertedAdded,omitempty"`
+	AssertedRemoved  []string      `json:"assertedRemoved,omitempty"`
+	EffectiveAdded   []entryMember `json:"effectiveAdded,omitempty"`
+	EffectiveRemoved []string      `json:"effectiveRemoved,omitempty"`
+}
+
+func entryMembersView(d provisioning.MemberDelta) entryMembers {
+	members := func(list []scim.Member) []entryMember {
+		out := make([]entryMember, 0, len(list))
+		for _, m := range list {
+			out = append(out, entryMember{Value: m.Value, Display: m.Display})
+		}
+		return out
+	}
+	return entryMembers{Added: members(d.Add), Removed: append([]string{}, d.Remove...), AssertedAdded: members(d.AssertedAdd),
+		AssertedRemoved: d.AssertedRemove, EffectiveAdded: members(d.EffectiveAdd), EffectiveRemoved: d.EffectiveRemove}
 }
 
 type entryMember struct {
@@ -176,7 +199,7 @@ func entryView(tenant string, e provisioning.Entry) entryJSON {
 	view := entryJSON{
 		ID: e.ID, Time: e.At, Tenant: tenant, Connection: e.ConnectionName, Actor: e.Actor, CorrelationID: e.Correlation,
 		Request: e.Request, Action: e.Action, Outcome: e.Outcome, MatchedBy: e.MatchedBy, Differences: e.Diff,
-		Members: entryMembers{Added: []entryMember{}, Removed: e.Members.Remove}, Reason: e.Reason, Error: e.Error,
+		Members: entryMembersView(e.Members), Reason: e.Reason, Error: e.Error,
 	}
 	if e.Request != nil {
 		ms := e.Request.Duration.Milliseconds()
@@ -185,14 +208,8 @@ func entryView(tenant string, e provisioning.Entry) entryJSON {
 	if e.ResourceType != "" {
 		view.Resource = &entryResource{e.ResourceID, e.ResourceType, e.ResourceName, e.Version}
 	}
-	for _, m := range e.Members.Add {
-		view.Members.Added = append(view.Members.Added, entryMember{Value: m.Value, Display: m.Display})
-	}
 	if view.Differences == nil {
 		view.Differences = []provisioning.AttributeChange{}
-	}
-	if view.Members.Removed == nil {
-		view.Members.Removed = []string{}
 	}
 	return view
 }
