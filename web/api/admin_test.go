@@ -315,3 +315,32 @@ func TestEntriesOverHTTP(t *testing.T) {
 		}
 	})
 }
+
+func TestUndoOverHTTP(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	c := b.client("default")
+	ken := c.user("ken")
+	b.must(200, "operator", "PATCH", "/users/"+ken, `{"overrides":{"title":"Boss"}}`)
+	page, _ := b.page("support", "/entries?limit=1&resource="+ken)
+	query := `{"entry":"` + page.Items[0]["id"].(string) + `"}`
+	plan := b.must(200, "operator", "POST", "/undos/plan", query)
+	if list := plan["resources"].([]any); plan["entries"] != 1.0 || len(list) != 1 || list[0].(map[string]any)["id"] != ken {
+		t.Errorf("plan %v", plan)
+	}
+	job := b.must(201, "operator", "POST", "/undos", query)
+	if job["kind"] != "undo" || job["state"] != "queued" {
+		t.Errorf("job %v", job)
+	}
+	if _, err := b.service.RunJob(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if job := b.must(200, "support", "GET", "/jobs/"+job["id"].(string), ""); job["state"] != "done" {
+		t.Errorf("job %v", job)
+	}
+	if u := b.must(200, "support", "GET", "/users/"+ken, ""); u["overrides"] != nil {
+		t.Errorf("undone %v", u)
+	}
+	wantProblem(t, "an undo of nothing", b.do("operator", "POST", "/undos", `{}`), 422)
+	wantProblem(t, "an entry never written", b.do("operator", "POST", "/undos", `{"entry":"019aa000-0000-7000-8000-000000000000"}`), 404)
+}

@@ -99,6 +99,7 @@ func (a *api) operations() {
 	a.matterOperations()
 	a.entryOperations()
 	a.jobOperations()
+	a.undoOperations()
 	a.transferOperations()
 	a.keyOperations()
 	a.documentOperation()
