@@ -172,7 +172,7 @@ func (c *call) change(rd *reader, e provisioning.PositionedEntry, now map[string
 
 // memberChanges are those of the effective memberships; nil where only what the client lists has changed.
 func memberChanges(d provisioning.MemberDelta) *MemberChanges {
-	out := MemberChanges{Add: []Member{}, Remove: slices.Concat([]string{}, d.Remove, d.EffectiveRemove)}
+	out := MemberChanges{Add: []Member{}, Remove: append(append([]string{}, d.Remove...), d.EffectiveRemove...)}
 	for _, m := range slices.Concat(d.Add, d.EffectiveAdd) {
 		out.Add = append(out.Add, Member{ID: m.Value, Display: m.Display})
 	}
