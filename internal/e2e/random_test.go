@@ -99,11 +99,13 @@ func (p *player) play(ctx context.Context, writes int) error {
 	return nil
 }
 
-// forget drops an id that is gone, now and then: some are asked for again, and named as members.
+// forget drops an id that is gone, now and then: some are asked for again, and named as members. One id always stays.
 func (p *player) forget(target string) {
 	gone := func(id string) bool { return strings.HasSuffix(target, id) && p.IntN(3) == 0 }
-	if len(p.users) > 1 && len(p.groups) > 1 {
-		p.users, p.groups = slices.DeleteFunc(p.users, gone), slices.DeleteFunc(p.groups, gone)
+	for _, ids := range []*[]string{&p.users, &p.groups} {
+		if left := slices.DeleteFunc(slices.Clone(*ids), gone); len(left) > 0 {
+			*ids = left
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 // group are protected, and named by everybody: nothing ever suspends, removes, empties or purges them.
 func TestJournalFoldsUnderChangingRules(t *testing.T) {
 	t.Parallel()
-	rounds, writes := 14, 25
+	rounds, writes := 10, 25
 	if raceDetector || testing.Short() {
 		rounds, writes = 5, 12
 	}

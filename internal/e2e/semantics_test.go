@@ -11,6 +11,7 @@ import (
 	"meibo/internal/testkit"
 	"meibo/internal/witness"
 	"meibo/provisioning"
+	"meibo/scim"
 )
 
 // row is one row of the rules of what a change means, as a play: what the client is answered, what it finds and
@@ -117,6 +118,51 @@ var createRows = []row{
 	returning("suspended", provisioning.SuspendPolicy, provisioning.Suspended),
 	returning("held", provisioning.HoldPolicy, provisioning.Held),
 	returning("removed in its grace time", provisioning.DeletePolicy, provisioning.Removed),
+	{says: "POST; equal stable key; the attribute is one that the settings name", settings: func(s *provisioning.Settings) {
+		s.Matching.StableKey = scim.EnterpriseUserSchema + ":employeeNumber"
+	}, play: func(s *stage) {
+		number := func(n, name string) object {
+			return object{"externalId": "nick", "userName": nameOf(name), scim.EnterpriseUserSchema: object{"employeeNumber": n}}
+		}
+		s.post("ada", number("0042", "ada"))
+		s.want(http.StatusCreated)
+		s.post("bob", number("0043", "bob"))
+		s.want(http.StatusCreated)
+		id := s.ids["ada"]
+		s.remove("ada")
+		s.post("heir", number("0044", "ada")) // the same userName is not the same person
+		s.want(http.StatusCreated)
+		if s.ids["heir"] == id {
+			s.t.Error("the new hire inherits the leaver's id")
+		}
+		s.post("ada", number("0042", "lovelace"))
+		s.want(http.StatusCreated)
+		if s.ids["ada"] != id {
+			s.t.Errorf("the id is %s, want %s again", s.ids["ada"], id)
+		}
+		if e := s.entry(provisioning.ActionUpdate, provisioning.Success, provisioning.ReasonRestored); e.MatchedBy != scim.EnterpriseUserSchema+":employeeNumber" {
+			s.t.Errorf("matched by %q", e.MatchedBy)
+		}
+		s.remove("bob")
+		s.change(func(x *provisioning.Settings) { x.Matching.StableKey = "externalId" })
+		s.post("bob", number("0043", "bob"))
+		s.want(http.StatusCreated)
+		if s.entry(provisioning.ActionCreate, provisioning.Success, provisioning.ReasonCreated); s.last.id() == "" {
+			s.t.Error("no id")
+		}
+	}},
+	{says: "POST; equal stable key; the settings name it when the leaver is there already", play: func(s *stage) {
+		s.post("ada", object{"externalId": nil, "title": "E-42"})
+		s.want(http.StatusCreated)
+		id := s.ids["ada"]
+		s.change(func(x *provisioning.Settings) { x.Matching.StableKey = "title" })
+		s.remove("ada")
+		s.post("ada", object{"externalId": nil, "title": "E-42", "userName": nameOf("lovelace"), "emails": nil})
+		s.want(http.StatusCreated)
+		if s.ids["ada"] != id {
+			s.t.Errorf("the id is %s, want %s again", s.ids["ada"], id)
+		}
+	}},
 	{says: "POST; externalId is no GUID: a mail nickname is no stable key", play: func(s *stage) {
 		s.post("ada", object{"externalId": "ada"})
 		s.want(http.StatusCreated)
