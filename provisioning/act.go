@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ type Act struct {
 	Role      *string        // "" takes an earlier choice back
 	Protected *bool          //
 	Overrides map[string]any // by path; a nil value takes an earlier one back
-	Purge     bool           // erases what is kept of a removed resource
+	Purge     bool           // erases what is kept of a resource, which must be removed
 	Release   bool           // ends that a resource is held; one that is not held stays as it is
 	Wait      bool           // leaves a removed resource as it is until a person says otherwise
 	Grace     Period         // of Removed; how long it can be restored
@@ -36,6 +37,9 @@ func act(f Facts, d Desired, r *Rules) (Decision, error) {
 	}
 	if e := a.Earlier; e != nil && len(e.Members.EffectiveRemove) > 0 && x.MemberCount+e.Members.Grown() <= 0 && r.protects(x) {
 		return Decision{}, keptByGuard(x, r.because(x))
+	}
+	if a.isLate(x, d.Now) {
+		return Decision{}, &Error{Kind: Precondition, Detail: "the account has come back, or was removed anew, since this was asked: look at it again"}
 	}
 	after := *x
 	if err := a.choose(&after, r); err != nil {
@@ -95,7 +99,28 @@ func act(f Facts, d Desired, r *Rules) (Decision, error) {
 	after.Version++
 	after.Modified = d.Now
 	c.After = after
-	return Decision{Changes: []Change{c}, Matters: a.Matters}, nil
+	return Decision{Changes: []Change{c}, Matters: a.matters(x, &after)}, nil
+}
+
+// isLate reports whether what time brings comes too late: the account is back, or has a new grace time, which only a
+// person's own wish cuts short.
+func (a *Act) isLate(x *Resource, now time.Time) bool {
+	switch {
+	case a.Purge, a.Wait:
+		return x.State != Removed || a.Cause != "" && x.PurgeAt.After(now)
+	case a.Cause == CauseAgeing:
+		return a.State == Removed && x.State != Suspended
+	default:
+		return false
+	}
+}
+
+// matters are those that it settles, with what is open about a departure that ends with it.
+func (a *Act) matters(before, after *Resource) []MatterChange {
+	if after.State != Active || before.State == Active {
+		return a.Matters
+	}
+	return append(slices.Clone(a.Matters), settled(before)...)
 }
 
 // choose writes what was chosen into the row: role, protection, overrides.

@@ -147,6 +147,9 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 		return Decision{}, err
 	}
 	e.apply(&after)
+	if m.linked { // what the earlier owner's client asked for is nobody's wish any more
+		e.settle(current, d.Now, MatterHeld, MatterKept, MatterDelayed, MatterPurge)
+	}
 	c := Change{Before: current, Name: nameOf(d.Type, d.Asserted), Members: delta, Cause: e.cause}
 	if d.Type == scim.User {
 		if after.Role, err = r.roleOf(m, &after, d.Asserted, &e, d.Now); err != nil {

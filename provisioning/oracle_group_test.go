@@ -31,7 +31,7 @@ func (s situation) plainGroup() outcome {
 		}
 		return o
 	case s.inScope && (!b.inScope || b.state == Held):
-		o.State, o.LeftAt, o.PurgeAt, o.Settled = Active, time.Time{}, time.Time{}, "delayed held kept "
+		o.State, o.LeftAt, o.PurgeAt, o.Settled = Active, time.Time{}, time.Time{}, "delayed held kept purge "
 		if !works {
 			o.Reason = "restored"
 		}

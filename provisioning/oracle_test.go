@@ -132,7 +132,7 @@ func (s situation) plain() outcome {
 	returns := cause == "" && (was != "" || !b.visible || b.state == Held || invited)
 	switch {
 	case returns:
-		o.Settled = "delayed held kept "
+		o.Settled = "delayed held kept purge "
 		o.State, o.LeftAt, o.PurgeAt = Active, time.Time{}, time.Time{}
 		o.Reason = "asserted"
 		if !b.visible || !works {
