@@ -92,7 +92,7 @@ func (s *Service) Connection(ctx context.Context, tenant, name string) (Connecti
 // "displayName" where names of groups shall become unique and are not.
 func (s *Service) SetConnection(ctx context.Context, o Origin, name string, edit func(*ConnectionSettings)) (Connection, error) {
 	var after Connection
-	v, _, err := s.changeSettings(ctx, o, name, ReasonConnectionSet, func(_ Reader, c Connection, before SettingsVersion) (SettingsDraft, error) {
+	v, _, err := s.changeSettings(ctx, o, name, ReasonConnectionSet, nil, func(_ Reader, c Connection, before SettingsVersion) (SettingsDraft, error) {
 		after = c
 		d := SettingsDraft{Settings: before.Settings}
 		edit(&d.Settings.Protocol)

@@ -207,16 +207,26 @@ func (s *Service) Allow(ctx context.Context, o Origin, connection string, kind B
 		if err != nil {
 			return nil, err
 		}
-		facts, err := tx.Departure(BudgetQuery{Connection: owner.ID, Kind: kind})
+		st, err := allowanceStep(tx, owner, kind, a, now)
 		if err != nil {
 			return nil, err
 		}
-		b = facts.Budget
-		b.Connection, b.Kind = owner.ID, kind
-		b.Version++
-		b.Allowances = append(slices.DeleteFunc(slices.Clone(b.Allowances), func(old Allowance) bool { return !old.Until.After(now) || old.Left == 0 }), a)
-		return []step{{budget: &b, reason: "departuresAllowed", connection: owner, args: map[string]string{"kind": string(kind), "cause": a.Cause,
-			"left": fmt.Sprint(a.Left), "until": a.Until.Format(time.RFC3339), "reject": fmt.Sprint(a.Reject)}}}, nil
+		b = *st.budget
+		return []step{st}, nil
 	})
 	return b, err
+}
+
+// allowanceStep adds an allowance to those that still count.
+func allowanceStep(r Reader, c Connection, kind BudgetKind, a Allowance, now time.Time) (step, error) {
+	facts, err := r.Departure(BudgetQuery{Connection: c.ID, Kind: kind})
+	if err != nil {
+		return step{}, err
+	}
+	b := facts.Budget
+	b.Connection, b.Kind = c.ID, kind
+	b.Version++
+	b.Allowances = append(slices.DeleteFunc(slices.Clone(b.Allowances), func(old Allowance) bool { return !old.Until.After(now) || old.Left == 0 }), a)
+	return step{budget: &b, reason: "departuresAllowed", connection: c, args: map[string]string{"kind": string(kind), "cause": a.Cause,
+		"left": fmt.Sprint(a.Left), "until": a.Until.Format(time.RFC3339), "reject": fmt.Sprint(a.Reject)}}, nil
 }

@@ -20,6 +20,7 @@ type SettingsDraft struct {
 	Source   string // the document as it was written; "" for one that nobody wrote
 	Comment  string // why, for people; at most 1,024 bytes
 	Expect   int64  // the version that must still be in force, or AnyVersion
+	Allow    int    // how many may leave because of it where that is more than the tolerance lets go
 }
 
 // Settings reads the settings in force of a connection; an empty name means the only one there is. Version 0, which
@@ -59,21 +60,33 @@ func (s *Service) SettingsHistory(ctx context.Context, tenant, connection string
 
 // ApplySettings puts settings in force as the next version of a connection's, from the next request or run on. It
 // returns the version in force then, and whether it is new: settings that equal those in force make none. Invalid for settings with problems, NotFound, Conflict "version" where
-// another version than the expected one is in force, and Conflict "displayName" where names of groups shall become
+// another version than the expected one is in force, Conflict "allow" where more would leave at once than the tolerance and
+// Allow let go, and Conflict "displayName" where names of groups shall become
 // unique and are not.
 func (s *Service) ApplySettings(ctx context.Context, o Origin, connection string, d SettingsDraft) (v SettingsVersion, isNew bool, err error) {
 	if err := d.check(); err != nil {
 		return SettingsVersion{}, false, err
 	}
-	return s.changeSettings(ctx, o, connection, ReasonSettingsApplied, func(_ Reader, _ Connection, before SettingsVersion) (SettingsDraft, error) {
+	stopped, err := s.weigh(ctx, o, connection, d)
+	if err != nil {
+		return SettingsVersion{}, false, err
+	}
+	return s.changeSettings(ctx, o, connection, ReasonSettingsApplied, stopped, func(_ Reader, _ Connection, before SettingsVersion) (SettingsDraft, error) {
 		return d, expected(before, d.Expect)
 	})
 }
 
 // RollbackSettings puts an earlier version in force again, as the next one. expect, results and errors are those
-// of ApplySettings; NotFound also for the version.
+// of ApplySettings; NotFound also for the version. Who wants more to leave than the tolerance lets go applies its document.
 func (s *Service) RollbackSettings(ctx context.Context, o Origin, connection string, to int64, comment string, expect int64) (v SettingsVersion, isNew bool, err error) {
-	return s.changeSettings(ctx, o, connection, ReasonSettingsApplied, func(r Reader, c Connection, before SettingsVersion) (SettingsDraft, error) {
+	v, err = s.SettingsVersion(ctx, o.Tenant, connection, to)
+	if err != nil {
+		return SettingsVersion{}, false, err
+	}
+	if _, err := s.weigh(ctx, o, connection, SettingsDraft{Settings: v.Settings, Expect: expect}); err != nil {
+		return SettingsVersion{}, false, err
+	}
+	return s.changeSettings(ctx, o, connection, ReasonSettingsApplied, nil, func(r Reader, c Connection, before SettingsVersion) (SettingsDraft, error) {
 		if err := expected(before, expect); err != nil {
 			return SettingsDraft{}, err
 		}
@@ -87,8 +100,9 @@ func (s *Service) RollbackSettings(ctx context.Context, o Origin, connection str
 	})
 }
 
-// changeSettings puts in force what draft makes of the settings that are; draft may run several times.
-func (s *Service) changeSettings(ctx context.Context, o Origin, connection, reason string,
+// changeSettings puts in force what draft makes of the settings that are, and lets go what stopped names; draft may run
+// several times.
+func (s *Service) changeSettings(ctx context.Context, o Origin, connection, reason string, stopped []Verdict,
 	draft func(Reader, Connection, SettingsVersion) (SettingsDraft, error)) (after SettingsVersion, isNew bool, err error) {
 	now, jobID := s.Now(), s.newID()
 	var owner Connection
@@ -117,7 +131,8 @@ func (s *Service) changeSettings(ctx context.Context, o Origin, connection, reas
 				st.args["job"] = jobID
 			}
 		}
-		return []step{st}, nil
+		let, err := allowed(tx, o, c, stopped, now)
+		return append(let, st), err
 	})
 	if e, ok := err.(*Error); KindOf(err) == Conflict && !(ok && e.Attribute == "version") {
 		err = &Error{Kind: Conflict, Attribute: "displayName", Err: err,

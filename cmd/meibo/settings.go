@@ -105,7 +105,14 @@ func (p *program) settingsPlanCommand() *cobra.Command {
 		if err := p.printDifferences(before.Version, diff); err != nil || !provisioning.DecidesAnew(diff) {
 			return err
 		}
-		return p.printTouched(*limit, touched)
+		if err := p.printTouched(*limit, touched); err != nil {
+			return err
+		}
+		verdicts, err := s.WeighSettings(ctx, *tenant, *connection, next)
+		if stops := provisioning.Stops(verdicts); stops != "" {
+			fmt.Fprintln(p.stderr, stops)
+		}
+		return err
 	})
 }
 
@@ -221,13 +228,14 @@ func (p *program) settingsApplyCommand() *cobra.Command {
 	}
 	tenant, connection, asJSON := tenantFlag(cmd), connectionFlag(cmd), jsonFlag(cmd)
 	comment, expect := commentFlag(cmd), expectFlag(cmd)
+	allow := cmd.Flags().Int("allow", 0, "how many may leave because of it where that is more than the tolerance lets go; `settings plan` tells")
 	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, args []string) error {
 		source, next, err := p.readSettings(args[0])
 		if err != nil {
 			return err
 		}
 		v, isNew, err := s.ApplySettings(ctx, commandLine(*tenant), *connection,
-			provisioning.SettingsDraft{Settings: next, Source: source, Comment: *comment, Expect: *expect})
+			provisioning.SettingsDraft{Settings: next, Source: source, Comment: *comment, Expect: *expect, Allow: *allow})
 		if err != nil {
 			return err
 		}

@@ -53,6 +53,7 @@ type SettingsPlan struct {
 	Keys     []SettingChange `json:"keys"`
 	Accounts []PlannedChange `json:"accounts" doc:"The first users and groups on which it would decide otherwise."`
 	More     bool            `json:"more" doc:"There may be more of them than are shown."`
+	Stopped  string          `json:"stopped,omitempty" doc:"Why it would not be put in force without allow: more would leave at once than the tolerance lets go."`
 }
 
 // SettingChange is the difference of one key.
@@ -123,6 +124,7 @@ type settingsInput struct {
 	Name    string   `path:"name" pattern:"^[a-z0-9-]{1,40}$"`
 	IfMatch string   `header:"If-Match" maxLength:"64" doc:"The ETag of the version that must still be in force; without it, or with *, any."`
 	Comment string   `query:"comment" minLength:"1" maxLength:"256" pattern:"^[^\\x00]+$" doc:"Why, for those who read the history."`
+	Allow   int      `query:"allow" minimum:"0" maximum:"10000000" doc:"How many may leave because of it where that is more than the tolerance lets go."`
 	Body    document `required:"true"`
 }
 
@@ -201,7 +203,7 @@ func (c *call) applySettings(in *settingsInput) (*settingsOutput, error) {
 		return nil, err
 	}
 	v, _, err := c.Service.ApplySettings(c.context(), c.origin(), in.Name,
-		provisioning.SettingsDraft{Settings: next, Source: string(in.Body), Comment: in.Comment, Expect: expected(in.IfMatch)})
+		provisioning.SettingsDraft{Settings: next, Source: string(in.Body), Comment: in.Comment, Expect: expected(in.IfMatch), Allow: in.Allow})
 	return settingsAnswer(v, overtaken(err))
 }
 
@@ -235,6 +237,11 @@ func (c *call) planSettings(in *planInput) (*single[SettingsPlan], error) {
 	})
 	if errors.Is(err, errEnough) || err != nil && ctx.Err() != nil && c.context().Err() == nil {
 		p.More, err = true, nil
+	}
+	if err == nil && provisioning.DecidesAnew(before.Settings.Diff(next)) {
+		var verdicts []provisioning.Verdict
+		verdicts, err = c.Service.WeighSettings(c.context(), c.tenant(), in.Name, next)
+		p.Stopped = provisioning.Stops(verdicts)
 	}
 	return &single[SettingsPlan]{p}, err
 }
