@@ -130,6 +130,12 @@ var hots = []hot{
 			return err
 		})
 	}, []string{"resource_key", "resource_eff_key", "resource_ext_key"}},
+	{"candidates by a stable key that the settings name", func(p *planner) error {
+		return p.read(func(r provisioning.Reader) error {
+			_, err := r.Candidates(provisioning.CandidateQuery{Scope: p.scope(scim.User), Name: "user7", Stable: "0042"})
+			return err
+		})
+	}, []string{"resource_key", "resource_eff_key", "resource_stable_key"}},
 	{"group without members", resource(scim.Group, "g1", provisioning.ResourceQuery{}), []string{"resource_pkey"}},
 	{"page of groups without members", list(scim.Group, "", 1, provisioning.References{}), []string{"resource_lane"}},
 	{"group by name without members", list(scim.Group, `displayName eq "group7"`, 1, provisioning.References{}), []string{"resource_key"}},
