@@ -104,6 +104,7 @@ func (b *bench) sendWith(key, method, target, body string, header http.Header) a
 	}
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
+	wantDocumented(b.t, method, r.URL.EscapedPath(), w)
 	return answer{w.Code, w.Header(), w.Body.String()}
 }
 

@@ -1,7 +1,13 @@
 package api_test
 
 import (
+	"encoding/json"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -25,6 +31,51 @@ func document(t *testing.T) *openapi3.T {
 	}
 	return d
 }
+
+// documented is the document, read once.
+var documented = sync.OnceValues(func() (*openapi3.T, error) {
+	data, err := api.Document()
+	if err != nil {
+		return nil, err
+	}
+	return openapi3.NewLoader().LoadFromData(data)
+})
+
+// wantDocumented fails where an answer of an operation is none that the document allows.
+func wantDocumented(t *testing.T, method, path string, w *httptest.ResponseRecorder) {
+	t.Helper()
+	d, err := documented()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for template, item := range d.Paths.Map() {
+		o := item.GetOperation(method)
+		if matched, _ := filepath.Match(variables.ReplaceAllString(template, "*"), strings.TrimPrefix(path, api.Base)); !matched || o == nil {
+			continue
+		}
+		answer := o.Responses.Status(w.Code)
+		if answer == nil {
+			t.Errorf("%s %s: %d is not in the document", method, template, w.Code)
+			return
+		}
+		media, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
+		if media != "application/json" && media != "application/problem+json" || w.Body.Len() == 0 {
+			return
+		}
+		content := answer.Value.Content.Get(media)
+		var value any
+		if content == nil || json.Unmarshal(w.Body.Bytes(), &value) != nil {
+			t.Errorf("%s %s: %d %s is not in the document: %s", method, template, w.Code, media, w.Body)
+			return
+		}
+		if err := content.Schema.Value.VisitJSON(value); err != nil {
+			t.Errorf("%s %s: %d: %v in %s", method, template, w.Code, err, w.Body)
+		}
+		return
+	}
+}
+
+var variables = regexp.MustCompile(`\{[a-z]+\}`)
 
 // TestDocument: what is committed is what the code declares.
 func TestDocument(t *testing.T) {
