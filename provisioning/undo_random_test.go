@@ -463,16 +463,20 @@ func TestUndoOfRandomChanges(t *testing.T) {
 		}
 		p.wantUndone(s.before, s.changed, p.snapshot())
 		p.wantFolded(a)
-		changing := 0
-		for _, u := range plan.Resources {
-			if !u.IsZero() {
-				changing++
-			}
-		}
-		if result.Undone != changing {
-			t.Errorf("%d resources were undone, %d planned", result.Undone, changing)
+		if result.Undone != changing(plan) {
+			t.Errorf("%d resources were undone, %d planned", result.Undone, changing(plan))
 		}
 	})
+}
+
+// changing is how many resources a plan changes.
+func changing(plan provisioning.UndoPlan) (n int) {
+	for _, u := range plan.Resources {
+		if !u.IsZero() {
+			n++
+		}
+	}
+	return n
 }
 
 func (p *playground) wantFolded(a arena) {
@@ -536,22 +540,21 @@ func TestUndoEndsTheSameWhenKilled(t *testing.T) {
 	undoArenas(t, func(t *testing.T, a arena, seed uint64) {
 		p := newPlayground(t, a.store, a.clock, fmt.Sprintf("killed-%d", seed), seed)
 		s, q := p.played()
+		plan, err := p.PlanUndo(t.Context(), p.tenant, q)
+		p.must(err)
 		j, err := p.Undo(t.Context(), p.person(), q)
 		p.must(err)
-		deaths := 0
 		for range 100 {
 			d := &dying{a.store, p.IntN(4)}
 			doomed := provisioning.New(provisioning.Options{Store: d, Now: a.clock.Now})
-			had, err := doomed.RunJob(t.Context())
-			if !had {
+			if had, _ := doomed.RunJob(t.Context()); !had {
 				break
-			}
-			if err != nil {
-				deaths++
 			}
 			a.clock.Advance(2 * time.Minute) // its lease is over
 		}
-		p.finish(j)
+		if result := p.finish(j); result.Undone != changing(plan) {
+			t.Errorf("%d resources were undone, %d planned", result.Undone, changing(plan))
+		}
 		p.wantUndone(s.before, s.changed, p.snapshot())
 		p.wantFolded(a)
 		undone := map[string]int{}

@@ -31,10 +31,12 @@ func TestMembershipsHaveTwoViews(t *testing.T) {
 		want(nil, []string{a.ID, b.ID})
 		change(provisioning.MemberDelta{AssertedAdd: member(a), Remove: nil, EffectiveRemove: []string{b.ID}, EffectiveAdd: member(c)})
 		want([]string{a.ID}, []string{a.ID, c.ID})
+		wantEqual(t, w.display(g, a), "new") // as the client has it from now on
 		change(provisioning.MemberDelta{Add: member(b), EffectiveRemove: []string{a.ID}})
 		want([]string{a.ID, b.ID}, []string{b.ID, c.ID})
-		change(provisioning.MemberDelta{EffectiveAdd: member(a), AssertedAdd: member(c), AssertedRemove: []string{b.ID}})
+		change(provisioning.MemberDelta{EffectiveAdd: []scim.Member{{Value: a.ID, Display: "other"}}, AssertedAdd: member(c), AssertedRemove: []string{b.ID}})
 		want([]string{a.ID, c.ID}, []string{a.ID, b.ID, c.ID})
+		wantEqual(t, w.display(g, a), "new") // which is the client's alone
 		change(provisioning.MemberDelta{Remove: []string{a.ID, b.ID, c.ID}})
 		want(nil, nil)
 		change(provisioning.MemberDelta{Add: member(a)})
@@ -45,6 +47,18 @@ func TestMembershipsHaveTwoViews(t *testing.T) {
 		change(provisioning.MemberDelta{Add: member(a)})
 		want([]string{a.ID}, []string{a.ID})
 	})
+}
+
+// display is the name that a membership has for its member.
+func (w *world) display(g, u provisioning.Resource) (name string) {
+	w.t.Helper()
+	w.view(func(r provisioning.Reader) error {
+		facts, err := r.MemberFacts(w.own.ID, g.ID, []string{u.ID})
+		w.must(err)
+		name = facts[0].Display
+		return nil
+	})
+	return name
 }
 
 // wantMembers compares the members of a group in all reads that have them.
