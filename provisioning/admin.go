@@ -168,6 +168,7 @@ func (s *Service) Entries(ctx context.Context, tenant string, q EntryQuery, fn f
 type step struct {
 	change     AdminChange
 	reason     string
+	outcome    Outcome // "" for Success
 	args       map[string]string
 	connection Connection // zero where the store has yet to give it an id
 	diff       []AttributeChange
@@ -226,7 +227,7 @@ func (s *Service) administer(ctx context.Context, o Origin, plan func(Tx) ([]ste
 func (st step) entry(o Origin) Entry {
 	e := originEntry(o)
 	e.Connection, e.ConnectionName = st.connection.ID, st.connection.Name
-	e.Action, e.Outcome = ActionOther, Success
+	e.Action, e.Outcome = ActionOther, cmp.Or(st.outcome, Success)
 	e.Reason = Reason{Code: st.reason, Args: st.args}
 	if st.isEmpty() {
 		e.Outcome, e.Reason.Code = Skipped, ReasonUnchanged

@@ -260,16 +260,20 @@ func (s *Service) planOne(ctx context.Context, o Origin, t scim.ResourceType, id
 }
 
 // Sweep does what time brings, in every tenant: it purges what is over its grace time, or asks; ages who is suspended for
-// long; and closes delayed departures that nobody asks for any more. It reports how many resources changed.
+// long; closes delayed departures that nobody asks for any more; and flags what is overdue. It reports how many resources changed.
 func (s *Service) Sweep(ctx context.Context) (changed int, err error) {
 	tenants, err := s.store.Tenants(ctx)
 	if err != nil {
 		return 0, err
 	}
+	w := Waiting{Open: map[MatterKind]int{}}
 	for _, tenant := range tenants {
-		n, failed := s.sweep(ctx, tenant)
+		n, failed := s.sweep(ctx, tenant, &w)
 		changed += n
 		err = errors.Join(err, failed)
+	}
+	if err == nil {
+		s.swept(w)
 	}
 	return changed, err
 }
@@ -277,7 +281,7 @@ func (s *Service) Sweep(ctx context.Context) (changed int, err error) {
 // sweeper is whom the journal names for what time brings.
 const sweeper = "schedule"
 
-func (s *Service) sweep(ctx context.Context, tenant string) (changed int, err error) {
+func (s *Service) sweep(ctx context.Context, tenant string, w *Waiting) (changed int, err error) {
 	var all []Connection
 	rules := map[int64]*Rules{}
 	err = s.store.View(ctx, tenant, func(r Reader) error {
@@ -299,7 +303,7 @@ func (s *Service) sweep(ctx context.Context, tenant string) (changed int, err er
 		aged, failed := s.age(ctx, tenant, c, rules[c.ID])
 		n, err = n+aged, errors.Join(err, failed, s.expireDelayed(ctx, tenant, c))
 	}
-	return n, err
+	return n, errors.Join(err, s.flagOverdue(ctx, tenant, all, w))
 }
 
 // due does to the resources that a query finds what time brings them, until it did something to a stride of them: the

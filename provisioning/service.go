@@ -16,6 +16,8 @@ type Options struct {
 	NewID func() string    // nil: UUIDv7 in lower case
 	// Decided hears of each entry that has come into the journal, in the journal's words; nil for nobody.
 	Decided func(JournalAction, Outcome)
+	// Swept hears after each sweep what waits for a person; nil for nobody.
+	Swept func(Waiting)
 }
 
 // Service is the one way to read and change a directory. It is safe for concurrent use.
@@ -24,13 +26,15 @@ type Service struct {
 	now   func() time.Time
 	newID func() string
 	heard func(JournalAction, Outcome)
+	swept func(Waiting)
 
+	flagged  sync.Map // of ids of overdue matters that the journal has
 	compiled sync.Map // of ruleKey to *Rules
 }
 
 // New returns a Service on a store.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, now: o.Now, newID: o.NewID, heard: o.Decided}
+	s := &Service{store: o.Store, now: o.Now, newID: o.NewID, heard: o.Decided, swept: o.Swept}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -39,6 +43,9 @@ func New(o Options) *Service {
 	}
 	if s.heard == nil {
 		s.heard = func(JournalAction, Outcome) {}
+	}
+	if s.swept == nil {
+		s.swept = func(Waiting) {}
 	}
 	return s
 }

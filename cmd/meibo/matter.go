@@ -33,6 +33,10 @@ func (p *program) matterListCommand() *cobra.Command {
 		if *closed {
 			q.Status = ""
 		}
+		overdue, err := s.Overdue(ctx, *tenant)
+		if err != nil {
+			return err
+		}
 		var all []provisioning.Matter
 		if err := s.Matters(ctx, *tenant, q, func(m provisioning.Matter) error {
 			all = append(all, m)
@@ -41,11 +45,19 @@ func (p *program) matterListCommand() *cobra.Command {
 			return err
 		}
 		if *asJSON {
-			return printLines(p.stdout, all, matterView)
+			return printLines(p.stdout, all, func(m provisioning.Matter) matterJSON {
+				v := matterView(m)
+				v.Overdue = overdue(m)
+				return v
+			})
 		}
 		t := newTable(p.stdout, "ID", "KIND", "CAUSE", "TYPE", "NAME", "REASON", "THEN", "OPENED", "TIMES", "STATUS")
 		for _, m := range all {
-			t.row(m.ID, string(m.Kind), m.Cause, string(m.Type), m.Name, m.Reason.Code, string(m.Then), moment(m.Opened), fmt.Sprint(m.Times), string(m.Status))
+			status := string(m.Status)
+			if overdue(m) {
+				status = "overdue"
+			}
+			t.row(m.ID, string(m.Kind), m.Cause, string(m.Type), m.Name, m.Reason.Code, string(m.Then), moment(m.Opened), fmt.Sprint(m.Times), status)
 		}
 		return t.flush()
 	})
@@ -108,11 +120,12 @@ type matterJSON struct {
 	Times      int                 `json:"times"`
 	Proposed   string              `json:"proposedBy,omitempty"`
 	ClosedBy   string              `json:"closedBy,omitempty"`
+	Overdue    bool                `json:"overdue,omitempty"`
 }
 
 func matterView(m provisioning.Matter) matterJSON {
 	return matterJSON{m.ID, string(m.Kind), m.Cause, string(m.Status), string(m.Type), m.Resource, m.Name, m.Reason, string(m.Then),
-		m.Candidates, m.Opened, m.Seen, m.Times, m.Proposed, m.ClosedBy}
+		m.Candidates, m.Opened, m.Seen, m.Times, m.Proposed, m.ClosedBy, false}
 }
 
 func (p *program) toleranceCommand() *cobra.Command {

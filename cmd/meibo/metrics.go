@@ -37,6 +37,8 @@ type metrics struct {
 	commits   prometheus.Histogram
 	overtaken prometheus.Counter
 	failed    *prometheus.CounterVec
+	open      *prometheus.GaugeVec
+	overdue   prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -64,9 +66,13 @@ func newMetrics() *metrics {
 		overtaken: prometheus.NewCounter(prometheus.CounterOpts{Name: "meibo_units_overtaken_total",
 			Help: "Units of work that another writer overtook, so that they ran again or were given up."}),
 		failed: counters("meibo_background_failures_total", "Errors of work that no request waits for, by what failed.", "work"),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "meibo_matters_open",
+			Help: "What waits for a person, by kind, as of the last sweep."}, []string{"kind"}),
+		overdue: prometheus.NewGauge(prometheus.GaugeOpts{Name: "meibo_matters_overdue",
+			Help: "What waits for a person for longer than the settings of its connection want, as of the last sweep."}),
 	}
 	m.registry.MustRegister(m.requests.total, m.requests.durations, m.throttled, m.waiting, m.quirks, m.refusals, m.decisions,
-		m.units, m.commits, m.overtaken, m.failed, buildInfo(),
+		m.units, m.commits, m.overtaken, m.failed, m.open, m.overdue, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.startAtZero()
 	return m
@@ -103,6 +109,7 @@ func (m *metrics) startAtZero() {
 			m.decisions.WithLabelValues(string(action), string(outcome))
 		}
 	}
+	m.swept(provisioning.Waiting{})
 	for _, work := range []string{workDatabase, workJobs, workLastUsed, workTraces} {
 		m.failed.WithLabelValues(work)
 	}
@@ -142,6 +149,17 @@ func (m *metrics) observeAPI(o api.Observation) {
 // decided counts one journal entry.
 func (m *metrics) decided(action provisioning.JournalAction, outcome provisioning.Outcome) {
 	m.decisions.WithLabelValues(string(action), string(outcome)).Inc()
+}
+
+var matterKinds = []provisioning.MatterKind{provisioning.MatterHeld, provisioning.MatterKept, provisioning.MatterDelayed,
+	provisioning.MatterAdoption, provisioning.MatterPurge}
+
+// swept notes what waits for a person.
+func (m *metrics) swept(w provisioning.Waiting) {
+	for _, kind := range matterKinds {
+		m.open.WithLabelValues(string(kind)).Set(float64(w.Open[kind]))
+	}
+	m.overdue.Set(float64(w.Overdue))
 }
 
 // committed counts one commit of SQLite's writer.
