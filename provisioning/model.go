@@ -28,6 +28,7 @@ type ConnectionSettings struct {
 	PatchResponse    PatchResponse  `json:"patchResponse"`
 	UnknownMembers   UnknownMembers `json:"unknownMembers"`
 	UniqueGroupNames bool           `json:"uniqueGroupNames"`
+	Paused           bool           `json:"paused"` // its client is told to come back later; nothing is done and nothing journalled
 }
 
 // DefaultConnectionSettings are what Entra ID is best served with.

@@ -56,6 +56,7 @@ var settingsKeys = slices.Concat([]SettingsKey{
 	{Path: "protocol.unknownMembers", Choices: choices(RefuseUnknownMembers, KeepUnknownMembers),
 		Doc: "What becomes of member ids that were never issued."},
 	{Path: "protocol.uniqueGroupNames", Doc: "Whether no two visible groups have the same displayName."},
+	{Path: "protocol.paused", Doc: "Whether the client is told to come back later: 503 with Retry-After to each request, nothing done and nothing journalled."},
 
 	{Path: "matching", Doc: "Which existing account an assertion means."},
 	{Path: "matching.stableKey",

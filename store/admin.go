@@ -19,10 +19,10 @@ func (x *session) Tenant() (provisioning.Tenant, error) {
 	return t, err
 }
 
-const connectionColumns = `c.id, c.name, c.kind, c.patch_response, c.unknown_members, c.unique_group_names, c.settings_version, c.created`
+const connectionColumns = `c.id, c.name, c.kind, c.patch_response, c.unknown_members, c.unique_group_names, c.paused, c.settings_version, c.created`
 
 func connectionDest(c *provisioning.Connection, created *instant) []any {
-	return []any{&c.ID, &c.Name, &c.Kind, &c.Settings.PatchResponse, &c.Settings.UnknownMembers, &c.Settings.UniqueGroupNames, &c.SettingsVersion, created}
+	return []any{&c.ID, &c.Name, &c.Kind, &c.Settings.PatchResponse, &c.Settings.UnknownMembers, &c.Settings.UniqueGroupNames, &c.Settings.Paused, &c.SettingsVersion, created}
 }
 
 // Connections implements provisioning.Reader.

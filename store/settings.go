@@ -82,8 +82,8 @@ func (x *session) lockConnection(id int64) (now provisioning.ConnectionSettings,
 	if x.postgres {
 		lock = " for update"
 	}
-	found, err := x.row("select patch_response, unknown_members, unique_group_names, settings_version from connection where id = $1 and tenant = $2"+lock,
-		[]any{id, x.tenant}, &now.PatchResponse, &now.UnknownMembers, &now.UniqueGroupNames, &version)
+	found, err := x.row("select patch_response, unknown_members, unique_group_names, paused, settings_version from connection where id = $1 and tenant = $2"+lock,
+		[]any{id, x.tenant}, &now.PatchResponse, &now.UnknownMembers, &now.UniqueGroupNames, &now.Paused, &version)
 	if err == nil && !found {
 		err = notFound("the connection")
 	}
@@ -96,8 +96,8 @@ func (x *session) putProtocol(connection int64, now, next provisioning.Connectio
 	if now == next {
 		return nil
 	}
-	_, err := x.exec("connection", "update connection set patch_response = $2, unknown_members = $3, unique_group_names = $4 where id = $1",
-		connection, string(next.PatchResponse), string(next.UnknownMembers), next.UniqueGroupNames)
+	_, err := x.exec("connection", "update connection set patch_response = $2, unknown_members = $3, unique_group_names = $4, paused = $5 where id = $1",
+		connection, string(next.PatchResponse), string(next.UnknownMembers), next.UniqueGroupNames, next.Paused)
 	if err != nil || now.UniqueGroupNames == next.UniqueGroupNames {
 		return err
 	}

@@ -56,10 +56,11 @@ func (p *program) connectionSetCommand() *cobra.Command {
 	response := cmd.Flags().String("patch-response", "", "what a PATCH answers: default (user 200, group 204), resource (always 200) or none (always 204)")
 	members := cmd.Flags().String("unknown-members", "", "member ids that were never issued: refuse (default) or keep")
 	unique := cmd.Flags().Bool("unique-group-names", true, "whether a group's displayName is unique")
+	paused := cmd.Flags().Bool("paused", false, "whether the client is told to come back later (503), with nothing done")
 	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, cmd *cobra.Command, _ []string) error {
 		changed := cmd.Flags().Changed
-		if !changed("patch-response") && !changed("unknown-members") && !changed("unique-group-names") {
-			return misuse("nothing to set; give --patch-response, --unknown-members or --unique-group-names")
+		if !changed("patch-response") && !changed("unknown-members") && !changed("unique-group-names") && !changed("paused") {
+			return misuse("nothing to set; give --patch-response, --unknown-members, --unique-group-names or --paused")
 		}
 		c, err := s.SetConnection(ctx, commandLine(*tenant), *name, func(set *provisioning.ConnectionSettings) {
 			if changed("patch-response") {
@@ -70,6 +71,9 @@ func (p *program) connectionSetCommand() *cobra.Command {
 			}
 			if changed("unique-group-names") {
 				set.UniqueGroupNames = *unique
+			}
+			if changed("paused") {
+				set.Paused = *paused
 			}
 		})
 		switch {
@@ -91,10 +95,10 @@ func nameFlag(cmd *cobra.Command) *string {
 }
 
 func printConnections(w io.Writer, all []provisioning.Connection) error {
-	t := newTable(w, "NAME", "KIND", "PATCH RESPONSE", "UNKNOWN MEMBERS", "UNIQUE GROUP NAMES", "CREATED")
+	t := newTable(w, "NAME", "KIND", "PATCH RESPONSE", "UNKNOWN MEMBERS", "UNIQUE GROUP NAMES", "PAUSED", "CREATED")
 	for _, c := range all {
 		t.row(c.Name, c.Kind, string(c.Settings.PatchResponse), string(c.Settings.UnknownMembers),
-			fmt.Sprint(c.Settings.UniqueGroupNames), moment(c.Created))
+			fmt.Sprint(c.Settings.UniqueGroupNames), fmt.Sprint(c.Settings.Paused), moment(c.Created))
 	}
 	return t.flush()
 }
@@ -106,10 +110,11 @@ type connectionJSON struct {
 	PatchResponse    string    `json:"patchResponse"`
 	UnknownMembers   string    `json:"unknownMembers"`
 	UniqueGroupNames bool      `json:"uniqueGroupNames"`
+	Paused           bool      `json:"paused"`
 	Created          time.Time `json:"created"`
 }
 
 func connectionView(c provisioning.Connection) connectionJSON {
 	return connectionJSON{c.Name, c.Kind, string(c.Settings.PatchResponse), string(c.Settings.UnknownMembers),
-		c.Settings.UniqueGroupNames, c.Created}
+		c.Settings.UniqueGroupNames, c.Settings.Paused, c.Created}
 }

@@ -985,3 +985,29 @@ func TestThrottledIsNotJournalled(t *testing.T) {
 		}
 	})
 }
+
+// TestPausedConnection: the row "connection paused" of semantics §2.
+func TestPausedConnection(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db database) {
+		c := newServer(t, db, options{}).newTenant("paused")
+		paused := c.apply(provisioning.DefaultConnection, func(s *provisioning.Settings) { s.Protocol.Paused = true })
+		before := len(c.entries())
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			a, err := paused.send(t.Context(), method, "/Users", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"ann"}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a.status != http.StatusServiceUnavailable || a.retryAfter == "" {
+				t.Errorf("%s was answered %d with Retry-After %q", method, a.status, a.retryAfter)
+			}
+		}
+		if n := len(c.entries()) - before; n > 0 {
+			t.Errorf("%d entries of a paused connection", n)
+		}
+		resumed := c.apply(provisioning.DefaultConnection, func(s *provisioning.Settings) { s.Protocol.Paused = false })
+		if a, err := resumed.send(t.Context(), http.MethodGet, "/Users", ""); err != nil || a.status != http.StatusOK {
+			t.Errorf("resumed: status %d, %v", a.status, err)
+		}
+	})
+}

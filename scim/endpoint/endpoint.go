@@ -228,6 +228,9 @@ func (e *endpoint) authenticated(h func(*call) error) echo.HandlerFunc {
 			return errBadToken
 		}
 		c.caller = caller
+		if caller.Connection.Settings.Paused {
+			return errPaused
+		}
 		if wait, ok := e.limits.Take(caller.Connection.ID); !ok {
 			c.throttled, c.untold = true, !e.limits.Tells(caller.Connection.ID)
 			return &throttled{wait}

@@ -24,6 +24,10 @@ var (
 	errBadToken = echo.NewHTTPError(http.StatusUnauthorized, "the bearer token is not valid here; create a new one and put it into the client's settings")
 )
 
+// errPaused is the answer on a connection that an administrator paused: never a 401, which would end the client's job.
+var errPaused = &provisioning.Error{Kind: provisioning.Unavailable, RetryAfter: 10 * time.Minute,
+	Detail: "this connection is paused by an administrator of meibo; the request can be repeated once it is resumed"}
+
 // throttled is the answer to a connection that asks faster than its rate.
 type throttled struct{ wait time.Duration }
 

@@ -1,0 +1,3 @@
+-- +goose Up
+
+alter table connection add column paused boolean not null default false;
