@@ -225,12 +225,9 @@ type Tolerance struct {
 
 // MatterSettings say how open matters are handled.
 type MatterSettings struct {
-	OverdueAfter Period `json:"overdueAfter"` // then they are flagged
-	// SecondPerson demands that what was allowed, and changes of tolerance and guard, be confirmed by somebody else.
+	// SecondPerson demands that what somebody allows or links be confirmed by somebody else. Settings are not: whoever
+	// may apply them may also take this one back, under their name.
 	SecondPerson bool `json:"secondPerson,omitempty"`
-	// ImpactURL is asked, signed, what depends on an account before it may be removed; "" for nobody.
-	ImpactURL     string `json:"impactURL,omitempty"`
-	ImpactTimeout Period `json:"impactTimeout,omitempty"`
 }
 
 // DefaultSettings suspend on every cause, purge nobody without a person, protect administrators, keep to the
@@ -253,7 +250,6 @@ func DefaultSettings() Settings {
 			Users: Tolerance{Share: 20, Count: 500, Floor: 25}, Groups: Tolerance{Share: 20, Count: 500, Floor: 25},
 			Members: Tolerance{Share: 50, From: 50},
 		},
-		Matters: MatterSettings{OverdueAfter: 7 * day, ImpactTimeout: Period(10 * time.Second)},
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -55,7 +53,6 @@ func (s Settings) Problems() []SettingsProblem {
 	c.ageing(s.Deletion.Ageing)
 	c.roles(s.Roles)
 	c.guard(s.Guard)
-	c.matters(s.Matters)
 	return c.problems
 }
 
@@ -330,28 +327,4 @@ func roleName(name string) bool {
 func (c *settingsCheck) guard(g GuardSettings) {
 	c.names("guard.users", g.Users)
 	c.names("guard.groups", g.Groups)
-}
-
-func (c *settingsCheck) matters(m MatterSettings) {
-	if m.ImpactURL == "" {
-		return
-	}
-	const key, remedy = "matters.impactURL", "write an address such as https://app.example.com/impact"
-	u, err := url.Parse(m.ImpactURL)
-	switch {
-	case err != nil, u.Host == "", u.Opaque != "":
-		c.refuse(key, "", "is not an address", remedy)
-	case u.User != nil:
-		c.refuse(key, "", "holds a user name", "remove it: the question is signed instead")
-	case u.Fragment != "":
-		c.refuse(key, m.ImpactURL, "holds a fragment, which is never sent", "remove what follows the #")
-	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
-	default:
-		c.refuse(key, m.ImpactURL, "would carry what is asked about people in the clear", "write an https address; http is for the machine itself alone")
-	}
-}
-
-func loopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }

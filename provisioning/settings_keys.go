@@ -38,8 +38,6 @@ const (
 	maxMapped    = 1024 // of an indexed attribute
 	minWindow    = 10 * Period(time.Minute)
 	maxWindow    = 90 * day
-	minImpact    = Period(time.Second)
-	maxImpact    = Period(time.Minute)
 	minAgeing    = day
 	maxRoleName  = 64
 	maxComment   = 1024
@@ -138,12 +136,8 @@ var settingsKeys = slices.Concat([]SettingsKey{
 	{Path: "tolerance.members.from", Max: maxTolerated, Doc: "Groups that had fewer members are not counted."},
 
 	{Path: "matters", Doc: "How open matters are handled."},
-	{Path: "matters.overdueAfter", Doc: "When an open matter is flagged as overdue."},
 	{Path: "matters.secondPerson",
-		Doc: "Whether somebody else must confirm what a person allows, and changes of tolerance and guard."},
-	{Path: "matters.impactURL",
-		Doc: "Address of the host application that is asked, signed, what depends on an account before it may be removed; empty for none."},
-	{Path: "matters.impactTimeout", Min: int64(minImpact), Max: int64(maxImpact), Doc: "How long its answer may take; without one the account stays held."},
+		Doc: "Whether somebody else must confirm what a person allows or links. A change of settings needs no second person."},
 })
 
 func mappingKeys(prefix string) []SettingsKey {

@@ -18,9 +18,6 @@ func TestSettingsProblems(t *testing.T) {
 	user := func(r provisioning.MappingRow) func(*provisioning.Settings) {
 		return func(s *provisioning.Settings) { s.Mapping.Users = []provisioning.MappingRow{r} }
 	}
-	impact := func(address string) func(*provisioning.Settings) {
-		return func(s *provisioning.Settings) { s.Matters.ImpactURL = address }
-	}
 	stable := func(path string) func(*provisioning.Settings) {
 		return func(s *provisioning.Settings) { s.Matching.StableKey = path }
 	}
@@ -56,12 +53,6 @@ func TestSettingsProblems(t *testing.T) {
 		"a role in other case":            {func(s *provisioning.Settings) { s.Roles.Names, s.Roles.Default = []string{"Desk"}, "desk" }, []string{`roles.default "desk" is not a role`}},
 		"everybody privileged, and meant": {func(s *provisioning.Settings) { s.Roles.Default, s.Roles.GrantGuarded = "admin", true }, nil},
 
-		"impact on this machine":  {impact("http://[::1]:8080/x"), nil},
-		"impact without a host":   {impact("https:///x"), []string{"matters.impactURL is not an address"}},
-		"impact with a fragment":  {impact("https://a.example/#x"), []string{"matters.impactURL"}},
-		"impact by other means":   {impact("ftp://a.example/"), []string{"matters.impactURL"}},
-		"impact that is no URL":   {impact("://"), []string{"matters.impactURL is not an address"}},
-		"impact with a password":  {impact("https://a:s3cret@a.example/"), []string{"matters.impactURL holds a user name"}},
 		"no stable key":           {stable(""), nil},
 		"stable key of employees": {stable("employeeNumber"), nil},
 		"stable key unknown":      {stable("objectId"), []string{`matching.stableKey "objectId" is no attribute`}},
