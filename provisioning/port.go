@@ -29,9 +29,9 @@ type Store interface {
 	Tenants(ctx context.Context) ([]string, error)
 	// APIKey finds a key by the SHA-256 of its text, live or not, with its tenant. NotFound.
 	APIKey(ctx context.Context, hash []byte) (tenant string, k APIKey, err error)
-	// ClaimJob takes the oldest job, of any tenant, that is queued or whose lease is over, and leases it until
-	// then with a fence of its own. NotFound for none.
-	ClaimJob(ctx context.Context, now, until time.Time) (tenant string, j Job, err error)
+	// ClaimJob takes the oldest job of these kinds, of any tenant, that is queued or whose lease is over, and leases it
+	// until then with a fence of its own. NotFound for none.
+	ClaimJob(ctx context.Context, kinds []JobKind, now, until time.Time) (tenant string, j Job, err error)
 }
 
 // Reader reads one tenant.

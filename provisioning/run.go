@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"meibo/scim"
@@ -14,7 +16,6 @@ import (
 const (
 	JobRecompute JobKind = "recompute" // a connection's rules, or somebody's groups, changed: decide again on what is asserted
 	JobUndo      JobKind = "undo"
-	JobImport    JobKind = "import"
 )
 
 const (
@@ -34,11 +35,15 @@ var jobSteps = map[JobKind]jobStep{
 	JobUndo:      undoStride,
 }
 
+// jobKinds are those that this version knows. A job of another kind is left to the newer servers beside this one.
+var jobKinds = slices.Sorted(maps.Keys(jobSteps))
+
 // RunJob takes one job that waits and does it to its end, or until ctx ends: then another server, or this
-// one when it comes back, goes on where it was. It reports whether there was one.
+// one when it comes back, goes on where it was. It reports whether there was one. A job that failed for good is
+// noted as failed; the error says why where the job may not.
 func (s *Service) RunJob(ctx context.Context) (bool, error) {
 	now := s.Now()
-	tenant, j, err := s.store.ClaimJob(ctx, now, now.Add(jobLease))
+	tenant, j, err := s.store.ClaimJob(ctx, jobKinds, now, now.Add(jobLease))
 	if KindOf(err) == NotFound {
 		return false, nil
 	}
@@ -46,27 +51,28 @@ func (s *Service) RunJob(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	step := jobSteps[j.Kind]
+	var fault error // ended the job, and the job does not say so
 	for j.State = JobRunning; j.State == JobRunning; {
 		if err := ctx.Err(); err != nil {
 			return true, err
 		}
-		err := fmt.Errorf("there is no job of kind %q in this version", j.Kind)
-		if step != nil {
-			err = step(ctx, s, tenant, &j)
-		}
+		err := step(ctx, s, tenant, &j)
 		switch {
 		case KindOf(err) == Unavailable, errors.Is(err, context.Canceled):
 			return true, err // its lease ends, and it goes on
 		case err != nil:
 			j.State, j.Error = JobFailed, reported(err)
+			if KindOf(err) == Internal {
+				fault = fmt.Errorf("job %s (%s) of tenant %s: %w", j.ID, j.Kind, tenant, err)
+			}
 		}
 		j.Changed = s.Now()
 		j.LeaseUntil = j.Changed.Add(jobLease)
 		if err := s.store.Update(ctx, tenant, func(tx Tx) error { return tx.Commit(Batch{Jobs: []JobChange{{Progress: &j}}}) }); err != nil {
-			return true, err
+			return true, errors.Join(err, fault)
 		}
 	}
-	return true, nil
+	return true, fault
 }
 
 // reported is an error as a job shows it: our own words, or none.
@@ -423,7 +429,7 @@ func (s *Service) expireDelayed(ctx context.Context, tenant string, c Connection
 	return err
 }
 
-// Run does jobs and sweeps until ctx ends. report hears of what failed and is tried again.
+// Run does jobs and sweeps until ctx ends. report hears of what failed.
 func (s *Service) Run(ctx context.Context, report func(error)) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

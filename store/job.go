@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strconv"
+	"strings"
 	"time"
 
 	"meibo/provisioning"
@@ -88,23 +90,33 @@ func (s *statement) createJob(tenant string, j *provisioning.Job) {
 // jobDue is what the index job_due holds: the id of a job that is not done.
 const jobDue = `case when state in ('queued', 'running') then id end`
 
-// nextJob is the oldest job that is queued, or whose lease is over at $1. A lease is over as well where none was noted.
-const nextJob = `select id from job where (` + jobDue + `) > '' and (state = 'queued' or lease_until is null or lease_until <= $1) order by (` + jobDue + `) limit 1`
+// nextJob selects the oldest job of some kinds that is queued, or whose lease is over at $1, and returns args with the
+// kinds behind them. A lease is over as well where none was noted. PostgreSQL does not get to see the kinds: see walk.
+func nextJob(kinds []provisioning.JobKind, args ...any) (string, []any) {
+	places := make([]string, len(kinds))
+	for i, k := range kinds {
+		args = append(args, string(k))
+		places[i] = "$" + strconv.Itoa(len(args))
+	}
+	return `select id from job where (` + jobDue + `) > '' and (state = 'queued' or lease_until is null or lease_until <= $1) and case when kind in (` +
+		strings.Join(places, ", ") + `) then true else false end order by (` + jobDue + `) limit 1`, args
+}
 
 // ClaimJob implements provisioning.Store. On PostgreSQL it passes by a job that another claimer has its hands on.
-func (s *Store) ClaimJob(ctx context.Context, now, until time.Time) (tenant string, j provisioning.Job, err error) {
+func (s *Store) ClaimJob(ctx context.Context, kinds []provisioning.JobKind, now, until time.Time) (tenant string, j provisioning.Job, err error) {
 	if s.dialect.postgres {
-		return s.session(ctx, "", s.reads).claimJob(now, until)
+		return s.session(ctx, "", s.reads).claimJob(kinds, now, until)
 	}
 	x := s.session(ctx, "", s.reads)
 	var id string
-	if found, err := x.row(nextJob, []any{x.time(now)}, &id); err != nil || !found { // and spare the writer
+	text, args := nextJob(kinds, x.time(now))
+	if found, err := x.row(text, args, &id); err != nil || !found { // and spare the writer
 		return "", j, firstError(err, errNoJob)
 	}
 	err = s.writer.do(ctx, func(l *lent) error {
 		x := s.session(ctx, "", l.db)
 		x.transaction = true
-		tenant, j, err = x.claimJob(now, until)
+		tenant, j, err = x.claimJob(kinds, now, until)
 		return err
 	})
 	return tenant, j, err
@@ -112,7 +124,7 @@ func (s *Store) ClaimJob(ctx context.Context, now, until time.Time) (tenant stri
 
 var errNoJob = notFound("a job that waits")
 
-func (x *session) claimJob(now, until time.Time) (tenant string, j provisioning.Job, err error) {
+func (x *session) claimJob(kinds []provisioning.JobKind, now, until time.Time) (tenant string, j provisioning.Job, err error) {
 	if hook := x.store.options.BeforeWrite; hook != nil {
 		if err := hook("job"); err != nil {
 			return "", j, err
@@ -123,9 +135,9 @@ func (x *session) claimJob(now, until time.Time) (tenant string, j provisioning.
 		passing = " for update skip locked"
 	}
 	var r jobRow
+	next, args := nextJob(kinds, x.time(now), x.time(until))
 	found, err := x.row("update job set state = 'running', changed = "+x.cast("$1", "timestamptz")+", lease_until = "+x.cast("$2", "timestamptz")+
-		", fence = fence + 1 where id = ("+nextJob+passing+") returning tenant, "+jobColumns,
-		[]any{x.time(now), x.time(until)}, r.dest(&tenant)...)
+		", fence = fence + 1 where id = ("+next+passing+") returning tenant, "+jobColumns, args, r.dest(&tenant)...)
 	if err == nil && !found {
 		err = errNoJob
 	}

@@ -270,7 +270,7 @@ var hots = []hot{
 	{"job", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Job("j7"); return err }), []string{"job_pkey"}},
 	{"keyset of jobs", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Jobs("undo", 100); return err }), []string{"job_listed"}},
 	{"claim of a job", found(func(p *planner, _ provisioning.Reader) error {
-		_, _, err := p.s.ClaimJob(context.Background(), epoch, epoch)
+		_, _, err := p.s.ClaimJob(context.Background(), []provisioning.JobKind{"recompute", "undo"}, epoch, epoch)
 		return err
 	}), []string{"job_due"}},
 	{"progress of a job", rules(func(*planner) provisioning.Batch {

@@ -115,7 +115,7 @@ func (s *server) serve() {
 	s.work.Go(func() {
 		s.service.Run(ctx, func(err error) {
 			s.metrics.failed.WithLabelValues(workJobs).Inc()
-			s.log.Warn("a job or the schedule failed and is tried again", zap.Error(err))
+			s.log.Warn("a job or the schedule failed", zap.Error(err))
 		})
 	})
 	for _, one := range s.sites {

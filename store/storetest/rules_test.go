@@ -572,10 +572,11 @@ func TestJobs(t *testing.T) {
 	Each(t, func(t *testing.T, s provisioning.Store) {
 		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "acme2")
 		claim := func(at, until time.Time) (string, provisioning.Job, error) {
-			return s.ClaimJob(context.Background(), at, until)
+			return s.ClaimJob(context.Background(), []provisioning.JobKind{"undo", "purge"}, at, until)
 		}
 		_, _, err := claim(epoch, epoch)
 		wantKind(t, err, provisioning.NotFound, "")
+		w.queue(job("of a newer version")) // the oldest, and left alone
 		first, second := job("undo"), job("purge")
 		first.Connection = w.own.ID
 		w.queue(first)
@@ -625,7 +626,7 @@ func TestJobs(t *testing.T) {
 				kind  provisioning.JobKind
 				limit int
 				want  []string
-			}{{"", 0, []string{other.ID, first.ID}}, {"undo", 0, []string{first.ID}}, {"", 1, []string{other.ID}}, {"none", 5, nil}} {
+			}{{"", 2, []string{other.ID, first.ID}}, {"undo", 0, []string{first.ID}}, {"", 1, []string{other.ID}}, {"none", 5, nil}} {
 				all, err := r.Jobs(test.kind, test.limit)
 				w.must(err)
 				var ids []string
@@ -658,7 +659,7 @@ func TestJobRace(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 64 {
 			wg.Go(func() {
-				_, j, err := s.ClaimJob(context.Background(), epoch, epoch.Add(time.Hour))
+				_, j, err := s.ClaimJob(context.Background(), []provisioning.JobKind{"undo"}, epoch, epoch.Add(time.Hour))
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
