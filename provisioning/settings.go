@@ -225,6 +225,7 @@ type Tolerance struct {
 
 // MatterSettings say how open matters are handled.
 type MatterSettings struct {
+	OverdueAfter Period `json:"overdueAfter"` // then they are flagged
 	// SecondPerson demands that what somebody allows or links be confirmed by somebody else. Settings are not: whoever
 	// may apply them may also take this one back, under their name.
 	SecondPerson bool `json:"secondPerson,omitempty"`
@@ -250,6 +251,7 @@ func DefaultSettings() Settings {
 			Users: Tolerance{Share: 20, Count: 500, Floor: 25}, Groups: Tolerance{Share: 20, Count: 500, Floor: 25},
 			Members: Tolerance{Share: 50, From: 50},
 		},
+		Matters: MatterSettings{OverdueAfter: 7 * day},
 	}
 }
 

@@ -53,7 +53,7 @@ func anySettings() *rapid.Generator[provisioning.Settings] {
 			s.Tolerance.Members = provisioning.Tolerance{Share: rapid.IntRange(-1, 101).Draw(t, "share"), Count: rapid.IntRange(0, 9).Draw(t, "count")}
 		}
 		if draw.departs("matters") {
-			s.Matters = provisioning.MatterSettings{SecondPerson: draw.bool()}
+			s.Matters = provisioning.MatterSettings{OverdueAfter: draw.period(), SecondPerson: draw.bool()}
 		}
 		return s
 	})
