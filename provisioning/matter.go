@@ -43,6 +43,7 @@ const (
 	MatterDelayed  MatterKind = "delayed"  // by tolerance in mode delay: the client repeats it
 	MatterAdoption MatterKind = "adoption" // whose account is it?
 	MatterPurge    MatterKind = "purge"    // the grace time is over
+	MatterProposal MatterKind = "proposal" // a change that somebody else has to ask for, too
 )
 
 // MatterStatus is how it ended.

@@ -11,17 +11,18 @@ const (
 	ReasonNameRecycled = "userNameRecycled" // another account took over the userName; args: by
 	ReasonMemberGone   = "memberGone"       // members that no longer exist were left out; args: members
 	ReasonNotFound     = "notFound"
-	ReasonRefused      = "refused"   // see the entry's error
-	ReasonAdopted      = "adopted"   // an account of another owner, or of none, became the connection's; args: by
-	ReasonAdoption     = "adoption"  // whose account it is was asked; args: by
-	ReasonHeld         = "held"      // by policy, until a person has spoken; args: cause, policy
-	ReasonKept         = "kept"      // by a guard; args: cause, because
-	ReasonIgnored      = "ignored"   // by policy, or by a person's word; args: cause
-	ReasonTolerance    = "tolerance" // one more would have reached it; args: cause, counted, spent, of, limit
-	ReasonRoleKept     = "roleKept"  // a push may not give or take this role; args: asked, role
-	ReasonByPerson     = "byPerson"  // somebody chose it; args: what
-	ReasonUndone       = "undone"    // what an earlier change did to the effective state was taken back; args: entry, entries
-	ReasonPurged       = "purged"    // the grace time was over, or a person said so
+	ReasonRefused      = "refused"      // see the entry's error
+	ReasonAdopted      = "adopted"      // an account of another owner, or of none, became the connection's; args: by
+	ReasonAdoption     = "adoption"     // whose account it is was asked; args: by
+	ReasonHeld         = "held"         // by policy, until a person has spoken; args: cause, policy
+	ReasonKept         = "kept"         // by a guard; args: cause, because
+	ReasonIgnored      = "ignored"      // by policy, or by a person's word; args: cause
+	ReasonTolerance    = "tolerance"    // one more would have reached it; args: cause, counted, spent, of, limit
+	ReasonRoleKept     = "roleKept"     // a push may not give or take this role; args: asked, role
+	ReasonByPerson     = "byPerson"     // somebody chose it; args: what
+	ReasonUndone       = "undone"       // what an earlier change did to the effective state was taken back; args: entry, entries
+	ReasonSecondPerson = "secondPerson" // somebody else has to ask for the same; args: what, and what it says
+	ReasonPurged       = "purged"       // the grace time was over, or a person said so
 )
 
 // Causes of a departure that a SCIM connection can have.

@@ -25,6 +25,7 @@ var resolutions = map[MatterKind][]MatterStatus{
 	MatterDelayed:  {MatterAllowed, MatterRejected},
 	MatterKept:     {MatterAllowed, MatterRejected},
 	MatterPurge:    {MatterAllowed, MatterRejected},
+	MatterProposal: {MatterRejected},
 	MatterAdoption: {MatterLinked, MatterCreated, MatterIgnored},
 }
 
@@ -189,7 +190,8 @@ func (s *Service) Link(ctx context.Context, o Origin, id string, asserted []byte
 }
 
 // Allow lets departures of a cause go beyond the tolerance of a connection, or with Reject has them ignored; an
-// empty cause stands for any. Invalid for an instant that has passed or a number that allows nothing.
+// empty cause stands for any. Where the settings demand a second person, the first one gets Forbidden and the wish is noted; from the
+// second one's word on the allowance holds, to the earlier of both ends. Invalid for an instant that has passed or a number that allows nothing.
 func (s *Service) Allow(ctx context.Context, o Origin, connection string, kind BudgetKind, a Allowance) (Budget, error) {
 	now := s.Now()
 	switch {
@@ -202,18 +204,41 @@ func (s *Service) Allow(ctx context.Context, o Origin, connection string, kind B
 	}
 	a.By = o.Actor
 	var b Budget
+	var refusal *Error
 	err := s.administer(ctx, o, func(tx Tx) ([]step, error) {
+		refusal = nil
 		owner, err := connectionOf(tx, o.Tenant, connection)
 		if err != nil {
 			return nil, err
 		}
-		st, err := allowanceStep(tx, owner, kind, a, now)
+		before, err := settingsInForce(tx, owner)
 		if err != nil {
 			return nil, err
 		}
-		b = *st.budget
+		agreed, settled := a, (*MatterChange)(nil)
+		if before.Settings.Matters.SecondPerson && !a.Reject {
+			p := allowanceProposal(owner, kind, a)
+			var confirmed *Matter
+			if settled, confirmed, refusal, err = s.second(tx, o, p); err != nil {
+				return nil, err
+			}
+			if refusal != nil {
+				return []step{proposalStep(p, settled)}, nil
+			}
+			if confirmed.Until.Before(a.Until) {
+				agreed.Until = confirmed.Until
+			}
+		}
+		st, err := allowanceStep(tx, owner, kind, agreed, now)
+		if err != nil {
+			return nil, err
+		}
+		b, st.matter = *st.budget, settled
 		return []step{st}, nil
 	})
+	if err == nil && refusal != nil {
+		return Budget{}, refusal
+	}
 	return b, err
 }
 

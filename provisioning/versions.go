@@ -60,7 +60,7 @@ func (s *Service) SettingsHistory(ctx context.Context, tenant, connection string
 
 // ApplySettings puts settings in force as the next version of a connection's, from the next request or run on. It
 // returns the version in force then, and whether it is new: settings that equal those in force make none. Invalid for settings with problems, NotFound, Conflict "version" where
-// another version than the expected one is in force, Conflict "allow" where more would leave at once than the tolerance and
+// another version than the expected one is in force, Forbidden where a second person has to ask for the same, Conflict "allow" where more would leave at once than the tolerance and
 // Allow let go, and Conflict "displayName" where names of groups shall become
 // unique and are not.
 func (s *Service) ApplySettings(ctx context.Context, o Origin, connection string, d SettingsDraft) (v SettingsVersion, isNew bool, err error) {
@@ -106,7 +106,9 @@ func (s *Service) changeSettings(ctx context.Context, o Origin, connection, reas
 	draft func(Reader, Connection, SettingsVersion) (SettingsDraft, error)) (after SettingsVersion, isNew bool, err error) {
 	now, jobID := s.Now(), s.newID()
 	var owner Connection
+	var refusal *Error
 	err = s.administer(ctx, o, func(tx Tx) ([]step, error) {
+		refusal = nil
 		c, err := connectionOf(tx, o.Tenant, connection)
 		if err != nil {
 			return nil, err
@@ -126,6 +128,14 @@ func (s *Service) changeSettings(ctx context.Context, o Origin, connection, reas
 				Comment: d.Comment, Settings: d.Settings, Source: d.Source}
 			st.change.SaveSettings = &after
 			st.args = map[string]string{"version": strconv.FormatInt(after.Version, 10)}
+			if p, two := settingsProposal(c, before, d, st.diff, stopped); two {
+				if st.matter, _, refusal, err = s.second(tx, o, p); err != nil {
+					return nil, err
+				}
+				if refusal != nil {
+					return []step{proposalStep(p, st.matter)}, nil
+				}
+			}
 			if DecidesAnew(st.diff) {
 				st.job = rulesJob(jobID, o.Actor, c, now)
 				st.args["job"] = jobID
@@ -137,6 +147,9 @@ func (s *Service) changeSettings(ctx context.Context, o Origin, connection, reas
 	if e, ok := err.(*Error); KindOf(err) == Conflict && !(ok && e.Attribute == "version") {
 		err = &Error{Kind: Conflict, Attribute: "displayName", Err: err,
 			Detail: fmt.Sprintf("groups of connection %q share a displayName; rename or delete them, then make names unique", owner.Name)}
+	}
+	if err == nil && refusal != nil {
+		return SettingsVersion{}, false, refusal
 	}
 	return after, isNew && err == nil, err
 }

@@ -26,7 +26,7 @@ func (p *program) matterListCommand() *cobra.Command {
 		Long: "List what waits for a person, latest first: departures that are held by policy, kept by a guard or delayed by a tolerance, accounts that may be somebody else's, grace times that are over.",
 	}
 	tenant, asJSON := tenantFlag(cmd), jsonFlag(cmd)
-	kind := cmd.Flags().String("kind", "", "held, kept, delayed, adoption or purge; all without it")
+	kind := cmd.Flags().String("kind", "", "held, kept, delayed, adoption, purge or proposal; all without it")
 	closed := cmd.Flags().Bool("closed", false, "closed ones too")
 	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
 		q := provisioning.MatterQuery{Kind: provisioning.MatterKind(*kind), Status: provisioning.MatterOpen}

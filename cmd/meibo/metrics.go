@@ -152,7 +152,7 @@ func (m *metrics) decided(action provisioning.JournalAction, outcome provisionin
 }
 
 var matterKinds = []provisioning.MatterKind{provisioning.MatterHeld, provisioning.MatterKept, provisioning.MatterDelayed,
-	provisioning.MatterAdoption, provisioning.MatterPurge}
+	provisioning.MatterAdoption, provisioning.MatterPurge, provisioning.MatterProposal}
 
 // swept notes what waits for a person.
 func (m *metrics) swept(w provisioning.Waiting) {

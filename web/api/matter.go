@@ -11,11 +11,11 @@ import (
 // Matter is something that waits, or waited, for a person.
 type Matter struct {
 	ID         string            `json:"id" format:"uuid"`
-	Kind       string            `json:"kind" enum:"held,kept,delayed,adoption,purge" doc:"Held by policy, kept by a guard, delayed by the tolerance, an account that may be somebody else's, a grace time that is over."`
+	Kind       string            `json:"kind" enum:"held,kept,delayed,adoption,purge,proposal" doc:"Held by policy, kept by a guard, delayed by the tolerance, an account that may be somebody else's, a grace time that is over, a change of settings or an allowance that somebody else has to ask for, too."`
 	Connection string            `json:"connection,omitempty"`
 	Cause      string            `json:"cause,omitempty" doc:"Of a departure."`
 	Status     string            `json:"status" enum:"open,allowed,rejected,linked,created,ignored,obsolete"`
-	Type       string            `json:"type" enum:"User,Group"`
+	Type       string            `json:"type,omitempty" enum:"User,Group" doc:"Absent of a proposal."`
 	Resource   string            `json:"resource,omitempty" doc:"Id of the user or group; of an adoption only once it is linked."`
 	Name       string            `json:"name" doc:"Its userName or displayName."`
 	Reason     string            `json:"reason" doc:"What decided, as in the journal."`
@@ -33,7 +33,7 @@ type Matter struct {
 }
 
 type mattersInput struct {
-	Kind     string `query:"kind" enum:"held,kept,delayed,adoption,purge"`
+	Kind     string `query:"kind" enum:"held,kept,delayed,adoption,purge,proposal"`
 	Status   string `query:"status" enum:"open,allowed,rejected,linked,created,ignored,obsolete,any" default:"open"`
 	Resource string `query:"resource" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"Those about one user or group."`
 	Limit    int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most."`
@@ -42,7 +42,7 @@ type mattersInput struct {
 
 // Resolution is what a person chooses of an open matter.
 type Resolution struct {
-	Status  string    `json:"status" enum:"allowed,rejected,linked,created,ignored" doc:"allowed and rejected answer a departure or purge; the others an adoption."`
+	Status  string    `json:"status" enum:"allowed,rejected,linked,created,ignored" doc:"allowed and rejected answer a departure or purge, rejected alone a proposal; the others an adoption."`
 	Until   time.Time `json:"until,omitempty,omitzero" doc:"How long a word about a delayed departure holds; without it a day if allowed, and for ever if rejected."`
 	Account string    `json:"account,omitempty" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"Of linked: the account that is meant, where there are several."`
 }

@@ -1,0 +1,105 @@
+package provisioning_test
+
+import (
+	"testing"
+	"time"
+
+	"meibo/provisioning"
+)
+
+// TestSecondPersonForSettings: what keeps departures in check, and the demand for two itself, changes only once somebody
+// else asks for the same; anything else changes at one person's word.
+func TestSecondPersonForSettings(t *testing.T) {
+	t.Parallel()
+	for name, edit := range map[string]func(*provisioning.Settings){
+		"tolerance":     func(s *provisioning.Settings) { s.Tolerance.Mode = provisioning.ToleranceOff },
+		"guard":         func(s *provisioning.Settings) { s.Guard.Users = nil },
+		"guarded roles": func(s *provisioning.Settings) { s.Roles.Guarded = nil },
+		"the demand":    func(s *provisioning.Settings) { s.Matters.SecondPerson = false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var demanding provisioning.Settings
+			eachDirectory(t, func(s *provisioning.Settings) {
+				s.Matters.SecondPerson, s.Guard.Users = true, []string{"ann"}
+				s.Roles.Names, s.Roles.Guarded = []string{"officer"}, []string{"officer"}
+				demanding = *s
+			}, func(d *directory) {
+				wanted := demanding
+				edit(&wanted)
+				apply := func(o provisioning.Origin, s provisioning.Settings) error {
+					_, _, err := d.ApplySettings(d.Context(), o, "default", provisioning.SettingsDraft{Settings: s, Expect: provisioning.AnyVersion})
+					return err
+				}
+				inForce := func() provisioning.Settings {
+					v, err := d.Settings(d.Context(), d.admin().Tenant, "default")
+					if err != nil {
+						d.Fatal(err)
+					}
+					return v.Settings
+				}
+				first, second := d.admin(), d.admin()
+				second.Actor = "somebody else"
+				for range 2 {
+					wantKind(d.T, apply(first, wanted), provisioning.Forbidden, "second person")
+				}
+				if diff := inForce().Diff(wanted); len(diff) == 0 {
+					d.Error("one person's word was enough")
+				}
+				other := wanted
+				other.Matters.OverdueAfter = provisioning.Period(time.Hour)
+				wantKind(d.T, apply(second, other), provisioning.Forbidden, "second person")
+				if err := apply(second, wanted); err != nil {
+					d.Fatalf("the second person: %v", err)
+				}
+				if diff := inForce().Diff(wanted); len(diff) > 0 {
+					d.Errorf("not in force: %v", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestOnePersonForTheRest: the demand is for what it names alone.
+func TestOnePersonForTheRest(t *testing.T) {
+	t.Parallel()
+	var demanding provisioning.Settings
+	eachDirectory(t, func(s *provisioning.Settings) {
+		s.Matters.SecondPerson = true
+		demanding = *s
+	}, func(d *directory) {
+		wanted := demanding
+		wanted.Deletion.Users.Deleted = provisioning.HoldPolicy
+		_, isNew, err := d.ApplySettings(d.Context(), d.admin(), "default", provisioning.SettingsDraft{Settings: wanted, Expect: provisioning.AnyVersion})
+		if err != nil || !isNew {
+			d.Errorf("new %v, %v", isNew, err)
+		}
+	})
+}
+
+// TestSecondPersonForAllowances: an allowance holds from the second person's word to the earlier of both ends.
+func TestSecondPersonForAllowances(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) { s.Matters.SecondPerson = true }, func(d *directory) {
+		first, second := d.admin(), d.admin()
+		second.Actor = "somebody else"
+		soon := d.Now().Add(time.Hour)
+		allow := func(o provisioning.Origin, left int, until time.Time) (provisioning.Budget, error) {
+			return d.Allow(d.Context(), o, "default", provisioning.BudgetUsers, provisioning.Allowance{Left: left, Until: until})
+		}
+		for range 2 {
+			_, err := allow(first, 5, soon)
+			wantKind(d.T, err, provisioning.Forbidden, "second person")
+		}
+		if m := d.onlyMatter(provisioning.MatterProposal); m.Proposed != first.Actor || m.Reason.Args["left"] != "5" {
+			d.Errorf("matter %+v", m)
+		}
+		b, err := allow(second, 5, soon.Add(time.Hour))
+		if err != nil || len(b.Allowances) != 1 || !b.Allowances[0].Until.Equal(soon) {
+			d.Errorf("budget %+v, %v", b, err)
+		}
+		if _, err := d.Allow(d.Context(), first, "default", provisioning.BudgetUsers, provisioning.Allowance{Left: -1, Until: soon, Reject: true}); err != nil {
+			d.Errorf("to reject takes one: %v", err)
+		}
+	})
+}
