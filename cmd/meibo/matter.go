@@ -65,8 +65,9 @@ func (p *program) matterListCommand() *cobra.Command {
 
 // resolveCommand is one choice that can be made of a matter.
 func (p *program) resolveCommand(verb string, status provisioning.MatterStatus, short string) *cobra.Command {
-	cmd := &cobra.Command{Use: verb + " --tenant T ID…", Short: short, Args: cobra.MinimumNArgs(1)}
+	cmd := &cobra.Command{Use: verb + " --tenant T (ID… | --all --kind K)", Short: short}
 	tenant, asJSON := tenantFlag(cmd), jsonFlag(cmd)
+	some := matterFlags(cmd)
 	var until, candidate *string
 	switch status {
 	case provisioning.MatterAllowed, provisioning.MatterRejected:
@@ -86,7 +87,11 @@ func (p *program) resolveCommand(verb string, status provisioning.MatterStatus, 
 		if candidate != nil {
 			choice.Candidate = *candidate
 		}
-		for _, id := range args {
+		ids, err := some.ids(ctx, s, *tenant, args)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
 			m, err := s.Resolve(ctx, commandLine(*tenant), id, choice)
 			if err != nil {
 				return err
@@ -101,6 +106,44 @@ func (p *program) resolveCommand(verb string, status provisioning.MatterStatus, 
 		}
 		return nil
 	})
+}
+
+// matterSelection is which matters a choice is for.
+type matterSelection struct {
+	all         *bool
+	kind, cause *string
+	limit       *int
+}
+
+func matterFlags(cmd *cobra.Command) matterSelection {
+	f := cmd.Flags()
+	return matterSelection{
+		all:   f.Bool("all", false, "all open matters of a kind, instead of ids"),
+		kind:  f.String("kind", "", "with --all: held, kept, delayed, adoption or purge"),
+		cause: f.String("cause", "", "with --all: of this cause alone, such as deactivated or deleted"),
+		limit: f.Int("limit", 0, "with --all: the latest so many; 0 for all"),
+	}
+}
+
+// ids are those named, or those of the open matters that are selected.
+func (f matterSelection) ids(ctx context.Context, s *provisioning.Service, tenant string, named []string) ([]string, error) {
+	switch {
+	case *f.all && len(named) > 0, !*f.all && len(named) == 0:
+		return nil, misuse("give ids, or --all with --kind")
+	case !*f.all:
+		return named, nil
+	case *f.kind == "":
+		return nil, misuse("--all needs --kind: held, kept, delayed, adoption or purge")
+	}
+	var ids []string
+	q := provisioning.MatterQuery{Kind: provisioning.MatterKind(*f.kind), Status: provisioning.MatterOpen}
+	err := s.Matters(ctx, tenant, q, func(m provisioning.Matter) error {
+		if (*f.cause == "" || m.Cause == *f.cause) && (*f.limit == 0 || len(ids) < *f.limit) {
+			ids = append(ids, m.ID)
+		}
+		return nil
+	})
+	return ids, err
 }
 
 // matterJSON is a matter for programs.
