@@ -13,7 +13,7 @@ type Matter struct {
 	Connection int64
 	Kind       MatterKind
 	Cause      string            // of a departure; "" for MatterAdoption
-	Resource   string            // id of what it is about; of MatterAdoption "" until it is linked
+	Resource   string            // id of what it is about; of MatterAdoption "" until somebody chose one
 	Type       scim.ResourceType // of the resource
 	Name       string            // userName or displayName, for people
 	Key        string            // folds together what is asked again and again; unique among the open ones of a connection

@@ -78,19 +78,27 @@ func (s *Service) Resolve(ctx context.Context, o Origin, id string, choice Resol
 		closed.Until = now.Add(allowWithin)
 	}
 	o.Connection = connection
-	if rules.Settings.Matters.SecondPerson && grave(choice.Status) {
-		if m.Proposed == o.Actor {
-			return m, &Error{Kind: Forbidden, Detail: "this choice needs a second person: somebody else has to confirm it"}
+	if choice.Status == MatterLinked {
+		if closed.Resource, err = m.candidate(choice.Candidate); err != nil {
+			return m, err
 		}
-		if m.Proposed == "" {
+	}
+	if rules.Settings.Matters.SecondPerson && grave(choice.Status) {
+		switch {
+		case m.Proposed == "":
 			proposed := m
-			proposed.Proposed = o.Actor
+			proposed.Proposed, proposed.Resource = o.Actor, closed.Resource
 			return proposed, s.note(ctx, o, proposed, "matterProposed")
+		case m.Proposed == o.Actor:
+			return m, &Error{Kind: Forbidden, Detail: "this choice needs a second person: somebody else has to confirm it"}
+		case m.Resource != closed.Resource:
+			return m, &Error{Kind: Conflict, Attribute: "candidate",
+				Detail: fmt.Sprintf("the first person chose the account %s; confirm that one, or have the matter ignored", m.Resource)}
 		}
 	}
 	switch {
 	case choice.Status == MatterLinked:
-		err = s.link(ctx, o, &closed, choice.Candidate)
+		err = s.Link(ctx, o, closed.Resource, m.Asserted, MatterChange{Update: &closed})
 	case choice.Status == MatterAllowed && m.Kind != MatterDelayed:
 		_, err = s.Act(ctx, o, m.Type, m.Resource, allowedAct(closed, rules))
 	case choice.Status == MatterRejected && m.Kind == MatterHeld:
@@ -150,16 +158,19 @@ func (s *Service) note(ctx context.Context, o Origin, m Matter, reason string) e
 	})
 }
 
-// link makes the connection the owner of the account that a question was about, with what its client asserted.
-func (s *Service) link(ctx context.Context, o Origin, m *Matter, candidate string) error {
-	if candidate == "" && len(m.Candidates) == 1 {
-		candidate = m.Candidates[0]
+// candidate is the account that a person means by one of the question's candidates; "" stands for the only one, or for
+// the one that a first person chose.
+func (m *Matter) candidate(chosen string) (string, error) {
+	switch {
+	case chosen == "" && m.Resource != "":
+		chosen = m.Resource
+	case chosen == "" && len(m.Candidates) == 1:
+		chosen = m.Candidates[0]
 	}
-	if !slices.Contains(m.Candidates, candidate) {
-		return &Error{Kind: Invalid, Attribute: "candidate", Detail: fmt.Sprintf("the account is not among those that may be meant; choose one of %q", m.Candidates)}
+	if !slices.Contains(m.Candidates, chosen) {
+		return "", &Error{Kind: Invalid, Attribute: "candidate", Detail: fmt.Sprintf("the account is not among those that may be meant; choose one of %q", m.Candidates)}
 	}
-	m.Resource = candidate
-	return s.Link(ctx, o, candidate, m.Asserted, MatterChange{Update: m})
+	return chosen, nil
 }
 
 // Link makes the origin's connection the owner of a user of another owner, or of none; asserted is the document

@@ -483,6 +483,43 @@ func TestSecondPerson(t *testing.T) {
 	})
 }
 
+// TestSecondPersonConfirmsTheSame: who confirms that an account is linked confirms which.
+func TestSecondPersonConfirmsTheSame(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) { s.Matters.SecondPerson = true }, func(d *directory) {
+		if _, err := d.CreateConnection(d.Context(), d.admin(), "other"); err != nil {
+			d.Fatal(err)
+		}
+		shared := func(name string) scim.Attributes {
+			a := named(name)
+			a["emails"] = []any{map[string]any{"value": "shared@example.com"}}
+			return a
+		}
+		accounts := []string{d.createAs("other", shared("ann")), d.createAs("other", shared("bo"))}
+		_, err := d.Create(d.Context(), d.client("default"), scim.User, provisioning.Body{Attributes: shared("cy")})
+		wantKind(d.T, err, provisioning.Conflict, "link")
+		m, second := d.onlyMatter(provisioning.MatterAdoption), d.admin()
+		second.Actor = "somebody else"
+		link := func(o provisioning.Origin, candidate string) error {
+			_, err := d.Resolve(d.Context(), o, m.ID, provisioning.Resolution{Status: provisioning.MatterLinked, Candidate: candidate})
+			return err
+		}
+		wantKind(d.T, link(d.admin(), ""), provisioning.Invalid, "choose one of")
+		if err := link(d.admin(), accounts[0]); err != nil {
+			d.Fatal(err)
+		}
+		wantKind(d.T, link(second, accounts[1]), provisioning.Conflict, accounts[0])
+		if err := link(second, ""); err != nil {
+			d.Fatal(err)
+		}
+		for i, owner := range []string{"default", "other"} {
+			if got := d.account(accounts[i]).Connection; got != d.client(owner).Connection.ID {
+				d.Errorf("account %d is connection %d's, want %s's", i, got, owner)
+			}
+		}
+	})
+}
+
 // TestAdoptionIsAsked: whose account it is is asked once, and each answer has its consequence.
 func TestAdoptionIsAsked(t *testing.T) {
 	t.Parallel()

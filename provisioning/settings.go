@@ -226,8 +226,8 @@ type Tolerance struct {
 // MatterSettings say how open matters are handled.
 type MatterSettings struct {
 	OverdueAfter Period `json:"overdueAfter"` // then they are flagged
-	// SecondPerson demands that what somebody allows or links be confirmed by somebody else. Settings are not: whoever
-	// may apply them may also take this one back, under their name.
+	// SecondPerson demands that what somebody allows or links, and changes of tolerance, guard and this demand, be
+	// confirmed by somebody else.
 	SecondPerson bool `json:"secondPerson,omitempty"`
 }
 

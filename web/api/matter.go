@@ -16,7 +16,7 @@ type Matter struct {
 	Cause      string            `json:"cause,omitempty" doc:"Of a departure."`
 	Status     string            `json:"status" enum:"open,allowed,rejected,linked,created,ignored,obsolete"`
 	Type       string            `json:"type,omitempty" enum:"User,Group" doc:"Absent of a proposal."`
-	Resource   string            `json:"resource,omitempty" doc:"Id of the user or group; of an adoption only once it is linked."`
+	Resource   string            `json:"resource,omitempty" doc:"Id of the user or group; of an adoption only once somebody chose one."`
 	Name       string            `json:"name" doc:"Its userName or displayName."`
 	Reason     string            `json:"reason" doc:"What decided, as in the journal."`
 	Arguments  map[string]string `json:"arguments,omitempty" doc:"Of the reason."`
