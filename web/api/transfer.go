@@ -187,6 +187,10 @@ func (c *call) importFile(in *importInput) (*single[Imported], error) {
 	if err != nil {
 		return nil, err
 	}
+	if in.Body.DeleteMissing && in.Body.SkipInvalid {
+		return nil, &provisioning.Error{Kind: provisioning.Invalid,
+			Detail: "deleteMissing and skipInvalid exclude each other: a row with a mistake may be the one that seems to be missing; send one of them"}
+	}
 	plan, err := transfer.NewPlan(c.context(), o)
 	if faultsOf(err) != nil {
 		return nil, &provisioning.Error{Kind: provisioning.Invalid, Detail: "the file cannot be read to its end, and nothing was applied; its plan says where"}

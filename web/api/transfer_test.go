@@ -91,6 +91,9 @@ func TestFilesThatCannotBe(t *testing.T) {
 	whole := map[string]any{"connection": "default", "plan": plan["plan"]}
 	wantProblem(t, "a file with mistakes", b.do("operator", "POST", "/import", order("userName,active\na,perhaps\nb,true\n", whole)), 422)
 	whole["skipInvalid"] = true
+	whole["deleteMissing"] = true
+	wantProblem(t, "deletions beside mistakes", b.do("operator", "POST", "/import", order("userName,active\na,perhaps\nb,true\n", whole)), 422)
+	delete(whole, "deleteMissing")
 	if got := b.must(200, "operator", "POST", "/import", order("userName,active\na,perhaps\nb,true\n", whole)); got["changes"] != 1.0 {
 		t.Errorf("imported %v", got)
 	}
