@@ -74,8 +74,10 @@ type changesInput struct {
 const (
 	// pollEvery is how often those who wait look whether there is something. They hold no connection meanwhile.
 	pollEvery = 250 * time.Millisecond
-	// maxWaiting bounds how many wait at a time; for more, waiting ends at once.
+	// maxWaiting bounds how many wait at a time; for more, waiting ends with their patience.
 	maxWaiting = 64
+	// patience is how long one waits for a place, so that clients who ask for ever do not ask without a pause.
+	patience = time.Second
 )
 
 func (a *api) changeOperations() {
@@ -114,16 +116,14 @@ func (c *call) await(in *changesInput) (provisioning.Changes, error) {
 	if err != nil || in.Wait == 0 || found.Head != in.After {
 		return found, err
 	}
-	select {
-	case c.waiting <- struct{}{}:
-		c.Waiting(1)
-		defer func() {
-			c.Waiting(-1)
-			<-c.waiting
-		}()
-	default:
+	if !c.takePlace(time.Duration(in.Wait) * time.Second) {
 		return found, nil
 	}
+	c.Waiting(1)
+	defer func() {
+		c.Waiting(-1)
+		<-c.waiting
+	}()
 	end := time.NewTimer(time.Duration(in.Wait) * time.Second)
 	defer end.Stop()
 	tick := time.NewTicker(pollEvery)
@@ -143,7 +143,24 @@ func (c *call) await(in *changesInput) (provisioning.Changes, error) {
 			return found, err
 		}
 	}
-	return found, nil
+	// A key that was revoked meanwhile is told nothing more.
+	_, err = c.identify()
+	return found, err
+}
+
+// takePlace takes a place among those who wait, and reports whether there was one before its patience was over.
+func (c *call) takePlace(wait time.Duration) bool {
+	since := c.Now()
+	defer func() { c.idle += c.Now().Sub(since) }()
+	patient := time.NewTimer(min(wait, patience))
+	defer patient.Stop()
+	select {
+	case c.waiting <- struct{}{}:
+		return true
+	case <-patient.C:
+	case <-c.context().Done():
+	}
+	return false
 }
 
 // change is the view of one entry.

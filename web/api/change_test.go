@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"meibo/internal/auth"
 	"meibo/provisioning"
 	"meibo/scim"
 	"meibo/store"
@@ -208,6 +210,62 @@ func TestChangesWait(t *testing.T) {
 	leaving.Store(true)
 	if got := <-out; len(got.Items) != 0 || got.Head != 3 {
 		t.Errorf("as the server leaves: %+v", got)
+	}
+}
+
+// TestChangesWaitForAPlace: whoever comes when all places are taken is not answered at once, to ask again at once.
+func TestChangesWaitForAPlace(t *testing.T) {
+	t.Parallel()
+	real := storetest.Open(t)
+	var leaving atomic.Bool
+	waiting := make(chan int, 1000)
+	b := newBenchOn(t, real, func(o *api.Options) {
+		o.Leaving = leaving.Load
+		o.Waiting = func(n int) { waiting <- n }
+	})
+	follow(t, real)
+	var others sync.WaitGroup
+	for range 64 {
+		others.Go(func() { b.changes("after=2&wait=60") })
+		<-waiting
+	}
+	began := time.Now()
+	if got := b.changes("after=2&wait=60"); len(got.Items) != 0 || time.Since(began) < time.Second {
+		t.Errorf("after %v: %+v", time.Since(began), got)
+	}
+	leaving.Store(true)
+	others.Wait()
+}
+
+// TestChangesOfARevokedKey: a key that is revoked while it waits is told nothing more.
+func TestChangesOfARevokedKey(t *testing.T) {
+	t.Parallel()
+	real := storetest.Open(t)
+	asked := make(chan struct{}, 1000)
+	var revoked atomic.Bool
+	b := newBenchOn(t, watched{real, asked}, func(o *api.Options) {
+		valid := o.Authenticate
+		o.Authenticate = func(ctx context.Context, key string) (auth.Holder, error) {
+			if revoked.Load() {
+				return auth.Holder{}, auth.Unknown
+			}
+			return valid(ctx, key)
+		}
+	})
+	follow(t, real)
+	for len(asked) > 0 {
+		<-asked
+	}
+	out := make(chan int, 1)
+	go func() { out <- b.do("application", http.MethodGet, "/changes?after=2&wait=60", "").status }()
+	for range 2 { // it has looked, and looked again
+		<-asked
+	}
+	revoked.Store(true)
+	b.client("default").user("ken")
+	follow(t, real)
+	if got := <-out; got != 401 {
+		t.Errorf("answered %d", got)
 	}
 }
 

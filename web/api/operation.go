@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 	"go.uber.org/zap"
 
+	"meibo/internal/auth"
 	"meibo/internal/edge"
 	"meibo/provisioning"
 )
@@ -175,16 +176,25 @@ func (c *call) checkGiven() error {
 	return nil
 }
 
-func (c *call) authorize(o *huma.Operation) error {
+// identify finds whose key the request has.
+func (c *call) identify() (auth.Holder, error) {
 	text := edge.Bearer(c.echo.Request().Header)
 	holder, err := c.Authenticate(c.context(), text)
 	switch {
 	case provisioning.KindOf(err) == provisioning.Unavailable:
-		return err
+		return auth.Holder{}, err
 	case err != nil && text == "":
-		return errNoKey
+		return auth.Holder{}, errNoKey
 	case err != nil:
-		return errBadKey
+		return auth.Holder{}, errBadKey
+	}
+	return holder, nil
+}
+
+func (c *call) authorize(o *huma.Operation) error {
+	holder, err := c.identify()
+	if err != nil {
+		return err
 	}
 	c.holder = holder
 	if wait, ok := c.limits.Take(holder.Key.ID); !ok {
