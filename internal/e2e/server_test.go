@@ -186,12 +186,7 @@ func (c *tenant) apply(connection string, edit func(*provisioning.Settings)) *te
 	}
 	draft := provisioning.SettingsDraft{Settings: before.Settings, Expect: provisioning.AnyVersion, Allow: 1000}
 	edit(&draft.Settings)
-	_, _, err = c.service.ApplySettings(ctx, provisioning.Origin{Tenant: c.name, Actor: "test"}, connection, draft)
-	if provisioning.KindOf(err) == provisioning.Conflict { // more would leave at once than the tolerance lets go
-		draft.Allow = 1_000
-		_, _, err = c.service.ApplySettings(ctx, provisioning.Origin{Tenant: c.name, Actor: "test"}, connection, draft)
-	}
-	if err != nil {
+	if _, _, err := c.service.ApplySettings(ctx, provisioning.Origin{Tenant: c.name, Actor: "test"}, connection, draft); err != nil {
 		c.t.Fatalf("apply the settings: %v", err)
 	}
 	return c.speakAs(connection)
