@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -147,28 +146,15 @@ func (c *call) errorHeaders(h http.Header, err error, status int) {
 	h.Set("Content-Type", contentType)
 	h.Del("ETag") // of what was about to be answered
 	h.Del("Location")
-	switch status {
-	case http.StatusUnauthorized:
-		challenge := `Bearer realm="meibo"`
-		if !errors.Is(err, errNoToken) {
-			challenge += `, error="invalid_token"`
-		}
-		h.Set("WWW-Authenticate", challenge)
-	case http.StatusMethodNotAllowed:
-		if allow, ok := c.echo.Get(echo.ContextKeyHeaderAllow).(string); ok {
-			h.Set("Allow", strings.TrimPrefix(allow, "OPTIONS, ")) // which the router would answer, and we do not
-		}
-	case http.StatusTooManyRequests:
-		var t *throttled
-		if errors.As(err, &t) {
-			h.Set("Retry-After", strconv.Itoa(edge.RetryAfter(t.wait)))
-		}
-	case http.StatusServiceUnavailable:
-		wait := retryUnavailable
-		var own *provisioning.Error
-		if errors.As(err, &own) && own.RetryAfter > 0 {
-			wait = own.RetryAfter
-		}
-		h.Set("Retry-After", strconv.Itoa(edge.RetryAfter(wait)))
+	refusal := edge.Refusal{Status: status, Anonymous: errors.Is(err, errNoToken), Wait: retryUnavailable}
+	refusal.Allow, _ = c.echo.Get(echo.ContextKeyHeaderAllow).(string)
+	var t *throttled
+	var own *provisioning.Error
+	switch {
+	case errors.As(err, &t):
+		refusal.Wait = t.wait
+	case errors.As(err, &own) && own.RetryAfter > 0:
+		refusal.Wait = own.RetryAfter
 	}
+	refusal.Set(h)
 }

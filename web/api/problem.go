@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -233,23 +232,15 @@ func (c *call) fail(err error) {
 
 func (c *call) errorHeaders(err error, status int) {
 	h := c.echo.Response().Header()
-	switch status {
-	case http.StatusUnauthorized:
-		challenge := `Bearer realm="meibo"`
-		if !errors.Is(err, errNoKey) {
-			challenge += `, error="invalid_token"`
-		}
-		h.Set("WWW-Authenticate", challenge)
-	case http.StatusMethodNotAllowed:
-		if allow, ok := c.echo.Get(echo.ContextKeyHeaderAllow).(string); ok {
-			h.Set("Allow", strings.TrimPrefix(allow, "OPTIONS, ")) // which the router would answer, and we do not
-		}
-	case http.StatusTooManyRequests:
-		var t *throttled
-		if errors.As(err, &t) {
-			h.Set("Retry-After", strconv.Itoa(edge.RetryAfter(t.wait)))
-		}
-	case http.StatusServiceUnavailable:
-		h.Set("Retry-After", strconv.Itoa(int(retryUnavailable.Seconds())))
+	refusal := edge.Refusal{Status: status, Anonymous: errors.Is(err, errNoKey), Wait: retryUnavailable}
+	refusal.Allow, _ = c.echo.Get(echo.ContextKeyHeaderAllow).(string)
+	var t *throttled
+	var own *provisioning.Error
+	switch {
+	case errors.As(err, &t):
+		refusal.Wait = t.wait
+	case errors.As(err, &own) && own.RetryAfter > 0:
+		refusal.Wait = own.RetryAfter
 	}
+	refusal.Set(h)
 }
