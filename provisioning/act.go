@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -123,6 +124,18 @@ func (a *Act) matters(before, after *Resource) []MatterChange {
 	return append(slices.Clone(a.Matters), settled(before)...)
 }
 
+// checkRole refuses a role that nobody has named: "Admin" would protect nobody. Of an account without owner only what looks like
+// a role that every tenant has is checked, since other connections name roles, too.
+func (r *Rules) checkRole(x Resource, role string) error {
+	all := append([]string{RoleOrdinary, RoleAdmin}, r.Settings.Roles.Names...)
+	looksLike := func(known string) bool { return strings.EqualFold(known, role) }
+	if role == "" || slices.Contains(all, role) || role == x.Role || x.Connection == 0 && !slices.ContainsFunc(all[:2], looksLike) {
+		return nil
+	}
+	return &Error{Kind: Invalid, Attribute: "role",
+		Detail: fmt.Sprintf("there is no such role; choose one of %q, or add it to roles.names of the connection's settings", all)}
+}
+
 // choose writes what was chosen into the row: role, protection, overrides.
 func (a *Act) choose(x *Resource, r *Rules) error {
 	if a.Earlier != nil {
@@ -141,6 +154,9 @@ func (a *Act) choose(x *Resource, r *Rules) error {
 	}
 	chosen := maps.Clone(a.Overrides)
 	if a.Role != nil {
+		if err := r.checkRole(*x, *a.Role); err != nil {
+			return err
+		}
 		if chosen == nil {
 			chosen = map[string]any{}
 		}

@@ -106,10 +106,16 @@ func TestOverrides(t *testing.T) {
 	t.Parallel()
 	x := user("u", "ann", func(_ *Resource, a scim.Attributes) { a["title"] = "asserted" })
 	f := addressed(x)
+	settings := DefaultSettings()
+	settings.Roles.Names = []string{"clerk"}
+	rules, err := NewRules(1, settings)
+	if err != nil {
+		t.Fatal(err)
+	}
 	step := func(d Desired) Change {
 		t.Helper()
 		d.Type, d.Connection, d.Now = scim.User, own, now
-		decision, err := decide(f, d, defaultRules)
+		decision, err := decide(f, d, rules)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,9 +43,12 @@ func newStage(t *testing.T, s *server, tenant string, sp spelling, edit func(*pr
 	own := *s
 	own.t = t
 	c := own.newTenant(tenant)
-	if edit != nil {
-		c = c.apply(provisioning.DefaultConnection, edit)
-	}
+	c = c.apply(provisioning.DefaultConnection, func(s *provisioning.Settings) {
+		s.Roles.Names = []string{"auditor"} // whom a row appoints
+		if edit != nil {
+			edit(s)
+		}
+	})
 	return &stage{writer: c.newWriter(), t: t, spelling: sp, ids: map[string]string{}, bodies: map[string]object{}}
 }
 
