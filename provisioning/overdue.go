@@ -57,7 +57,7 @@ func (s *Service) flagOverdue(ctx context.Context, tenant string, all []Connecti
 		return nil
 	})
 	for _, m := range late {
-		o := Origin{Tenant: tenant, Actor: sweeper, Correlation: m.ID}
+		o := Origin{Tenant: tenant, Actor: Schedule, Correlation: m.ID}
 		for _, c := range all {
 			if c.ID == m.Connection {
 				o.Connection = c

@@ -284,9 +284,6 @@ func (s *Service) Sweep(ctx context.Context) (changed int, err error) {
 	return changed, err
 }
 
-// sweeper is whom the journal names for what time brings.
-const sweeper = "schedule"
-
 func (s *Service) sweep(ctx context.Context, tenant string, w *Waiting) (changed int, err error) {
 	var all []Connection
 	rules := map[int64]*Rules{}
@@ -357,7 +354,7 @@ func (s *Service) purgeDue(ctx context.Context, tenant string, all []Connection,
 			if r.protects(&x) {
 				return false, nil
 			}
-			o := Origin{Tenant: tenant, Connection: byID[x.Connection], Actor: sweeper, Correlation: s.newID()}
+			o := Origin{Tenant: tenant, Connection: byID[x.Connection], Actor: Schedule, Correlation: s.newID()}
 			a := Act{Purge: true, Cause: CauseDeleted}
 			if r.Settings.Deletion.Purge == PurgeAsk {
 				m := r.matter(&x, MatterPurge, CauseDeleted, Reason{Code: ReasonHeld, Args: map[string]string{"cause": "grace"}}, s.Now())
@@ -382,7 +379,7 @@ func (s *Service) age(ctx context.Context, tenant string, c Connection, r *Rules
 		if r.protects(&x) {
 			return false, nil
 		}
-		o := Origin{Tenant: tenant, Connection: c, Actor: sweeper, Correlation: s.newID()}
+		o := Origin{Tenant: tenant, Connection: c, Actor: Schedule, Correlation: s.newID()}
 		if ageing.Do == HoldPolicy {
 			m := r.matter(&x, MatterHeld, CauseAgeing, Reason{Code: ReasonHeld, Args: map[string]string{"cause": CauseAgeing}}, s.Now())
 			m.Then = DeletePolicy
@@ -421,8 +418,8 @@ func (s *Service) expireDelayed(ctx context.Context, tenant string, c Connection
 		return nil
 	})
 	for _, m := range stale {
-		m.Status, m.ClosedAt, m.ClosedBy = MatterObsolete, s.Now(), sweeper
-		if failed := s.note(ctx, Origin{Tenant: tenant, Connection: c, Actor: sweeper, Correlation: s.newID()}, m, "matterExpired"); failed != nil {
+		m.Status, m.ClosedAt, m.ClosedBy = MatterObsolete, s.Now(), Schedule
+		if failed := s.note(ctx, Origin{Tenant: tenant, Connection: c, Actor: Schedule, Correlation: s.newID()}, m, "matterExpired"); failed != nil {
 			err = errors.Join(err, failed)
 		}
 	}

@@ -47,7 +47,7 @@ func untraced(c config.Config) config.Config {
 
 // commandLine is the origin of what an administrator does here.
 func commandLine(tenant string) provisioning.Origin {
-	return provisioning.Origin{Tenant: tenant, Actor: "command line", Correlation: uuid.Must(uuid.NewV7()).String()}
+	return provisioning.Origin{Tenant: tenant, Actor: provisioning.CommandLine, Correlation: uuid.Must(uuid.NewV7()).String()}
 }
 
 // tenantFlag gives a command the tenant that it works on.

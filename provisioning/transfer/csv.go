@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"meibo/provisioning/sheet"
 	"meibo/scim"
 )
 
@@ -279,7 +280,7 @@ func NewCSVWriter(w io.Writer, types ...scim.ResourceType) (Writer, error) {
 		return nil, faults[0]
 	}
 	c := &csvWriter{w: w, layout: l, record: make([]string, len(l.titles))}
-	_, err := w.Write(appendRecord([]byte("\ufeff"), l.titles))
+	_, err := w.Write(sheet.Append([]byte(sheet.Begin), l.titles))
 	return c, err
 }
 
@@ -291,7 +292,7 @@ func (c *csvWriter) Write(r Row) error {
 		c.record[i] = f.write(&r)
 	}
 	c.record[l.rest] = c.attributes(&r)
-	c.buffer = appendRecord(c.buffer[:0], c.safe())
+	c.buffer = sheet.Append(c.buffer[:0], c.record)
 	if err := c.flush(0); err != nil {
 		return err
 	}
@@ -299,7 +300,7 @@ func (c *csvWriter) Write(r Row) error {
 		clear(c.record)
 		c.record[l.kind], c.record[l.group], c.record[l.view] = memberType, r.ID, viewOf(m)
 		c.record[l.at("id")], c.record[l.at("displayName")] = m.Value, m.Display
-		c.buffer = appendRecord(c.buffer, c.safe())
+		c.buffer = sheet.Append(c.buffer, c.record)
 		if err := c.flush(64 << 10); err != nil {
 			return err
 		}
@@ -315,13 +316,6 @@ func (c *csvWriter) flush(above int) error {
 	_, err := c.w.Write(c.buffer)
 	c.buffer = c.buffer[:0]
 	return err
-}
-
-func (c *csvWriter) safe() []string {
-	for i, cell := range c.record {
-		c.record[i] = safe(cell)
-	}
-	return c.record
 }
 
 // attributes fills the columns of the row's attributes and returns the cell for the rest.
@@ -392,7 +386,7 @@ func NewCSVReader(r io.Reader) (Reader, error) {
 		return nil, err
 	}
 	for i := range head.cells {
-		head.cells[i] = strings.TrimSpace(unsafe(head.cells[i]))
+		head.cells[i] = strings.TrimSpace(sheet.Unsafe(head.cells[i]))
 	}
 	l, faults := newLayout(head.cells)
 	if len(faults) > 0 {
@@ -440,7 +434,7 @@ func (c *csvReader) take() (record, error) {
 	}
 	rec, err := c.in.next()
 	for i, cell := range rec.cells {
-		rec.cells[i] = unsafe(cell)
+		rec.cells[i] = sheet.Unsafe(cell)
 	}
 	return rec, err
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -179,21 +178,4 @@ func (r *records) check(cell []byte) *Fault {
 
 func (r *records) tooLarge() *Fault {
 	return r.fatal("a cell takes more than %d bytes; look for a quote that is not closed", maxCell)
-}
-
-// appendRecord writes a record of cells that are text as it is.
-func appendRecord(b []byte, cells []string) []byte {
-	for i, cell := range cells {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		if !strings.ContainsAny(cell, ",\"\r\n") && strings.TrimSpace(cell) == cell {
-			b = append(b, cell...)
-			continue
-		}
-		b = append(b, '"')
-		b = append(b, strings.ReplaceAll(cell, `"`, `""`)...)
-		b = append(b, '"')
-	}
-	return append(b, "\r\n"...)
 }

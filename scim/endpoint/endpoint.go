@@ -252,7 +252,7 @@ func (c *call) location(t scim.ResourceType, id string) string {
 func (c *call) origin() provisioning.Origin {
 	r := c.echo.Request()
 	return provisioning.Origin{
-		Tenant: c.caller.Tenant, Connection: c.caller.Connection, Actor: "token …" + c.caller.Hint,
+		Tenant: c.caller.Tenant, Connection: c.caller.Connection, Actor: provisioning.TokenActor(c.caller.Hint),
 		Correlation: c.correlation, Started: c.started,
 		Request: provisioning.RequestInfo{Method: r.Method, Path: cut(r.URL.EscapedPath(), maxPath), Dialect: c.repair.dialect(), Quirks: c.repair.used},
 		Status: func(err error) int {

@@ -211,7 +211,7 @@ func (c *call) origin() provisioning.Origin {
 	r := c.echo.Request()
 	path := r.URL.EscapedPath()
 	return provisioning.Origin{
-		Tenant: c.tenant(), Actor: "key of " + c.holder.Key.Holder, Correlation: c.correlation, Started: c.started,
+		Tenant: c.tenant(), Actor: provisioning.KeyActor(c.holder.Key.Holder), Correlation: c.correlation, Started: c.started,
 		Request: provisioning.RequestInfo{Method: r.Method, Path: path[:min(len(path), maxPath)]},
 		Status: func(err error) int {
 			if err == nil {

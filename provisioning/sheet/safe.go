@@ -1,4 +1,4 @@
-package transfer
+package sheet
 
 import (
 	"strings"
@@ -9,17 +9,17 @@ import (
 // wide forms count in spreadsheets with an East Asian locale.
 const formulaStarts = "=+-@\t\r\n＝＋－＠"
 
-// safe makes a cell text for a spreadsheet, whatever it begins with: an apostrophe stands before what would be a
-// formula, and before an apostrophe that unsafe would take away.
-func safe(cell string) string {
+// Safe makes a cell text for a spreadsheet, whatever it begins with: an apostrophe stands before what would be a
+// formula, and before an apostrophe that Unsafe would take away.
+func Safe(cell string) string {
 	if isFormula(cell) || isGuarded(cell) {
 		return "'" + cell
 	}
 	return cell
 }
 
-// unsafe is the inverse of safe. A cell that nobody made safe stays as it is, 't Hooft for one.
-func unsafe(cell string) string {
+// Unsafe is the inverse of Safe. A cell that nobody made safe stays as it is, 't Hooft for one.
+func Unsafe(cell string) string {
 	if isGuarded(cell) {
 		return cell[1:]
 	}

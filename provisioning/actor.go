@@ -1,0 +1,44 @@
+package provisioning
+
+import "strings"
+
+// Actors, as the journal names them, that have no name of their own.
+const (
+	CommandLine = "command line" // an administrator on the server itself
+	Schedule    = "schedule"     // what time brings
+)
+
+const (
+	tokenActor = "token …"
+	keyActor   = "key of "
+)
+
+// TokenActor is the client that holds a connection's token with that hint.
+func TokenActor(hint string) string { return tokenActor + hint }
+
+// KeyActor is the holder of an API key.
+func KeyActor(holder string) string { return keyActor + holder }
+
+// Initiator is what an actor is, in the words of Entra's provisioning log.
+type Initiator string
+
+// The initiators. A key may be held by a person or by a system that acts for one.
+const (
+	InitiatorUser        Initiator = "user"
+	InitiatorApplication Initiator = "application"
+	InitiatorSystem      Initiator = "system"
+)
+
+// InitiatorOf tells what an actor is, and its name for people.
+func InitiatorOf(actor string) (kind Initiator, name string) {
+	switch holder, isKey := strings.CutPrefix(actor, keyActor); {
+	case isKey:
+		return InitiatorUser, holder
+	case strings.HasPrefix(actor, tokenActor):
+		return InitiatorApplication, actor
+	case actor == Schedule:
+		return InitiatorSystem, actor
+	default:
+		return InitiatorUser, actor
+	}
+}
