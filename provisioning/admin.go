@@ -153,16 +153,6 @@ func (s *Service) RevokeCredential(ctx context.Context, o Origin, id string) (Cr
 	return c, err
 }
 
-// Entries calls fn with the journal entries of a tenant that q selects, newest first. NotFound for the tenant.
-func (s *Service) Entries(ctx context.Context, tenant string, q EntryQuery, fn func(Entry) error) error {
-	return s.store.View(ctx, tenant, func(r Reader) error {
-		if _, err := tenantOf(r, tenant); err != nil {
-			return err
-		}
-		return r.Entries(q, fn)
-	})
-}
-
 // step is one administrative change with what its entry says of it. A zero change is one that was
 // asked for and is so already.
 type step struct {

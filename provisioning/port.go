@@ -57,8 +57,15 @@ type Reader interface {
 	// Members calls fn for each member that the groups' owner sees, grouped in the order of
 	// groups, oldest membership first. Visible members and kept ids never issued are listed.
 	Members(groups []string, fn func(GroupMember) error) error
-	// Entries calls fn with the journal entries that q selects, newest first.
+	// Entries calls fn with all journal entries that q selects, or the first Limit of them, in the order of the log, however
+	// many it has to look at.
 	Entries(q EntryQuery, fn func(Entry) error) error
+	// EntryPage reads what q selects, at most Limit entries, which is above zero. It looks at a bounded number of entries: where
+	// few of many match, or entries are large, a page may be short, or empty, and still have a Next.
+	EntryPage(q EntryQuery) (EntryPage, error)
+
+	// Activity calls fn with the activity that q selects, latest hour first, then by action and outcome.
+	Activity(q ActivityQuery, fn func(Activity) error) error
 
 	// Departure reads what a departure is weighed by.
 	Departure(q BudgetQuery) (DepartureFacts, error)
@@ -235,19 +242,4 @@ type MemberFact struct {
 	// Effective says that the host application sees it as a member.
 	Effective bool
 	Display   string // of the open membership
-}
-
-// EntryQuery selects journal entries; zero fields select all.
-type EntryQuery struct {
-	ID          string
-	Connection  int64
-	Resource    string // id
-	Name        string // userName or displayName at the time, compared under full folding
-	Correlation string
-	Action      JournalAction
-	Outcome     Outcome
-	Since       time.Time
-	Until       time.Time // exclusive
-	Before      string    // entry id: only older ones, for paging
-	Limit       int       // 0 for no limit
 }

@@ -806,7 +806,7 @@ func undoStride(ctx context.Context, s *Service, tenant string, j *Job) error {
 		j.Cursor = cursorWaiting
 		j.Done += next.entries
 	default:
-		j.Cursor = next.last
+		j.Cursor = next.last.String()
 		j.Done += next.entries
 	}
 	if j.Cursor == cursorWaiting && len(result.Waiting) == 0 {
@@ -825,7 +825,7 @@ type undoPart struct {
 	picks         []pick
 	owners        map[int64]Connection
 	entries, read int
-	last          string
+	last          Place
 }
 
 func (s *Service) nextUndo(ctx context.Context, tenant string, q UndoQuery, j *Job, waiting []pick) (undoPart, error) {
@@ -843,11 +843,15 @@ func (s *Service) nextUndo(ctx context.Context, tenant string, q UndoQuery, j *J
 			return next, err
 		}
 		eq := next.undo.entries()
-		eq.Before, eq.Limit = j.Cursor, jobStride
+		if eq.Limit = jobStride; j.Cursor != "" {
+			if eq.Before, err = ParsePlace(j.Cursor); err != nil {
+				return next, err
+			}
+		}
 		seen := map[string]bool{}
 		return next, r.Entries(eq, func(e Entry) error {
 			next.read++
-			next.last = e.ID
+			next.last = e.Place()
 			if next.selects(&e) {
 				next.entries++
 				if !seen[e.ResourceID] {

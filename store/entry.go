@@ -99,65 +99,6 @@ func (s *statement) entryValues(tenant string, e *provisioning.Entry) error {
 	return nil
 }
 
-// Entries implements provisioning.Reader. The entries of one resource come by id, all others by
-// time and id.
-func (x *session) Entries(q provisioning.EntryQuery, fn func(provisioning.Entry) error) error {
-	if !storable(q.ID + q.Resource + q.Name + q.Correlation + q.Before + string(q.Action) + string(q.Outcome)) {
-		return nil
-	}
-	stmt := statement{dialect: x.dialect}
-	stmt.entryQuery(x.tenant, q)
-	return x.queryIn(x.long(), stmt.String(), stmt.args, func(rows *sql.Rows) error {
-		e, err := scanEntry(rows)
-		if err != nil {
-			return err
-		}
-		return fn(e)
-	})
-}
-
-func (s *statement) entryQuery(tenant string, q provisioning.EntryQuery) {
-	scope := "tenant"
-	if q.Correlation != "" || q.ID != "" {
-		scope = "tenant || ''" // a condition that no index serves: the correlation's shall, or that of ids
-	}
-	s.add("select ", entryColumns, " from entry where ", scope, " = ", s.arg(tenant))
-	equal := func(column, value string) {
-		if value != "" {
-			s.add(" and ", column, " = ", s.arg(value))
-		}
-	}
-	equal("id", q.ID)
-	equal("resource", q.Resource)
-	equal("correlation", q.Correlation)
-	equal("action", string(q.Action))
-	equal("outcome", string(q.Outcome))
-	equal("coalesce(resource_folded, resource_name)", scim.FoldFull.Apply(q.Name))
-	if q.Connection != 0 {
-		s.add(" and connection = ", s.arg(q.Connection))
-	}
-	if !q.Since.IsZero() {
-		s.add(" and at >= ", s.arg(s.time(q.Since)))
-	}
-	if !q.Until.IsZero() {
-		s.add(" and at < ", s.arg(s.time(q.Until)))
-	}
-	if q.Resource != "" {
-		if q.Before != "" {
-			s.add(" and id < ", s.arg(q.Before))
-		}
-		s.add(" order by id desc")
-	} else {
-		if q.Before != "" {
-			s.add(" and (at, id) < (select p.at, p.id from entry p where p.id = ", s.arg(q.Before), " and p.tenant || '' = ", s.arg(tenant), ")")
-		}
-		s.add(" order by at desc, id desc")
-	}
-	if q.Limit > 0 {
-		s.add(" limit ", s.number(q.Limit))
-	}
-}
-
 // scanEntry scans entryColumns, behind what comes before them.
 func scanEntry(rows *sql.Rows, before ...any) (provisioning.Entry, error) {
 	var e provisioning.Entry

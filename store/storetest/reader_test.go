@@ -302,8 +302,8 @@ func TestEntriesComeBackAsWritten(t *testing.T) {
 			"since":      {provisioning.EntryQuery{Since: at(8)}, []string{full.ID, all[8].ID}},
 			"until":      {provisioning.EntryQuery{Until: at(2), Since: at(0), Action: provisioning.ActionCreate}, []string{all[1].ID, all[0].ID}},
 			"resource":   {provisioning.EntryQuery{Resource: "r0", Limit: 2}, []string{all[8].ID, all[6].ID}},
-			"next":       {provisioning.EntryQuery{Resource: "r0", Limit: 2, Before: all[6].ID}, []string{all[4].ID, all[2].ID}},
-			"page":       {provisioning.EntryQuery{Limit: 2, Before: all[7].ID}, []string{all[6].ID, all[5].ID}},
+			"next":       {provisioning.EntryQuery{Resource: "r0", Limit: 2, Before: all[6].Place()}, []string{all[4].ID, all[2].ID}},
+			"page":       {provisioning.EntryQuery{Limit: 2, Before: all[7].Place()}, []string{all[6].ID, all[5].ID}},
 		} {
 			t.Run(name, func(t *testing.T) { wantEqual(t, ids(test.q), test.want) })
 		}

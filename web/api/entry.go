@@ -61,7 +61,7 @@ type entriesInput struct {
 	Since       time.Time `query:"since" doc:"From then on."`
 	Until       time.Time `query:"until" doc:"Before then."`
 	Limit       int       `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most."`
-	Next        string    `query:"next" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"The next of the page before."`
+	Next        string    `query:"next" pattern:"^-?[0-9]{1,18}\\.[0-9A-Za-z-]{1,64}$" doc:"The next of the page before."`
 }
 
 func (a *api) entryOperations() {
@@ -71,18 +71,25 @@ func (a *api) entryOperations() {
 
 func (c *call) entries(in *entriesInput) (*listed[Entry], error) {
 	q := provisioning.EntryQuery{Resource: in.Resource, Name: in.Name, Correlation: in.Correlation, Action: provisioning.JournalAction(in.Action),
-		Outcome: provisioning.Outcome(in.Outcome), Since: in.Since, Until: in.Until, Before: in.Next, Limit: in.Limit + 1}
-	items := []Entry{}
-	if err := c.Service.Entries(c.context(), c.tenant(), q, func(e provisioning.Entry) error {
-		items = append(items, entryView(e))
-		return nil
-	}); err != nil {
+		Outcome: provisioning.Outcome(in.Outcome), Since: in.Since, Until: in.Until, Limit: in.Limit}
+	var err error
+	if in.Next != "" {
+		if q.Before, err = provisioning.ParsePlace(in.Next); err != nil {
+			return nil, err
+		}
+	}
+	found, err := c.Service.EntryPage(c.context(), c.tenant(), q)
+	if err != nil {
 		return nil, err
 	}
-	if len(items) <= in.Limit {
-		return page(c, items, ""), nil
+	items, next := make([]Entry, len(found.Entries)), ""
+	for i, e := range found.Entries {
+		items[i] = entryView(e)
 	}
-	return page(c, items[:in.Limit], items[in.Limit-1].ID), nil
+	if !found.Next.IsZero() {
+		next = found.Next.String()
+	}
+	return page(c, items, next), nil
 }
 
 func entryView(e provisioning.Entry) Entry {
