@@ -28,6 +28,8 @@ type Config struct {
 	RateLimit           float64       // requests per second and connection; 0 for none
 	AllowWeakDurability []string      // durability settings of the database that may be weak, of DurabilitySettings
 	MetricsListen       string        // host:port of /metrics; "" serves it on Listen
+	SecretKey           string        // seals what nobody may read in the database; "" for none
+	CaptureRetention    time.Duration // how long captured requests are kept; 0 captures none
 	LogLevel            string        // debug, info, warn or error
 	TracesEndpoint      string        // URL that takes OTLP over HTTP; "" for no traces
 	TracesRatio         float64       // of the requests that are traced, more than 0 and 1 at most

@@ -18,7 +18,7 @@ const (
 type Setting struct {
 	Key      string // in the file
 	Variable string // in the environment; Variable + "_FILE" names a file that holds the value
-	Flag     string // on the command line, without dashes
+	Flag     string // on the command line, without dashes; "" for a secret, which other users of the machine could read there
 	Default  string
 	Usage    string // one sentence
 	Remedy   string // what to write instead of a wrong value
@@ -79,6 +79,19 @@ var settings = []Setting{
 		set:    text(func(c *Config) *string { return &c.MetricsListen }), get: func(c Config) string { return c.MetricsListen }, show: plain,
 	},
 	{
+		Key: "secret_key", Variable: "MEIBO_SECRET_KEY", Default: "",
+		Usage: "Secret of 32 characters at least under which the server seals what it keeps of requests (capture_retention); the same for all replicas. " +
+			"Without it nothing is captured. What was sealed with another one cannot be read any more.",
+		Remedy: "write 32 or more random characters, such as `openssl rand -base64 32` prints, into a file that MEIBO_SECRET_KEY_FILE names",
+		set:    text(func(c *Config) *string { return &c.SecretKey }), get: func(c Config) string { return c.SecretKey }, show: showSecret,
+	},
+	{
+		Key: "capture_retention", Variable: "MEIBO_CAPTURE_RETENTION", Flag: "capture-retention", Default: "336h",
+		Usage:  "How long requests that wrote or failed are kept, sealed, with their answers; 0 captures none.",
+		Remedy: "write a duration up to 8760h, such as 336h for fourteen days, or 0 for none",
+		set:    duration(func(c *Config) *time.Duration { return &c.CaptureRetention }), get: func(c Config) string { return c.CaptureRetention.String() }, show: plain,
+	},
+	{
 		Key: "log_level", Variable: "MEIBO_LOG_LEVEL", Flag: "log-level", Default: "info",
 		Usage:  "Least severity that is logged: debug, info, warn or error.",
 		Remedy: "write debug, info, warn or error",
@@ -125,6 +138,14 @@ func showTracesEndpoint(raw string) string {
 }
 
 func plain(s string) string { return s }
+
+// showSecret tells no more than whether there is one.
+func showSecret(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "(set)"
+}
 
 func text(field func(*Config) *string) func(*Config, string) error {
 	return func(c *Config, value string) error {

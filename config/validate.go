@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -36,6 +37,8 @@ func (c Config) problems() Problems {
 	report("public_url", c.publicURLFault())
 	report("rate_limit", rateLimitFault(c.RateLimit))
 	report("metrics_listen", c.metricsFault())
+	report("secret_key", secretFault(c.SecretKey))
+	report("capture_retention", retentionFault(c.CaptureRetention))
 	report("log_level", logLevelFault(c.LogLevel))
 	report("traces_endpoint", tracesFault(c.TracesEndpoint))
 	report("traces_ratio", ratioFault(c.TracesRatio))
@@ -122,6 +125,23 @@ func loopback(address string) bool {
 func rateLimitFault(limit float64) string {
 	if limit < 0 {
 		return "is negative"
+	}
+	return ""
+}
+
+func secretFault(secret string) string {
+	if secret != "" && len(secret) < MinSecret {
+		return fmt.Sprintf("has fewer than %d characters", MinSecret)
+	}
+	return ""
+}
+
+// MinSecret is how many characters a secret key has at least.
+const MinSecret = 32
+
+func retentionFault(d time.Duration) string {
+	if d < 0 || d > 365*24*time.Hour {
+		return "is out of range"
 	}
 	return ""
 }

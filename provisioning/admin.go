@@ -19,6 +19,7 @@ const (
 	ReasonTenantCreated     = "tenantCreated"
 	ReasonConnectionCreated = "connectionCreated"
 	ReasonConnectionSet     = "connectionSet"
+	ReasonDebug             = "connectionDebug"
 	ReasonSettingsApplied   = "settingsApplied"
 	ReasonCredentialCreated = "credentialCreated"
 	ReasonCredentialRevoked = "credentialRevoked"

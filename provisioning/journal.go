@@ -102,4 +102,6 @@ type AdminChange struct {
 	CreateKey    *APIKey
 	RevokeKey    *APIKey // ID and Revoked
 	TouchKey     *APIKey // ID and LastUsed
+	// DebugConnection has ID and DebugUntil.
+	DebugConnection *Connection
 }

@@ -20,6 +20,7 @@ type Connection struct {
 	Settings ConnectionSettings
 	// SettingsVersion is that of the Settings in force, whose Protocol is repeated in Settings; 0 for DefaultSettings.
 	SettingsVersion int64
+	DebugUntil      time.Time // until when every request is captured; zero: not at all
 	Created         time.Time
 }
 

@@ -32,6 +32,9 @@ type Store interface {
 	// ClaimJob takes the oldest job of these kinds, of any tenant, that is queued or whose lease is over, and leases it
 	// until then with a fence of its own. NotFound for none.
 	ClaimJob(ctx context.Context, kinds []JobKind, now, until time.Time) (tenant string, j Job, err error)
+	// DropCaptures deletes the oldest captures of requests that came before an instant, of all tenants, so many at most, and
+	// tells how many those were.
+	DropCaptures(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
 // Reader reads one tenant.
@@ -91,6 +94,7 @@ type Reader interface {
 
 	APIKeys() ([]APIKey, error)                  // oldest first, revoked ones too
 	Job(id string) (Job, error)                  // NotFound
+	Capture(correlation string) (Capture, error) // NotFound
 	Jobs(kind JobKind, limit int) ([]Job, error) // latest first; kind "" for all
 }
 
@@ -133,6 +137,9 @@ type Batch struct {
 	Matters []MatterChange
 	Budgets []Budget // as they are afterwards, guarded by the version before: Version is one more
 	Jobs    []JobChange
+
+	Captures     []Capture // those that are there already stay as they are
+	DropCaptures []string  // correlations of captures that go; those that are not there are none
 }
 
 // View runs fn against one tenant and returns its result.

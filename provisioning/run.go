@@ -266,12 +266,13 @@ func (s *Service) planOne(ctx context.Context, o Origin, t scim.ResourceType, id
 }
 
 // Sweep does what time brings, in every tenant: it purges what is over its grace time, or asks; ages who is suspended for
-// long; closes delayed departures that nobody asks for any more; and flags what is overdue. It reports how many resources changed.
+// long; closes delayed departures that nobody asks for any more; flags what is overdue; and forgets old captures. It reports how many resources changed.
 func (s *Service) Sweep(ctx context.Context) (changed int, err error) {
 	tenants, err := s.store.Tenants(ctx)
 	if err != nil {
 		return 0, err
 	}
+	err = s.forgetCaptures(ctx)
 	w := Waiting{Open: map[MatterKind]int{}}
 	for _, tenant := range tenants {
 		n, failed := s.sweep(ctx, tenant, &w)

@@ -18,6 +18,8 @@ type Options struct {
 	Decided func(JournalAction, Outcome)
 	// Swept hears after each sweep what waits for a person; nil for nobody.
 	Swept func(Waiting)
+	// CaptureRetention is how long captured requests are kept; zero: for ever.
+	CaptureRetention time.Duration
 }
 
 // Service is the one way to read and change a directory. It is safe for concurrent use.
@@ -28,13 +30,14 @@ type Service struct {
 	heard func(JournalAction, Outcome)
 	swept func(Waiting)
 
-	flagged  sync.Map // of ids of overdue matters that the journal has
-	compiled sync.Map // of ruleKey to *Rules
+	captures time.Duration // how long they are kept; zero: for ever
+	flagged  sync.Map      // of ids of overdue matters that the journal has
+	compiled sync.Map      // of ruleKey to *Rules
 }
 
 // New returns a Service on a store.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, now: o.Now, newID: o.NewID, heard: o.Decided, swept: o.Swept}
+	s := &Service{store: o.Store, now: o.Now, newID: o.NewID, heard: o.Decided, swept: o.Swept, captures: o.CaptureRetention}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -19,10 +19,20 @@ func (x *session) Tenant() (provisioning.Tenant, error) {
 	return t, err
 }
 
-const connectionColumns = `c.id, c.name, c.kind, c.patch_response, c.unknown_members, c.unique_group_names, c.paused, c.settings_version, c.created`
+const connectionColumns = `c.id, c.name, c.kind, c.patch_response, c.unknown_members, c.unique_group_names, c.paused, c.settings_version, c.debug_until, c.created`
 
 func connectionDest(c *provisioning.Connection, created *instant) []any {
-	return []any{&c.ID, &c.Name, &c.Kind, &c.Settings.PatchResponse, &c.Settings.UnknownMembers, &c.Settings.UniqueGroupNames, &c.Settings.Paused, &c.SettingsVersion, created}
+	return []any{&c.ID, &c.Name, &c.Kind, &c.Settings.PatchResponse, &c.Settings.UnknownMembers, &c.Settings.UniqueGroupNames, &c.Settings.Paused, &c.SettingsVersion, debugUntil{c}, created}
+}
+
+// debugUntil scans into that field of a connection.
+type debugUntil struct{ of *provisioning.Connection }
+
+func (d debugUntil) Scan(v any) error {
+	var at instant
+	err := at.Scan(v)
+	d.of.DebugUntil = at.Time
+	return err
 }
 
 // Connections implements provisioning.Reader.
@@ -102,6 +112,9 @@ func (x *session) administer(a provisioning.AdminChange) error {
 	case a.TouchCredential != nil:
 		return x.change("credential", "update credential set last_used = $3 where id = $1 and tenant = $2",
 			a.TouchCredential.ID, x.tenant, x.time(a.TouchCredential.LastUsed))
+	case a.DebugConnection != nil:
+		return x.change("connection", "update connection set debug_until = "+x.cast("$3", "timestamptz")+" where id = $1 and tenant = $2",
+			a.DebugConnection.ID, x.tenant, x.time(a.DebugConnection.DebugUntil))
 	case a.SaveSettings != nil:
 		return x.saveSettings(a.SaveSettings)
 	case a.CreateKey != nil:

@@ -151,6 +151,7 @@ func (x *session) besides(b provisioning.Batch) (steps []step, err error) {
 	for _, c := range b.Jobs {
 		add(x.jobStep(c), nil)
 	}
+	steps = append(steps, x.captureSteps(b)...)
 	for i := range b.Budgets {
 		add(x.budgetStep(&b.Budgets[i]))
 	}

@@ -13,7 +13,7 @@ import (
 
 func (p *program) connectionCommand() *cobra.Command {
 	return p.group("connection", "Connections: the clients of a tenant, and how each is answered",
-		p.connectionCreateCommand(), p.connectionListCommand(), p.connectionSetCommand())
+		p.connectionCreateCommand(), p.connectionListCommand(), p.connectionSetCommand(), p.connectionDebugCommand())
 }
 
 func (p *program) connectionCreateCommand() *cobra.Command {
@@ -88,6 +88,28 @@ func (p *program) connectionSetCommand() *cobra.Command {
 	})
 }
 
+func (p *program) connectionDebugCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "debug --tenant T --name N --for 1h", Short: "Capture every request of a connection for some time", Args: cobra.NoArgs,
+		Long: "Capture every request of a connection, with its answer, for some time: reads that went well included. Otherwise writes and\n" +
+			"failures alone are captured. The server needs a secret_key to seal them with. --for 0 ends it; servers follow within a second.",
+	}
+	tenant, name, asJSON := tenantFlag(cmd), nameFlag(cmd), jsonFlag(cmd)
+	length := cmd.Flags().Duration("for", time.Hour, "for how long, 24h at most; 0 ends it")
+	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
+		c, err := s.Debug(ctx, commandLine(*tenant), *name, *length)
+		switch {
+		case provisioning.KindOf(err) == provisioning.Invalid:
+			return usageError{err}
+		case err != nil:
+			return err
+		case *asJSON:
+			return printJSON(p.stdout, connectionView(c))
+		}
+		return printConnections(p.stdout, []provisioning.Connection{c})
+	})
+}
+
 func nameFlag(cmd *cobra.Command) *string {
 	name := cmd.Flags().String("name", "", "name of the connection")
 	_ = cmd.MarkFlagRequired("name")
@@ -95,10 +117,10 @@ func nameFlag(cmd *cobra.Command) *string {
 }
 
 func printConnections(w io.Writer, all []provisioning.Connection) error {
-	t := newTable(w, "NAME", "KIND", "PATCH RESPONSE", "UNKNOWN MEMBERS", "UNIQUE GROUP NAMES", "PAUSED", "CREATED")
+	t := newTable(w, "NAME", "KIND", "PATCH RESPONSE", "UNKNOWN MEMBERS", "UNIQUE GROUP NAMES", "PAUSED", "DEBUG UNTIL", "CREATED")
 	for _, c := range all {
 		t.row(c.Name, c.Kind, string(c.Settings.PatchResponse), string(c.Settings.UnknownMembers),
-			fmt.Sprint(c.Settings.UniqueGroupNames), fmt.Sprint(c.Settings.Paused), moment(c.Created))
+			fmt.Sprint(c.Settings.UniqueGroupNames), fmt.Sprint(c.Settings.Paused), moment(c.DebugUntil), moment(c.Created))
 	}
 	return t.flush()
 }
@@ -111,10 +133,11 @@ type connectionJSON struct {
 	UnknownMembers   string    `json:"unknownMembers"`
 	UniqueGroupNames bool      `json:"uniqueGroupNames"`
 	Paused           bool      `json:"paused"`
+	DebugUntil       time.Time `json:"debugUntil,omitzero"`
 	Created          time.Time `json:"created"`
 }
 
 func connectionView(c provisioning.Connection) connectionJSON {
 	return connectionJSON{c.Name, c.Kind, string(c.Settings.PatchResponse), string(c.Settings.UnknownMembers),
-		c.Settings.UniqueGroupNames, c.Settings.Paused, c.Created}
+		c.Settings.UniqueGroupNames, c.Settings.Paused, c.DebugUntil, c.Created}
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"strings"
 
+	"meibo/config"
 	"meibo/internal/auth"
 	"meibo/provisioning"
 )
@@ -15,6 +17,7 @@ import (
 const (
 	devTenant    = "default"
 	devTokenFile = ".meibo-dev-token"
+	devKeyFile   = ".meibo-dev-key"
 )
 
 // prepareDevelopment makes sure that there are a tenant and a token that counts, and says how to
@@ -53,6 +56,19 @@ func (s *server) developmentToken(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return token, writePrivate(devTokenFile, token+"\n")
+}
+
+// developmentKey is the secret key kept in a file, so that what was sealed can be read after a restart.
+func developmentKey() (string, error) {
+	kept, err := os.ReadFile(devKeyFile)
+	if key := strings.TrimSpace(string(kept)); err == nil && len(key) >= config.MinSecret {
+		return key, os.Chmod(devKeyFile, 0o600)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("development key: %w; remove the file to get a new one", err)
+	}
+	key := rand.Text() + rand.Text() // 26 characters, 128 bits each
+	return key, writePrivate(devKeyFile, key+"\n")
 }
 
 // writePrivate writes a file that only its owner may read, whatever its mode was before.

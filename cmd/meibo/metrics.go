@@ -39,6 +39,7 @@ type metrics struct {
 	failed    *prometheus.CounterVec
 	open      *prometheus.GaugeVec
 	overdue   prometheus.Gauge
+	captures  *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -71,7 +72,8 @@ func newMetrics() *metrics {
 		overdue: prometheus.NewGauge(prometheus.GaugeOpts{Name: "meibo_matters_overdue",
 			Help: "What waits for a person for longer than the settings of its connection want, as of the last sweep."}),
 	}
-	m.registry.MustRegister(m.requests.total, m.requests.durations, m.throttled, m.waiting, m.quirks, m.refusals, m.decisions,
+	m.captures = counters("meibo_captured_requests_total", "Requests that were to be kept with their answers, by what came of it.", "result")
+	m.registry.MustRegister(m.captures, m.requests.total, m.requests.durations, m.throttled, m.waiting, m.quirks, m.refusals, m.decisions,
 		m.units, m.commits, m.overtaken, m.failed, m.open, m.overdue, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.startAtZero()
@@ -95,6 +97,7 @@ const (
 	workJobs     = "jobs"
 	workLastUsed = "token_last_used"
 	workTraces   = "traces"
+	workCapture  = "capture"
 )
 
 // startAtZero makes the series that a rate needs before the first event. Those of requests come
@@ -110,7 +113,9 @@ func (m *metrics) startAtZero() {
 		}
 	}
 	m.swept(provisioning.Waiting{})
-	for _, work := range []string{workDatabase, workJobs, workLastUsed, workTraces} {
+	m.kept(0)
+	m.dropped(0)
+	for _, work := range []string{workDatabase, workJobs, workLastUsed, workTraces, workCapture} {
 		m.failed.WithLabelValues(work)
 	}
 }
@@ -161,6 +166,10 @@ func (m *metrics) swept(w provisioning.Waiting) {
 	}
 	m.overdue.Set(float64(w.Overdue))
 }
+
+// kept and dropped count captured requests.
+func (m *metrics) kept(n int)    { m.captures.WithLabelValues("kept").Add(float64(n)) }
+func (m *metrics) dropped(n int) { m.captures.WithLabelValues("dropped").Add(float64(n)) }
 
 // committed counts one commit of SQLite's writer.
 func (m *metrics) committed(units int, took time.Duration) {

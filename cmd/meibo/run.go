@@ -116,7 +116,7 @@ func (p *program) group(use, short string, children ...*cobra.Command) *cobra.Co
 // settingFlags gives a command the flags of the named settings, or of all.
 func settingFlags(cmd *cobra.Command, keys ...string) {
 	for _, s := range config.Settings() {
-		if len(keys) == 0 || slices.Contains(keys, s.Key) {
+		if s.Flag != "" && (len(keys) == 0 || slices.Contains(keys, s.Key)) {
 			cmd.Flags().String(s.Flag, "", fmt.Sprintf("%s (%s; default %q)", strings.TrimSuffix(s.Usage, "."), s.Variable, s.Default))
 		}
 	}

@@ -41,6 +41,14 @@ func (p *program) serve(cmd *cobra.Command, dev bool) error {
 		return err
 	}
 	log := newLog(p.stderr, c.LogLevel)
+	if dev && c.SecretKey == "" {
+		if c.SecretKey, err = developmentKey(); err != nil {
+			return err
+		}
+	}
+	if c.SecretKey == "" && c.CaptureRetention > 0 {
+		log.Info("no requests are captured: there is no secret_key to seal them with")
+	}
 	o := serverOptions{migrate: dev || onSQLite(c)}
 	var welcome string
 	if dev {

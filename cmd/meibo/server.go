@@ -112,6 +112,9 @@ func (s *server) serve() {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stopWork = stop
 	s.work.Go(func() { s.store.Run(ctx) })
+	if s.capture != nil {
+		s.work.Go(func() { s.capture.Run(ctx) })
+	}
 	s.work.Go(func() {
 		s.service.Run(ctx, func(err error) {
 			s.metrics.failed.WithLabelValues(workJobs).Inc()

@@ -12,6 +12,8 @@ import (
 
 	"meibo/config"
 	"meibo/internal/auth"
+	"meibo/internal/capture"
+	"meibo/internal/seal"
 	"meibo/provisioning"
 	"meibo/scim/endpoint"
 	"meibo/store"
@@ -25,6 +27,7 @@ type parts struct {
 	store   *store.Store
 	service *provisioning.Service
 	auth    *auth.Authenticator
+	capture *capture.Recorder // nil while nothing is captured
 }
 
 // build opens the database and puts the parts together. The schema is the caller's affair.
@@ -46,16 +49,37 @@ func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error
 		log.Warn("a crash may take acknowledged writes: these settings of the database are weak, as allow_weak_durability permits",
 			zap.Strings("settings", weak))
 	}
+	recorder, err := newRecorder(c, st, m, log)
+	if err != nil {
+		t.close(ctx)
+		return nil, errors.Join(err, st.Close())
+	}
 	return &parts{
+		capture: recorder,
 		metrics: m,
 		tracing: t,
 		store:   st,
-		service: provisioning.New(provisioning.Options{Store: st, Decided: m.decided, Swept: m.swept}),
+		service: provisioning.New(provisioning.Options{Store: st, Decided: m.decided, Swept: m.swept, CaptureRetention: c.CaptureRetention}),
 		auth: auth.New(auth.Options{Store: st, Report: func(err error) {
 			m.failed.WithLabelValues(workLastUsed).Inc()
 			log.Warn("the last-used time of a token or API key was not written", zap.Error(err))
 		}}),
 	}, nil
+}
+
+// newRecorder keeps requests with their answers; nil where there is no key to seal them with, or none are wanted.
+func newRecorder(c config.Config, st provisioning.Store, m *metrics, log *zap.Logger) (*capture.Recorder, error) {
+	if c.SecretKey == "" || c.CaptureRetention == 0 {
+		return nil, nil
+	}
+	sealer, err := seal.New(c.SecretKey, "capture")
+	if err != nil {
+		return nil, err
+	}
+	return capture.New(capture.Options{Store: st, Sealer: sealer, Kept: m.kept, Dropped: m.dropped, Report: func(err error) {
+		m.failed.WithLabelValues(workCapture).Inc()
+		log.Warn("captured requests could not be kept", zap.Error(err))
+	}}), nil
 }
 
 // close writes what waits, as far as ctx allows, and lets go of the database.
@@ -68,7 +92,12 @@ func (p *parts) close(ctx context.Context) error {
 
 // scim is the handler of everything below /t/.
 func (p *parts) scim(c config.Config, base string, log *zap.Logger) http.Handler {
+	var record func(capture.Exchange)
+	if p.capture != nil {
+		record = p.capture.Record
+	}
 	return endpoint.New(endpoint.Options{
+		Capture:      record,
 		Service:      p.service,
 		Authenticate: p.authenticateToken,
 		PublicURL:    base,

@@ -50,7 +50,10 @@ var rows = []row{
 		tests: []string{"meibo/scim"}},
 
 	{pkg: "internal/edge", imports: []string{otel, "golang.org/x/time"}},
-	{pkg: "scim/endpoint", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth", "meibo/internal/edge",
+	{pkg: "internal/seal"},
+	{pkg: "internal/capture", imports: []string{"meibo/provisioning", "meibo/internal/seal"},
+		tests: []string{"meibo/store/storetest", "github.com/google/go-cmp"}},
+	{pkg: "scim/endpoint", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth", "meibo/internal/capture", "meibo/internal/edge",
 		echo, otel, uuid, zap},
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
 	{pkg: "web/api", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/provisioning/settings", "meibo/provisioning/summary", "meibo/provisioning/transfer", "meibo/internal/auth", "meibo/internal/edge",

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"meibo/internal/auth"
+	"meibo/internal/capture"
 	"meibo/internal/edge"
 	"meibo/provisioning"
 	"meibo/scim"
@@ -35,8 +36,11 @@ type Options struct {
 	RateLimit    float64 // requests a second and connection; 0 for none
 	Log          *zap.Logger
 	Observe      func(Observation) // called once a request; nil for none
-	Tracer       trace.Tracer      // makes a span of each request; nil for none
-	Now          func() time.Time  // nil: the system clock
+	// Capture takes the writes of authenticated callers, whatever fails of them, and everything of a connection that is
+	// debugged; nil keeps nothing. Throttled requests and those of a paused connection are not kept.
+	Capture func(capture.Exchange)
+	Tracer  trace.Tracer     // makes a span of each request; nil for none
+	Now     func() time.Time // nil: the system clock
 }
 
 // Observation is what metrics need of one request.
@@ -138,6 +142,7 @@ type call struct {
 	release     []chan struct{}   // places held
 	query       map[string]string // its parameters, once read
 	fewMembers  bool              // the request itself says that the group has few: its answer needs no place
+	kept        *kept             // of the exchange; nil while nothing is kept
 }
 
 // framed is Echo's context of a request inside frame.
@@ -158,6 +163,7 @@ func (e *endpoint) frame(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		c.awaitBody()
 		defer c.observe()
+		defer c.captureExchange()
 		defer c.letGo()
 		defer func() {
 			if p := recover(); p != nil {
@@ -235,6 +241,7 @@ func (e *endpoint) authenticated(h func(*call) error) echo.HandlerFunc {
 			c.throttled, c.untold = true, !e.limits.Tells(caller.Connection.ID)
 			return &throttled{wait}
 		}
+		c.keepExchange()
 		return h(c)
 	}
 }

@@ -129,7 +129,7 @@ func (c *call) fail(err error) {
 	w.WriteHeader(a.status)
 	body := scimError{Schemas: []string{scim.ErrorSchema}, Status: strconv.Itoa(a.status), ScimType: a.scimType, Detail: a.detail}
 	if data, err := json.Marshal(body); err == nil {
-		_, _ = w.Write(data) // a client that is gone needs no answer
+		_, _ = c.write(data) // a client that is gone needs no answer
 	}
 }
 

@@ -126,8 +126,16 @@ func (c *call) send(status int, body []byte) error {
 	h["Content-Type"] = scimMedia
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	c.echo.Response().WriteHeader(status)
-	_, err := c.echo.Response().Write(body)
+	_, err := c.write(body)
 	return err
+}
+
+// write writes a part of the answer's body.
+func (c *call) write(p []byte) (int, error) {
+	if c.kept != nil {
+		c.kept.answer(p)
+	}
+	return c.echo.Response().Write(p)
 }
 
 // scimMedia is the header's value, shared by all answers.
@@ -176,7 +184,7 @@ func (w *lateWriter) Write(p []byte) (int, error) {
 	if !w.whole {
 		w.extend()
 	}
-	return w.c.echo.Response().Write(p)
+	return w.c.write(p)
 }
 
 // A client that reads slower than this gives up its answer: it holds a snapshot of the database.

@@ -113,6 +113,9 @@ func (c *call) object(t scim.ResourceType) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.kept != nil {
+		c.kept.request = data
+	}
 	v, err := scim.ParseJSON(data)
 	if err != nil {
 		return nil, err

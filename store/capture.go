@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"meibo/provisioning"
+)
+
+// Capture implements provisioning.Reader.
+func (x *session) Capture(correlation string) (provisioning.Capture, error) {
+	c := provisioning.Capture{Correlation: correlation}
+	var at instant
+	found, err := false, error(nil)
+	if storable(correlation) {
+		found, err = x.row("select connection, at, sealed from capture where correlation = $1 and tenant = $2",
+			[]any{correlation, x.tenant}, &c.Connection, &at, &c.Sealed)
+	}
+	if err == nil && !found {
+		err = notFound("the captured request")
+	}
+	c.At = at.Time
+	return c, err
+}
+
+// captureSteps are the plan of captures: those that come, and those that go.
+func (x *session) captureSteps(b provisioning.Batch) (steps []step) {
+	for first := 0; first < len(b.Captures); first += valuesAtOnce {
+		steps = append(steps, x.keepCaptures(b.Captures[first:min(first+valuesAtOnce, len(b.Captures))]))
+	}
+	if len(b.DropCaptures) > 0 {
+		s := step{name: "capture", statement: statement{dialect: x.dialect}}
+		s.add("delete from capture where correlation in (select x.id from ", s.elements(s.arg(s.list(b.DropCaptures)), "x"),
+			") and tenant = ", s.arg(x.tenant))
+		steps = append(steps, s)
+	}
+	return steps
+}
+
+// keepCaptures inserts captures; one that is there already was written by a unit of work whose answer was lost.
+func (x *session) keepCaptures(all []provisioning.Capture) step {
+	s := step{name: "capture", statement: statement{dialect: x.dialect}}
+	s.add("insert into capture (correlation, tenant, connection, at, sealed) values ")
+	for i, c := range all {
+		if i > 0 {
+			s.add(", ")
+		}
+		s.add("(", s.arg(c.Correlation), ", ", s.arg(x.tenant), ", ", s.arg(c.Connection), ", ", s.arg(x.time(c.At)), ", ", s.arg(c.Sealed), ")")
+	}
+	s.add(" on conflict (correlation) do nothing")
+	return s
+}
+
+// DropCaptures implements provisioning.Store.
+func (s *Store) DropCaptures(ctx context.Context, before time.Time, limit int) (int, error) {
+	x := s.session(ctx, "", s.reads)
+	first := firstID(before)
+	if s.dialect.postgres {
+		n, err := x.exec("capture", "delete from capture where correlation = any(array(select correlation from capture where correlation < $1 order by correlation limit $2))",
+			first, limit)
+		return int(n), err
+	}
+	if n, err := x.oldCaptures(first); err != nil || n == 0 { // and spare the writer
+		return 0, err
+	}
+	var n int64
+	err := s.writer.do(ctx, func(l *lent) (err error) {
+		x := s.session(ctx, "", l.db)
+		x.transaction = true
+		n, err = x.exec("capture", "delete from capture where correlation in (select correlation from capture where correlation < $1 order by correlation limit "+
+			strconv.Itoa(limit)+")", first)
+		return err
+	})
+	return int(n), err
+}
+
+func (x *session) oldCaptures(first string) (n int, err error) {
+	_, err = x.row("select exists (select 1 from capture where correlation < $1)", []any{first}, &n)
+	return n, err
+}
+
+// firstID is the least UUIDv7 of an instant's millisecond (RFC 9562 §5.7).
+func firstID(at time.Time) string {
+	ms := fmt.Sprintf("%012x", at.UnixMilli())
+	return ms[:8] + "-" + ms[8:] + "-7000-8000-000000000000"
+}

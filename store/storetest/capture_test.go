@@ -1,0 +1,76 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"meibo/provisioning"
+)
+
+// captureAt is a capture of a request that came at an instant.
+func captureAt(at time.Time, i int) provisioning.Capture {
+	id := uuid.Must(uuid.NewV7()).String()
+	ms := fmt.Sprintf("%012x", at.UnixMilli())
+	return provisioning.Capture{Correlation: ms[:8] + "-" + ms[8:] + id[13:], Connection: 1, At: at, Sealed: []byte{0, byte(i), 255}}
+}
+
+func (w *world) keep(b provisioning.Batch) {
+	w.t.Helper()
+	w.must(w.update(func(tx provisioning.Tx) error { return tx.Commit(b) }))
+}
+
+func (w *world) capture(correlation string) (c provisioning.Capture, err error) {
+	err = w.s.View(context.Background(), w.tenant, func(r provisioning.Reader) error {
+		c, err = r.Capture(correlation)
+		return err
+	})
+	return c, err
+}
+
+// TestCaptures keeps captures, some of them twice, and lets go of those that are named and of the oldest ones.
+func TestCaptures(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, s provisioning.Store) {
+		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "umbrella")
+		start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+		var all []provisioning.Capture
+		for i := range 40 {
+			all = append(all, captureAt(start.Add(time.Duration(i)*time.Hour), i))
+		}
+		w.keep(provisioning.Batch{Captures: all[:30]})
+		w.keep(provisioning.Batch{Captures: all[20:]})
+		for _, want := range all {
+			got, err := w.capture(want.Correlation)
+			w.must(err)
+			wantEqual(t, got, want)
+			_, err = stranger.capture(want.Correlation)
+			wantKind(t, err, provisioning.NotFound, "")
+		}
+		stranger.keep(provisioning.Batch{DropCaptures: []string{all[39].Correlation}})
+		w.keep(provisioning.Batch{DropCaptures: []string{all[38].Correlation, "none"}})
+		there := func(c provisioning.Capture) bool {
+			_, err := w.capture(c.Correlation)
+			return err == nil
+		}
+		if there(all[38]) || !there(all[39]) || !there(all[37]) {
+			t.Error("other captures than those named are gone")
+		}
+		cut := start.Add(10 * time.Hour)
+		for _, want := range []int{4, 4, 2, 0} {
+			n, err := s.DropCaptures(context.Background(), cut, 4)
+			w.must(err)
+			if n != want {
+				t.Errorf("%d went, want %d", n, want)
+			}
+		}
+		for i, c := range all {
+			if there(c) != (i >= 10 && i != 38) {
+				t.Errorf("capture %d is there: %t", i, there(c))
+			}
+		}
+	})
+}
