@@ -2,33 +2,63 @@ package provisioning
 
 import (
 	"context"
+	"slices"
 
 	"meibo/scim"
 )
 
-// Act does what a person, or a job, wants of the effective side of a resource. NotFound, and Invalid
-// "mutability" for what a guard keeps: it must be unprotected first.
+// Act does what a person wants of the effective side of a resource. NotFound, Invalid "mutability" for what a guard keeps:
+// it must be unprotected first; and Forbidden where a second person has to ask for the same.
 func (s *Service) Act(ctx context.Context, o Origin, t scim.ResourceType, id string, a Act) (Result, error) {
-	owner, err := View(ctx, s.store, o.Tenant, func(r Reader) (Connection, error) {
-		x, err := r.Account(t, id, References{})
-		if err != nil {
-			return Connection{}, err
-		}
-		return ownerOf(r, x)
-	})
+	done, err := s.act(ctx, o, t, id, a, true)
+	why, two := isDemand(err)
+	if !two {
+		return done, err
+	}
+	x, owner, err := s.owned(ctx, o.Tenant, t, id)
+	if err != nil {
+		return Result{}, err
+	}
+	closes, err := s.agree(ctx, o, actProposal(owner, x, a, why))
+	if err != nil {
+		return Result{}, err
+	}
+	a.Matters = append(slices.Clone(a.Matters), *closes)
+	return s.act(ctx, o, t, id, a, false)
+}
+
+// act is Act for one person alone, or for whoever has agreed with another one; a job is nobody whose wish takes two.
+func (s *Service) act(ctx context.Context, o Origin, t scim.ResourceType, id string, a Act, alone bool) (Result, error) {
+	_, owner, err := s.owned(ctx, o.Tenant, t, id)
 	if err != nil {
 		return Result{}, err
 	}
 	o.Connection = owner
-	in := Intent{Action: a.asks(), Type: t, ID: id}
-	in.Want = func(r Reader, _ *Rules) (Facts, Desired, error) {
+	in := Intent{Action: a.asks(), Type: t, ID: id, Alone: alone}
+	in.Want = func(r Reader, rules *Rules) (Facts, Desired, error) {
 		f, err := account(r, t, id)
 		if err == nil && f.Current.Connection != owner.ID {
 			err = &Error{Kind: Precondition, Detail: "the resource has another owner by now; look at it again and repeat the request"}
 		}
-		return f, Desired{Act: &a}, err
+		d := Desired{Act: &a}
+		if err == nil && alone {
+			d.Alone, err = s.demandsTwo(r, rules, o, owner.ID)
+		}
+		return f, d, err
 	}
 	return s.Apply(ctx, o, in)
+}
+
+// owned reads a resource with its owner. NotFound.
+func (s *Service) owned(ctx context.Context, tenant string, t scim.ResourceType, id string) (x Resource, owner Connection, err error) {
+	err = s.store.View(ctx, tenant, func(r Reader) error {
+		if x, err = r.Account(t, id, References{}); err != nil {
+			return err
+		}
+		owner, err = ownerOf(r, x)
+		return err
+	})
+	return x, owner, err
 }
 
 // asks is the journal's word for an Act, should nothing come of it.

@@ -22,6 +22,8 @@ type Intent struct {
 	Settles []MatterChange
 	// Quiet leaves no entry where nothing changes: nobody asked for it.
 	Quiet bool
+	// Alone is Desired.Alone as far as Want says so: what then takes a second person is refused, and not journalled.
+	Alone bool
 }
 
 // Result is what a write left behind.
@@ -54,6 +56,12 @@ func (s *Service) Apply(ctx context.Context, o Origin, in Intent) (Result, error
 		if err != nil {
 			return applied{}, err
 		}
+		if decision.Demand != "" {
+			return applied{}, takesTwo(decision.Demand)
+		}
+		if decision.Matters, err = asTheyAre(tx, slices.Concat(decision.Matters, in.Settles)); err != nil {
+			return applied{}, err
+		}
 		asked, b := decision.Changes[len(decision.Changes)-1], s.batch(o, in, decision, rules, stamps)
 		if in.Quiet && asked.Action == ChangeSkip && len(b.Matters) == 0 {
 			return applied{Result: Result{Resource: asked.After, Action: asked.Action}}, nil
@@ -61,6 +69,9 @@ func (s *Service) Apply(ctx context.Context, o Origin, in Intent) (Result, error
 		return applied{Result{Resource: asked.After, Action: asked.Action}, b.Entries}, tx.Commit(b)
 	})
 	if err != nil {
+		if _, two := isDemand(err); two {
+			return Result{}, err
+		}
 		return Result{}, s.Refuse(ctx, o, in, err)
 	}
 	s.decided(done.entries...)
@@ -90,6 +101,7 @@ func decideUnder(r Reader, rules *Rules, o Origin, in Intent, now time.Time) (De
 		return Decision{}, err
 	}
 	desired.Type, desired.Connection, desired.Now = in.Type, o.Connection.ID, now
+	desired.Alone = desired.Alone && in.Alone
 	for {
 		decision, err := decide(facts, desired, rules)
 		var lack *lacking
@@ -166,7 +178,7 @@ func (s *Service) batch(o Origin, in Intent, d Decision, rules *Rules, stamps *s
 		}
 		b.Entries = append(b.Entries, e)
 	}
-	for i, m := range append(d.Matters, in.Settles...) {
+	for i, m := range d.Matters {
 		b.Matters = append(b.Matters, m.stamped(o, stamps, last+1+i, b.Entries[last].ID))
 	}
 	if ids := d.Changes[last].Members.ids(); len(ids) > 0 && rules.readsGroups() {

@@ -28,6 +28,9 @@ type Desired struct {
 	ByPerson bool
 	// Restore, if set, is what that person wants of the rest of the row.
 	Restore *Restore
+	// Alone says that one person wants it whose settings demand two for what gets around guards and tolerance:
+	// Decision.Demand tells whether this does, and what does not is claimed from the tolerance.
+	Alone bool
 }
 
 // Presence is whether the resource is to be there at all.
@@ -67,12 +70,22 @@ type Decision struct {
 	Changes []Change // the last is the one that was asked for; those before it make room for it
 	Matters []MatterChange
 	Budgets []Budget
+	Demand  string // why it takes a second person; "" for what one may do. See Desired.Alone
 }
 
 // decide is the only place where an assertion becomes a change. It is pure: equal arguments give
 // equal decisions. Errors are Invalid, Conflict, or Unavailable where a tolerance is reached; a
 // lacking asks for facts.
 func decide(f Facts, d Desired, r *Rules) (Decision, error) {
+	out, err := decideFor(f, d, r)
+	if err == nil && d.Alone {
+		err = r.alone(f, d, &out)
+	}
+	return out, err
+}
+
+// decideFor decides for whoever has a say.
+func decideFor(f Facts, d Desired, r *Rules) (Decision, error) {
 	if d.Act != nil {
 		return act(f, d, r)
 	}

@@ -61,7 +61,7 @@ func matterOf(r Reader, id string) (Matter, error) {
 
 // Resolve closes an open matter as a person chose and does what follows, in one unit of work. Where the settings
 // demand a second person, the first one's choice is noted and the matter stays open. NotFound; Invalid for a choice
-// that the matter does not have, or for what a guard still keeps; Conflict for one that is closed already.
+// that the matter does not have, or for what a guard still keeps; Conflict for one that is closed already, or by somebody faster.
 func (s *Service) Resolve(ctx context.Context, o Origin, id string, choice Resolution) (Matter, error) {
 	m, connection, rules, err := s.openMatter(ctx, o.Tenant, id)
 	if err != nil {
@@ -100,13 +100,41 @@ func (s *Service) Resolve(ctx context.Context, o Origin, id string, choice Resol
 	case choice.Status == MatterLinked:
 		err = s.Link(ctx, o, closed.Resource, m.Asserted, MatterChange{Update: &closed})
 	case choice.Status == MatterAllowed && m.Kind != MatterDelayed:
-		_, err = s.Act(ctx, o, m.Type, m.Resource, allowedAct(closed, rules))
+		_, err = s.act(ctx, o, m.Type, m.Resource, allowedAct(closed, rules), false)
 	case choice.Status == MatterRejected && m.Kind == MatterHeld:
-		_, err = s.Act(ctx, o, m.Type, m.Resource, Act{Release: true, Cause: m.Cause, Matters: []MatterChange{{Update: &closed}}})
+		_, err = s.act(ctx, o, m.Type, m.Resource, Act{Release: true, Cause: m.Cause, Matters: []MatterChange{{Update: &closed}}}, false)
 	default:
 		err = s.note(ctx, o, closed, "matterResolved")
 	}
 	return closed, err
+}
+
+// asTheyAre are changes of matters on what is stored by now: what was asked for again meanwhile has another version.
+// Conflict names who was faster.
+func asTheyAre(r Reader, changes []MatterChange) ([]MatterChange, error) {
+	for i, c := range changes {
+		if c.Update == nil {
+			continue
+		}
+		now, err := matterOf(r, c.Update.ID)
+		switch {
+		case err != nil:
+			return nil, err
+		case now.Status != MatterOpen:
+			return nil, isClosed(now)
+		case now.Proposed != "" && now.Proposed != c.Update.Proposed:
+			return nil, &Error{Kind: Conflict, Attribute: "status", Detail: now.Proposed + " has chosen meanwhile; look at the matter again"}
+		}
+		next := *c.Update
+		next.Version = now.Version
+		changes[i].Update = &next
+	}
+	return changes, nil
+}
+
+// isClosed is the Conflict of a choice that comes too late.
+func isClosed(m Matter) *Error {
+	return &Error{Kind: Conflict, Attribute: "status", Detail: fmt.Sprintf("the matter is closed: it was %s by %s", m.Status, m.ClosedBy)}
 }
 
 // grave are the choices that may take something away for good.
@@ -118,7 +146,7 @@ func (s *Service) openMatter(ctx context.Context, tenant, id string) (m Matter, 
 			return err
 		}
 		if m.Status != MatterOpen {
-			return &Error{Kind: Conflict, Attribute: "status", Detail: fmt.Sprintf("the matter is closed: it was %s by %s", m.Status, m.ClosedBy)}
+			return isClosed(m)
 		}
 		if c, err = connectionByID(r, m.Connection); err != nil {
 			return err
@@ -152,8 +180,12 @@ func allowedAct(m Matter, r *Rules) Act {
 
 // note commits a matter that changes nothing else, with its entry.
 func (s *Service) note(ctx context.Context, o Origin, m Matter, reason string) error {
-	return s.administer(ctx, o, func(Tx) ([]step, error) {
-		return []step{{matter: &MatterChange{Update: &m}, reason: reason, connection: o.Connection,
+	return s.administer(ctx, o, func(tx Tx) ([]step, error) {
+		changes, err := asTheyAre(tx, []MatterChange{{Update: &m}})
+		if err != nil {
+			return nil, err
+		}
+		return []step{{matter: &changes[0], reason: reason, connection: o.Connection,
 			args: map[string]string{"matter": m.ID, "kind": string(m.Kind), "status": string(m.Status), "resource": m.Resource}}}, nil
 	})
 }

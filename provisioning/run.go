@@ -361,7 +361,7 @@ func (s *Service) purgeDue(ctx context.Context, tenant string, all []Connection,
 				m := r.matter(&x, MatterPurge, CauseDeleted, Reason{Code: ReasonHeld, Args: map[string]string{"cause": "grace"}}, s.Now())
 				a = Act{Wait: true, Cause: CauseDeleted, Matters: []MatterChange{{Open: m}}}
 			}
-			_, err := s.Act(ctx, o, t, x.ID, a)
+			_, err := s.act(ctx, o, t, x.ID, a, false)
 			return err == nil, err
 		})
 		n, err = n+purged, errors.Join(err, failed)
@@ -386,7 +386,7 @@ func (s *Service) age(ctx context.Context, tenant string, c Connection, r *Rules
 			m.Then = DeletePolicy
 			return s.openOnce(ctx, o, m)
 		}
-		_, err := s.Act(ctx, o, scim.User, x.ID, Act{State: Removed, Grace: r.Settings.Deletion.Grace, Cause: CauseAgeing})
+		_, err := s.act(ctx, o, scim.User, x.ID, Act{State: Removed, Grace: r.Settings.Deletion.Grace, Cause: CauseAgeing}, false)
 		return err == nil, err
 	})
 }
@@ -420,7 +420,8 @@ func (s *Service) expireDelayed(ctx context.Context, tenant string, c Connection
 	})
 	for _, m := range stale {
 		m.Status, m.ClosedAt, m.ClosedBy = MatterObsolete, s.Now(), Schedule
-		if failed := s.note(ctx, Origin{Tenant: tenant, Connection: c, Actor: Schedule, Correlation: s.newID()}, m, "matterExpired"); failed != nil {
+		failed := s.note(ctx, Origin{Tenant: tenant, Connection: c, Actor: Schedule, Correlation: s.newID()}, m, "matterExpired")
+		if failed != nil && KindOf(failed) != Conflict { // a person was faster
 			err = errors.Join(err, failed)
 		}
 	}

@@ -15,6 +15,11 @@ func TestSecondPersonForSettings(t *testing.T) {
 		"tolerance":     func(s *provisioning.Settings) { s.Tolerance.Mode = provisioning.ToleranceOff },
 		"guard":         func(s *provisioning.Settings) { s.Guard.Users = nil },
 		"guarded roles": func(s *provisioning.Settings) { s.Roles.Guarded = nil },
+		"grants":        func(s *provisioning.Settings) { s.Roles.GrantGuarded = true },
+		"a policy":      func(s *provisioning.Settings) { s.Deletion.Users.Deleted = provisioning.DeletePolicy },
+		"ageing":        func(s *provisioning.Settings) { s.Deletion.Ageing = provisioning.AgeingSettings{After: provisioning.Period(time.Hour), Do: provisioning.DeletePolicy} },
+		"grace":         func(s *provisioning.Settings) { s.Deletion.Grace = 0 },
+		"purge":         func(s *provisioning.Settings) { s.Deletion.Purge = provisioning.PurgeAuto },
 		"the demand":    func(s *provisioning.Settings) { s.Matters.SecondPerson = false },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +74,7 @@ func TestOnePersonForTheRest(t *testing.T) {
 		demanding = *s
 	}, func(d *directory) {
 		wanted := demanding
-		wanted.Deletion.Users.Deleted = provisioning.HoldPolicy
+		wanted.Matching.Adoption, wanted.Roles.Names = provisioning.AdoptionRefuse, []string{"helpdesk"}
 		_, isNew, err := d.ApplySettings(d.Context(), d.admin(), "default", provisioning.SettingsDraft{Settings: wanted, Expect: provisioning.AnyVersion})
 		if err != nil || !isNew {
 			d.Errorf("new %v, %v", isNew, err)

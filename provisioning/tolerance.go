@@ -66,11 +66,7 @@ func (r *Rules) tolerate(f Facts, d Desired, x *Resource, e effect, policy Delet
 		kept.ignore(e.cause)
 		return kept, nil
 	}
-	b := f.Departure.Budget
-	b.Connection, b.Kind = x.Connection, kind
-	b.Version++
-	b.Spent = current(b.Spent, r.Settings.Tolerance.Window, d.Now)
-	b.Allowances = slices.DeleteFunc(slices.Clone(b.Allowances), func(a Allowance) bool { return a.Left == 0 || !a.Until.After(d.Now) })
+	b := r.budget(f.Departure.Budget, x.Connection, kind, d.Now)
 	if i := slices.IndexFunc(b.Allowances, func(a Allowance) bool { return a.Cause == "" || a.Cause == e.cause }); i >= 0 {
 		if b.Allowances[i].Reject {
 			kept := stays(x)
@@ -92,6 +88,15 @@ func (r *Rules) tolerate(f Facts, d Desired, x *Resource, e effect, policy Delet
 	b.Spent = spend(b.Spent, 1, r.Settings.Tolerance.Window, d.Now)
 	e.budgets = []Budget{b}
 	return e, nil
+}
+
+// budget is what a connection has spent of a tolerance by now, and may beyond it, ready to be claimed from.
+func (r *Rules) budget(b Budget, connection int64, kind BudgetKind, now time.Time) Budget {
+	b.Connection, b.Kind = connection, kind
+	b.Version++
+	b.Spent = current(b.Spent, r.Settings.Tolerance.Window, now)
+	b.Allowances = slices.DeleteFunc(slices.Clone(b.Allowances), func(a Allowance) bool { return a.Left == 0 || !a.Until.After(now) })
+	return b
 }
 
 // spoken is what a person said of a resource's departure: the latest word that still holds; "" for nothing.
@@ -180,25 +185,34 @@ func (r *Rules) membership(f Facts, x *Resource, d Desired, c *Change, e *effect
 	if d.ByPerson || t.Mode == ToleranceOff {
 		return nil
 	}
+	removals, reached, err := r.claimMembers(before, n, d.Now)
+	if err == nil && reached != nil {
+		return r.stopRemoval(f, d, before, c, e, *reached)
+	}
+	x.Removals = removals
+	return err
+}
+
+// claimMembers is what a group has lost lately once n members more are removed, or what reaches the tolerance.
+func (r *Rules) claimMembers(x *Resource, n int, now time.Time) (removals []byte, reached *stopped, err error) {
+	t := r.Settings.Tolerance
 	var lost []Spent
-	if before.Removals != nil {
-		if err := json.Unmarshal(before.Removals, &lost); err != nil {
-			return fmt.Errorf("stored removals are damaged: %w", err)
+	if x.Removals != nil {
+		if err := json.Unmarshal(x.Removals, &lost); err != nil {
+			return nil, nil, fmt.Errorf("stored removals are damaged: %w", err)
 		}
-		lost = current(lost, t.Window, d.Now)
+		lost = current(lost, t.Window, now)
 	}
 	spent := sum(lost)
-	base := before.MemberCount + spent
+	base := x.MemberCount + spent
 	if base < max(t.Members.From, 1) {
-		x.Removals = nil
-		return nil
+		return nil, nil, nil
 	}
 	if limit := t.Members.limit(base); spent+n >= limit {
-		return r.stopRemoval(f, d, before, c, e, stopped{what: "members", spent: spent, base: base, limit: limit, oldest: oldest(lost)})
+		return nil, &stopped{what: "members", spent: spent, base: base, limit: limit, oldest: oldest(lost)}, nil
 	}
-	list, _ := json.Marshal(spend(lost, n, t.Window, d.Now)) // times and numbers always marshal
-	x.Removals = list
-	return nil
+	removals, _ = json.Marshal(spend(lost, n, t.Window, now)) // times and numbers always marshal
+	return removals, nil, nil
 }
 
 // stopRemoval stops a removal of members, unless a person has spoken.

@@ -21,6 +21,8 @@ type UndoQuery struct {
 	From        time.Time `json:"from,omitzero"`
 	To          time.Time `json:"to,omitzero"` // exclusive; zero for now
 	Correlation string    `json:"correlation,omitempty"`
+	// Agreed says, of what a job is to undo, that two persons ordered it.
+	Agreed bool `json:"agreed,omitempty"`
 }
 
 // UndoPlan is what an undo would do.
@@ -46,8 +48,10 @@ type ResourceUndo struct {
 	Conflicts []UndoConflict
 	Refused   string // why the rest is not done: a guard keeps it, or its name is taken; "" where nothing is refused
 
-	latest Entry // of those that are undone, in the order in which entries are listed
-	done   bool  // this undo has changed it before it was interrupted
+	owner  int64  // connection; 0 for none
+	demand string // why it takes a second person
+	latest Entry  // of those that are undone, in the order in which entries are listed
+	done   bool   // this undo has changed it before it was interrupted
 }
 
 // refuse leaves the resource as it is.
@@ -231,13 +235,26 @@ func (s *Service) planUndo(r Reader, u undo, p pick, tenant string, owners map[i
 	}
 	var out ResourceUndo
 	o := Origin{Tenant: tenant, Connection: owners[x.Connection]}
-	in := Intent{Type: p.Type, ID: p.ID, Want: u.wants(p, &out)}
-	_, _, err = s.decide(r, o, in, now)
+	in := Intent{Type: p.Type, ID: p.ID, Want: s.undoing(o, u, p, &out), Alone: true}
+	decision, _, err := s.decide(r, o, in, now)
+	out.owner, out.demand = x.Connection, decision.Demand
 	if own := new(Error); errors.As(err, &own) && own.Kind != Unavailable {
 		out.refuse(own)
 		err = nil
 	}
 	return out, err
+}
+
+// undoing is wants for one person alone.
+func (s *Service) undoing(o Origin, u undo, p pick, out *ResourceUndo) func(Reader, *Rules) (Facts, Desired, error) {
+	wants := u.wants(p, out)
+	return func(r Reader, rules *Rules) (Facts, Desired, error) {
+		f, d, err := wants(r, rules)
+		if err == nil && !u.Agreed {
+			d.Alone, err = s.demandsTwo(r, rules, o, f.Current.Connection)
+		}
+		return f, d, err
+	}
 }
 
 // wants is the Want of an undo of one resource; out is told what it comes to.
@@ -750,10 +767,27 @@ func (s *Service) Undo(ctx context.Context, o Origin, q UndoQuery) (Job, error) 
 	started := s.Now()
 	end := started.Add(time.Microsecond) // what was done at this very instant, too
 	id := s.newID()
-	err := s.administer(ctx, o, func(tx Tx) ([]step, error) {
+	q.Agreed = false
+	proposed, err := s.undoProposal(ctx, o.Tenant, q)
+	if err != nil {
+		return j, err
+	}
+	var refusal *Error
+	err = s.administer(ctx, o, func(tx Tx) ([]step, error) {
+		refusal = nil
 		u, err := q.resolve(tx, o.Tenant, end)
 		if err != nil {
 			return nil, err
+		}
+		var closes *MatterChange
+		if proposed != nil {
+			if closes, _, refusal, err = s.second(tx, o, *proposed); err != nil {
+				return nil, err
+			}
+			if refusal != nil {
+				return []step{proposalStep(*proposed, closes)}, nil
+			}
+			u.Agreed = true
 		}
 		_, entries, _, err := u.picks(tx, u.entries())
 		if err != nil {
@@ -763,10 +797,70 @@ func (s *Service) Undo(ctx context.Context, o Origin, q UndoQuery) (Job, error) 
 			return nil, err
 		}
 		j.ID, j.Created, j.Changed, j.Connection, j.Total = id, started, started, u.connection, entries
-		return []step{{job: &j, reason: ReasonUndoStarted, connection: Connection{ID: u.connection, Name: q.Connection},
+		return []step{{job: &j, matter: closes, reason: ReasonUndoStarted, connection: Connection{ID: u.connection, Name: q.Connection},
 			args: map[string]string{"job": id, "entry": q.Entry, "correlation": q.Correlation}}}, nil
 	})
+	if err == nil && refusal != nil {
+		return Job{}, refusal
+	}
 	return j, err
+}
+
+// undoProposal is what an undo comes to if two have to want it: where it gets around a guard, or more would leave by it
+// than the tolerance lets go. Nil where one may.
+func (s *Service) undoProposal(ctx context.Context, tenant string, q UndoQuery) (*proposal, error) {
+	two, err := s.DemandsTwo(ctx, tenant, "")
+	if err != nil || !two {
+		return nil, err
+	}
+	plan, err := s.PlanUndo(ctx, tenant, q)
+	if err != nil {
+		return nil, err
+	}
+	p := proposal{what: "undo", content: q, args: map[string]string{"entry": q.Entry, "correlation": q.Correlation}}
+	leaving := map[int64]*[2]int{}
+	for i := range plan.Resources {
+		u := &plan.Resources[i]
+		if p.args["because"] = u.demand; u.demand != "" {
+			return &p, nil
+		}
+		if u.leaves() {
+			n := leaving[u.owner]
+			if n == nil {
+				n = new([2]int)
+				leaving[u.owner] = n
+			}
+			if u.Type == scim.User {
+				n[0]++
+			} else {
+				n[1]++
+			}
+		}
+	}
+	owners, err := View(ctx, s.store, tenant, ownersOf)
+	if err != nil {
+		return nil, err
+	}
+	for id, n := range leaving {
+		verdicts, err := s.Judge(ctx, tenant, owners[id], n[0], n[1])
+		if err != nil {
+			return nil, err
+		}
+		if Stops(verdicts) != "" {
+			p.args["because"] = demandTolerance
+			return &p, nil
+		}
+	}
+	return nil, nil
+}
+
+// leaves reports whether the host application would lose the resource by it.
+func (u *ResourceUndo) leaves() bool {
+	return slices.ContainsFunc(u.Changes, func(c AttributeChange) bool {
+		was, _ := c.Old.(string)
+		is, _ := c.New.(string)
+		return c.Path == PathState && State(was).in() && !State(is).in()
+	})
 }
 
 // undoStride undoes the resources of the next selected entries. Its cursor is the last of those entries; each resource is
@@ -893,8 +987,8 @@ func (s *Service) undoOne(ctx context.Context, tenant string, u undo, p pick, ow
 		result.Waiting = append(result.Waiting, p)
 		return nil
 	}
-	in := Intent{Action: ActionUpdate, Type: p.Type, ID: p.ID, Name: out.Name, Quiet: true}
-	wants := u.wants(p, &out)
+	in := Intent{Action: ActionUpdate, Type: p.Type, ID: p.ID, Name: out.Name, Quiet: true, Alone: true}
+	wants := s.undoing(o, u, p, &out)
 	in.Want = func(r Reader, rules *Rules) (Facts, Desired, error) {
 		f, d, err := wants(r, rules)
 		if err == nil && f.Current.Connection != o.Connection.ID {

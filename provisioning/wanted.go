@@ -46,11 +46,14 @@ type Previewed struct {
 	Also   []Change // what makes room for it
 	// Removal is set where the change takes so many members from a group that its connection would be stopped.
 	Removal *Verdict
+	// Demand is why the change takes a second person; "" where one may make it.
+	Demand string
 }
 
 // Preview decides as Apply does and writes nothing, not even a refusal. Errors are those of Want and decide, in the
 // core's words.
 func (s *Service) Preview(ctx context.Context, o Origin, in Intent) (Previewed, error) {
+	in.Alone = true
 	p, err := View(ctx, s.store, o.Tenant, func(r Reader) (Previewed, error) {
 		decision, rules, err := s.decide(r, o, in, s.Now())
 		if err != nil {
@@ -58,7 +61,7 @@ func (s *Service) Preview(ctx context.Context, o Origin, in Intent) (Previewed, 
 		}
 		last := len(decision.Changes) - 1
 		p := Previewed{Change: decision.Changes[last], Also: decision.Changes[:last]}
-		p.Removal = rules.removal(&p.Change)
+		p.Removal, p.Demand = rules.removal(&p.Change), decision.Demand
 		return p, nil
 	})
 	return p, normalised(err)
@@ -148,10 +151,12 @@ func (s *Service) unwanted(r Reader, o Origin, rules *Rules, w *Wanted) (Facts, 
 			return f, Desired{}, err
 		}
 	}
+	d := Desired{Presence: Absent, ByPerson: true}
 	if f.Current.Connection == 0 || !f.Current.Visible {
-		return f, Desired{Act: &Act{State: Removed, Grace: rules.Settings.Deletion.Grace}}, nil
+		d = Desired{Act: &Act{State: Removed, Grace: rules.Settings.Deletion.Grace}}
 	}
-	return f, Desired{Presence: Absent, ByPerson: true}, nil
+	d.Alone, err = s.demandsTwo(r, rules, o, f.Current.Connection)
+	return f, d, err
 }
 
 // wanted are the facts of a Wanted, and the same as a Desired. id is that of a new resource.
@@ -171,6 +176,13 @@ func (s *Service) wanted(r Reader, o Origin, rules *Rules, w *Wanted, id string)
 		}
 	}
 	d := Desired{Type: w.Type, Connection: o.Connection.ID, ID: id, ByPerson: true, Now: s.Now(), Restore: &Restore{Wanted: w}}
+	owners := []int64{o.Connection.ID}
+	if f.Current != nil {
+		owners = append(owners, f.Current.Connection)
+	}
+	if d.Alone, err = s.demandsTwo(r, rules, o, owners...); err != nil {
+		return f, d, err
+	}
 	var before scim.Attributes
 	if f.Current != nil {
 		before = f.Asserted

@@ -229,12 +229,13 @@ type planJSON struct {
 	Count    map[transfer.Verb]int `json:"count"`
 	Verdicts []string              `json:"verdicts,omitempty"`
 	Stopped  bool                  `json:"stopped"` // by a tolerance
+	TakesTwo string                `json:"takesTwo,omitempty"`
 }
 
 // printPlan ends a preview. Mistakes are its failure.
 func (p *program) printPlan(plan *transfer.Plan, o importOptions) error {
 	if o.asJSON {
-		view := planJSON{Plan: plan.Digest, Rows: plan.Rows, Count: plan.Count, Stopped: plan.Stopped()}
+		view := planJSON{Plan: plan.Digest, Rows: plan.Rows, Count: plan.Count, Stopped: plan.Stopped(), TakesTwo: plan.Demand}
 		for _, v := range plan.Verdicts {
 			view.Verdicts = append(view.Verdicts, v.String())
 		}
@@ -258,6 +259,9 @@ func (p *program) writePlan(plan *transfer.Plan) {
 	fmt.Fprintln(p.stdout)
 	for _, v := range plan.Verdicts {
 		fmt.Fprintln(p.stdout, printable(v.String()))
+	}
+	if plan.Demand != "" {
+		fmt.Fprintf(p.stdout, "a second person has to order the same (%s)\n", plan.Demand)
 	}
 	fmt.Fprintf(p.stdout, "plan %s\n", plan.Digest)
 }

@@ -34,7 +34,8 @@ func (s *Stopped) Unwrap() error { return s.Err }
 var errMoved = &provisioning.Error{Kind: provisioning.Precondition,
 	Detail: "the resource was changed by somebody else since the plan was made"}
 
-// Apply does what a plan of the same options says and returns how many changes it made. Each row is a unit of work of its
+// Apply does what a plan of the same options says and returns how many changes it made. Forbidden where a second person
+// has to order the same. Each row is a unit of work of its
 // own, and one whose resource has changed since stops the import: *Stopped. Rows with faults are left out.
 func Apply(ctx context.Context, o ImportOptions, plan *Plan) (int, error) {
 	im, err := newImporter(ctx, o)
@@ -42,6 +43,9 @@ func Apply(ctx context.Context, o ImportOptions, plan *Plan) (int, error) {
 		return 0, err
 	}
 	im.plan = plan
+	if err := im.agree(ctx); err != nil {
+		return 0, err
+	}
 	total := len(plan.gone)
 	for _, s := range plan.steps {
 		if s.applies() {
@@ -62,6 +66,24 @@ func Apply(ctx context.Context, o ImportOptions, plan *Plan) (int, error) {
 		}
 	}
 	return int(a.applied.Load()), nil
+}
+
+// agree refuses a plan that takes a second person until somebody else orders the same.
+func (im *importer) agree(ctx context.Context) error {
+	p := im.plan
+	if p.Demand == "" || p.agreed {
+		return nil
+	}
+	err := im.Service.Agree(ctx, im.Origin, provisioning.Order{What: "import", Connection: p.demanding, Because: p.Demand, Content: p.Digest})
+	p.agreed = err == nil
+	return err
+}
+
+// intent is what Apply takes for a wanted resource.
+func (a *applier) intent(o provisioning.Origin, w provisioning.Wanted) provisioning.Intent {
+	in := a.Service.Intent(o, w)
+	in.Alone = !a.plan.agreed
+	return in
 }
 
 func (s step) applies() bool { return s.verb == Add || s.verb == Update || s.verb == Delete }
@@ -139,7 +161,7 @@ func (a *applier) one(ctx context.Context, row *Row, w provisioning.Wanted, vers
 	w.Check = unmoved(version)
 	o := a.Origin
 	o.Connection = owner
-	return a.Service.Apply(ctx, o, a.Service.Intent(o, w))
+	return a.Service.Apply(ctx, o, a.intent(o, w))
 }
 
 // unmoved refuses a resource that has another version than the plan was made on.
@@ -159,7 +181,7 @@ func (a *applier) missing(ctx context.Context) error {
 		err := p.do(0, func(ctx context.Context) error {
 			o := a.Origin
 			o.Connection = m.owner
-			_, err := a.Service.Apply(ctx, o, a.Service.Intent(o, provisioning.Wanted{Type: m.t, ID: m.id, Gone: true, Check: unmoved(m.version)}))
+			_, err := a.Service.Apply(ctx, o, a.intent(o, provisioning.Wanted{Type: m.t, ID: m.id, Gone: true, Check: unmoved(m.version)}))
 			if err == nil {
 				a.applied.Add(1)
 			}

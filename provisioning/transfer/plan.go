@@ -72,11 +72,15 @@ type Plan struct {
 	Count    map[Verb]int
 	Faults   []*Fault // the first maxFaults; Planned hears of all
 	Verdicts []Verdict
+	// Demand is why the plan takes a second person who orders the same import; "" where one may.
+	Demand string
 
-	steps   []step            // by row
-	gone    []missing         // from the file
-	renamed map[string]string // ids of the file whose resource is found by its name, and the real one
-	marks   map[key]mark      // by id
+	demanding string            // the connection whose settings do; "" for nobody's
+	agreed    bool              // two persons want it
+	steps     []step            // by row
+	gone      []missing         // from the file
+	renamed   map[string]string // ids of the file whose resource is found by its name, and the real one
+	marks     map[key]mark      // by id
 }
 
 // maxFaults is how many faults a plan keeps: a file of mistakes alone is no reason to run out of memory.
@@ -496,6 +500,7 @@ func (im *importer) took(p *planning) {
 			im.plan.renamed[strings.Clone(p.row.ID)] = out.ID // the row's may share the memory of its whole line
 		}
 	}
+	im.demand(p.owner.Name, p.previewed.Demand)
 	im.weigh(c, p.previewed.Removal)
 }
 
@@ -509,6 +514,13 @@ func verbOf(c *provisioning.Change) Verb {
 		return Delete
 	default:
 		return Update
+	}
+}
+
+// demand notes why the plan takes a second person.
+func (im *importer) demand(connection, why string) {
+	if im.plan.Demand == "" && why != "" {
+		im.plan.Demand, im.plan.demanding = why, connection
 	}
 }
 
@@ -603,6 +615,7 @@ func (im *importer) planGone(ctx context.Context, owner provisioning.Connection,
 		c := &previewed.Change
 		out.Verb, out.Name, out.Diff, out.Members, out.Warning = Delete, cmp.Or(c.Name, out.Name), c.Diff, c.Members, c.Warning
 		im.plan.gone = append(im.plan.gone, missing{x.Type, x.ID, x.Version, owner})
+		im.demand(owner.Name, previewed.Demand)
 		im.weigh(c, previewed.Removal)
 	}
 	im.plan.Count[out.Verb]++
@@ -627,6 +640,23 @@ func (im *importer) judge(ctx context.Context) error {
 			if v.Leaving > 0 {
 				im.plan.Verdicts = append(im.plan.Verdicts, Verdict{Connection: name, Verdict: v})
 			}
+		}
+	}
+	return im.judgeAlone(ctx)
+}
+
+// judgeAlone has a plan that a tolerance stops take a second person where the settings demand one.
+func (im *importer) judgeAlone(ctx context.Context) error {
+	for _, v := range im.plan.Verdicts {
+		if !v.Stopped {
+			continue
+		}
+		two, err := im.Service.DemandsTwo(ctx, im.Origin.Tenant, v.Connection)
+		if err != nil {
+			return err
+		}
+		if two {
+			im.demand(v.Connection, "tolerance")
 		}
 	}
 	return nil

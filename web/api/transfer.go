@@ -39,6 +39,7 @@ type ImportPlan struct {
 	More     bool           `json:"more" doc:"There are more of them than are shown."`
 	Verdicts []string       `json:"verdicts" doc:"What the tolerances say of the plan as a whole."`
 	Stopped  bool           `json:"stopped" doc:"A connection that asked for this would be stopped: who applies it says how many may leave."`
+	TakesTwo string         `json:"takesTwo,omitempty" enum:"protection,role,owner,purge,tolerance" doc:"Why a second person has to order the same: it takes a protection away, gives or takes a guarded role, gives accounts to another connection, erases, or reaches the tolerance."`
 }
 
 // ImportRow is what would become of one row.
@@ -93,7 +94,7 @@ func (a *api) transferOperations() {
 	register(a, operation{id: "importFile", method: http.MethodPost, path: "/import", tag: transferTag, roles: operators, maxBody: maxImport, success: http.StatusOK,
 		errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
 		summary:     "Change what a file of users and groups asks for",
-		description: "Exactly the plan that was looked at, or nothing: 412 if the file or the directory has changed. What was applied before an interruption stays; plan again, and it goes on."}, (*call).importFile)
+		description: "Exactly the plan that was looked at, or nothing: 412 if the file or the directory has changed. What was applied before an interruption stays; plan again, and it goes on. A plan that `takesTwo` is answered 403 and noted, and done once somebody else's key orders the same."}, (*call).importFile)
 }
 
 var exportMedia = map[transfer.Format]string{transfer.CSV: "text/csv", transfer.NDJSON: "application/x-ndjson"}
@@ -152,7 +153,7 @@ func (c *call) planImport(in *importPlanInput) (*single[ImportPlan], error) {
 	if err != nil {
 		return nil, err
 	}
-	out.Plan, out.Rows, out.Stopped = plan.Digest, plan.Rows, plan.Stopped()
+	out.Plan, out.Rows, out.Stopped, out.TakesTwo = plan.Digest, plan.Rows, plan.Stopped(), plan.Demand
 	for verb, n := range plan.Count {
 		out.Count[string(verb)] = n
 	}
