@@ -148,7 +148,7 @@ func (s *Service) openMatter(ctx context.Context, tenant, id string) (m Matter, 
 		if m.Status != MatterOpen {
 			return isClosed(m)
 		}
-		if c, err = connectionByID(r, m.Connection); err != nil {
+		if c, err = ownerOf(r, Resource{Connection: m.Connection}); err != nil { // a proposal may be about nobody's
 			return err
 		}
 		rules, err = s.rules(r, c)

@@ -103,6 +103,12 @@ func actProposal(c Connection, x Resource, a Act, why string) proposal {
 	what := map[scim.ResourceType]string{scim.User: "user", scim.Group: "group"}[x.Type]
 	args := a.args()
 	args["because"], args["resource"] = why, x.ID
+	if a.State != Removed {
+		a.Grace = 0 // of nothing
+	}
+	if len(a.Overrides) == 0 {
+		a.Overrides = nil
+	}
 	return proposal{what: what, connection: c, resource: x, args: args, content: struct {
 		ID  string
 		Act Act

@@ -1,6 +1,7 @@
 package provisioning_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -17,10 +18,12 @@ func TestSecondPersonForSettings(t *testing.T) {
 		"guarded roles": func(s *provisioning.Settings) { s.Roles.Guarded = nil },
 		"grants":        func(s *provisioning.Settings) { s.Roles.GrantGuarded = true },
 		"a policy":      func(s *provisioning.Settings) { s.Deletion.Users.Deleted = provisioning.DeletePolicy },
-		"ageing":        func(s *provisioning.Settings) { s.Deletion.Ageing = provisioning.AgeingSettings{After: provisioning.Period(time.Hour), Do: provisioning.DeletePolicy} },
-		"grace":         func(s *provisioning.Settings) { s.Deletion.Grace = 0 },
-		"purge":         func(s *provisioning.Settings) { s.Deletion.Purge = provisioning.PurgeAuto },
-		"the demand":    func(s *provisioning.Settings) { s.Matters.SecondPerson = false },
+		"ageing": func(s *provisioning.Settings) {
+			s.Deletion.Ageing = provisioning.AgeingSettings{After: provisioning.Period(48 * time.Hour), Do: provisioning.DeletePolicy}
+		},
+		"grace":      func(s *provisioning.Settings) { s.Deletion.Grace = 0 },
+		"purge":      func(s *provisioning.Settings) { s.Deletion.Purge = provisioning.PurgeAuto },
+		"the demand": func(s *provisioning.Settings) { s.Matters.SecondPerson = false },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -107,4 +110,54 @@ func TestSecondPersonForAllowances(t *testing.T) {
 			d.Errorf("to reject takes one: %v", err)
 		}
 	})
+}
+
+// TestFasterChoice: of two who choose of one matter at once, the later one is told who was faster, whatever the choice does;
+// that the client asked again meanwhile is no obstacle.
+func TestFasterChoice(t *testing.T) {
+	t.Parallel()
+	for name, choices := range map[string][2]provisioning.MatterStatus{
+		"both allow":  {provisioning.MatterAllowed, provisioning.MatterAllowed},
+		"both reject": {provisioning.MatterRejected, provisioning.MatterRejected},
+		"one of each": {provisioning.MatterRejected, provisioning.MatterAllowed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachDirectory(t, func(s *provisioning.Settings) { s.Deletion.Users.Deactivated = provisioning.HoldPolicy }, func(d *directory) {
+				id := d.create(named("ann"))
+				if err := d.disable(id); err != nil {
+					d.Fatal(err)
+				}
+				m := d.onlyMatter(provisioning.MatterHeld)
+				first, second := d.admin(), d.admin()
+				first.Actor, second.Actor = "key of Rie", "key of Ken"
+				faster := &between{Store: d.store, after: 1, do: func() {
+					if _, err := d.Resolve(d.Context(), first, m.ID, provisioning.Resolution{Status: choices[0]}); err != nil {
+						d.Error(err)
+					}
+				}}
+				slow := provisioning.New(provisioning.Options{Store: faster, Now: d.clock.Now})
+				_, err := slow.Resolve(d.Context(), second, m.ID, provisioning.Resolution{Status: choices[1]})
+				wantKind(d.T, err, provisioning.Conflict, "by key of Rie")
+				if m, err := d.Matter(d.Context(), "acme", m.ID); err != nil || m.Status != choices[0] || m.ClosedBy != first.Actor {
+					d.Errorf("matter %+v, %v", m, err)
+				}
+			})
+		})
+	}
+}
+
+// between is a store on which something else happens after some views.
+type between struct {
+	provisioning.Store
+	after int
+	do    func()
+}
+
+func (b *between) View(ctx context.Context, tenant string, fn func(provisioning.Reader) error) error {
+	err := b.Store.View(ctx, tenant, fn)
+	if b.after--; b.after == 0 {
+		b.do()
+	}
+	return err
 }

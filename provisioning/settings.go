@@ -226,8 +226,8 @@ type Tolerance struct {
 // MatterSettings say how open matters are handled.
 type MatterSettings struct {
 	OverdueAfter Period `json:"overdueAfter"` // then they are flagged
-	// SecondPerson demands that what somebody allows or links, and changes of tolerance, guard and this demand, be
-	// confirmed by somebody else.
+	// SecondPerson demands that what somebody allows or links, and whatever gets around guards and tolerance, be
+	// confirmed by somebody else: see Desired.Alone and gravely.
 	SecondPerson bool `json:"secondPerson,omitempty"`
 }
 

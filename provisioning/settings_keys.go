@@ -138,7 +138,7 @@ var settingsKeys = slices.Concat([]SettingsKey{
 	{Path: "matters", Doc: "How open matters are handled."},
 	{Path: "matters.overdueAfter", Doc: "When an open matter is flagged as overdue; 0 for never."},
 	{Path: "matters.secondPerson",
-		Doc: "Whether somebody else must confirm what a person allows or links, and changes of tolerance, guard and this demand."},
+		Doc: "Whether somebody else must confirm what a person allows or links, and whatever gets around guards and tolerance."},
 })
 
 func mappingKeys(prefix string) []SettingsKey {
