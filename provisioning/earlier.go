@@ -67,6 +67,11 @@ func withPath(a scim.Attributes, path string, v any) scim.Attributes {
 	if object, ok := v.(map[string]any); ok && len(object) == 0 {
 		v = nil
 	}
+	return withValue(a, path, v)
+}
+
+// withValue assigns one of those paths in a copy; nil unassigns it, and an empty object is one.
+func withValue(a scim.Attributes, path string, v any) scim.Attributes {
 	a = maps.Clone(a)
 	assign := func(object map[string]any, name string) {
 		if object[name] = v; v == nil {

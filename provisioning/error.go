@@ -19,6 +19,7 @@ const (
 	Conflict                 // a value that must be unique is taken; Attribute names it
 	Precondition             // If-Match or If-None-Match did not hold
 	Forbidden                // the caller may not do this
+	Gone                     // it was there, and is kept no longer
 	Unavailable              // the database cannot serve now; the same request may succeed later
 )
 
@@ -65,6 +66,6 @@ func Taken(attribute string) *Error {
 }
 
 var kindNames = map[Kind]string{Internal: "internal", Invalid: "invalid", NotFound: "notFound", Conflict: "conflict",
-	Precondition: "precondition", Forbidden: "forbidden", Unavailable: "unavailable"}
+	Precondition: "precondition", Forbidden: "forbidden", Gone: "gone", Unavailable: "unavailable"}
 
 func (k Kind) String() string { return kindNames[k] }

@@ -53,6 +53,8 @@ type EntryQuery struct {
 	// at the time: users with that address, of whatever type and case; users and groups of any connection with that externalId.
 	Mail, ExternalID string
 	Member           string // id that the change of a group's members names
+	// About, with Resource a group's, leaves out what only changed memberships of others than this id.
+	About string
 
 	Since  time.Time
 	Until  time.Time // exclusive

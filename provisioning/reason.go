@@ -23,6 +23,7 @@ const (
 	ReasonUndone       = "undone"       // what an earlier change did to the effective state was taken back; args: entry, entries
 	ReasonSecondPerson = "secondPerson" // somebody else has to ask for the same; args: what, and what it says
 	ReasonPurged       = "purged"       // the grace time was over, or a person said so
+	ReasonBaseline     = "baseline"     // all that the journal says of the time before it; see Baseline
 )
 
 // Causes of a departure that a SCIM connection can have.
@@ -64,5 +65,6 @@ var recommendations = map[Kind]string{
 	Conflict:     "Find the other resource by the named attribute, then rename one of the two or let the client match the existing one.",
 	Precondition: "The resource changed since the client read it. The client should read it again and repeat the request.",
 	Forbidden:    "Use a credential that may do this.",
+	Gone:         "Ask for what is kept: see the retention in the configuration.",
 	Unavailable:  "Nothing: the client repeats the request by itself.",
 }

@@ -154,3 +154,27 @@ func (x *session) Memberships(group string, fn func(provisioning.GroupMember) er
 		" where g.id = $1 and g.tenant = $2 order by m.valid_from, m.member"
 	return x.groupMembers(query, []any{group, x.tenant}, fn)
 }
+
+// GroupsOf implements provisioning.Reader. Memberships that last and those that ended have an index each.
+func (x *session) GroupsOf(member string, from, to time.Time, fn func(group string) error) error {
+	if !storable(member) {
+		return nil
+	}
+	if from.IsZero() {
+		from = time.UnixMicro(0)
+	}
+	s := statement{dialect: x.dialect}
+	s.add("select m.grp from (select grp, valid_from from member as o where ", x.openMember("o"), " = ", s.arg(member),
+		" union all select grp, valid_from from member where valid_to is not null and valid_to >= ", s.arg(x.time(from)), " and member = ", s.arg(member),
+		") as m where exists (select 1 from resource g where g.id = m.grp and g.tenant = ", s.arg(x.tenant), ")")
+	if !to.IsZero() {
+		s.add(" and m.valid_from <= ", s.arg(x.time(to)))
+	}
+	return x.queryIn(x.long(), s.String(), s.args, func(rows *sql.Rows) error {
+		var group string
+		if err := rows.Scan(&group); err != nil {
+			return err
+		}
+		return fn(group)
+	})
+}

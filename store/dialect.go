@@ -138,6 +138,14 @@ func (s *statement) json(document []byte) string {
 	return s.arg(v)
 }
 
+// contains is a condition: a JSON column has the text somewhere.
+func (s *statement) contains(column, text string) string {
+	if s.postgres {
+		return "strpos(" + column + "::text, " + s.place(text, "text") + ") > 0"
+	}
+	return "instr(" + column + ", " + s.arg(text) + ") > 0"
+}
+
 // number adds a number of rows to take. SQLite plans by its value, and compiles a
 // statement a second time once it learns the value of an argument; so it gets to see the digits.
 func (s *statement) number(n int) string {

@@ -47,7 +47,7 @@ func (x *session) EntryPage(q provisioning.EntryQuery) (page provisioning.EntryP
 
 // storableQuery reports whether what a query asks for can be in the database at all.
 func storableQuery(q provisioning.EntryQuery) bool {
-	return storable(q.Mail + q.ExternalID + q.ID + q.Resource + q.Name + q.Prefix + q.Correlation + q.Before.ID + string(q.Action) + string(q.Outcome) + q.Reason + q.Method + q.Member)
+	return storable(q.Mail + q.ExternalID + q.ID + q.Resource + q.Name + q.Prefix + q.Correlation + q.Before.ID + string(q.Action) + string(q.Outcome) + q.Reason + q.Method + q.Member + q.About)
 }
 
 // about finds the resources that a query is about, if it says so by more than a name: ids is nil if it does not, and empty
@@ -129,11 +129,10 @@ func (s *statement) entryQuery(tenant string, q provisioning.EntryQuery, resourc
 		c.and("resource in (select id from " + s.elements(s.arg(s.list(resources)), "of") + ")")
 	}
 	if q.Member != "" {
-		if member := s.typed(q.Member, "text"); s.postgres {
-			c.and("strpos(members::text, " + member + ") > 0")
-		} else {
-			c.and("instr(members, " + member + ") > 0")
-		}
+		c.and(s.contains("members", q.Member))
+	}
+	if q.About != "" {
+		c.and("(diff is not null or " + s.contains("members", q.About) + ")")
 	}
 	if !q.Since.IsZero() {
 		c.and("at >= " + s.arg(s.time(q.Since)))

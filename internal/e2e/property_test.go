@@ -34,11 +34,7 @@ func TestProtectedStay(t *testing.T) {
 	if raceDetector || testing.Short() {
 		n = min(n, 15)
 	}
-	for name, value := range map[string]string{"rapid.checks": fmt.Sprint(n), "rapid.nofailfile": "true"} {
-		if err := flag.Set(name, value); err != nil {
-			t.Fatal(err)
-		}
-	}
+	setChecks(t, n)
 	d := newDirectory(t)
 	seen := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
@@ -58,6 +54,16 @@ func TestProtectedStay(t *testing.T) {
 	for _, want := range []string{"kept", "held", "ignored", "suspended", "removed", "purged", "restored", "tolerance", "adopted", "byPerson", "roleKept", "undone"} {
 		if seen[want] == 0 {
 			t.Errorf("no entry has the reason %s", want)
+		}
+	}
+}
+
+// setChecks says how many cases rapid makes up in a test that runs alone.
+func setChecks(t *testing.T, n int) {
+	t.Helper()
+	for name, value := range map[string]string{"rapid.checks": fmt.Sprint(n), "rapid.nofailfile": "true"} {
+		if err := flag.Set(name, value); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -92,28 +98,54 @@ func TestProtectedStayIsNoticed(t *testing.T) {
 	})
 }
 
-// directory is a place for databases, with one that is migrated to begin with.
+// directory is where sequences get their databases.
 type directory struct {
-	dir   string
-	empty []byte
-	years int
+	fresh func() (databaseURL string, done func() error) // migrated, and empty
 }
 
+// newDirectory makes SQLite files, each a copy of one that is migrated.
 func newDirectory(t *testing.T) *directory {
 	t.Helper()
-	d := &directory{dir: t.TempDir()}
-	path := filepath.Join(d.dir, "empty.db")
-	st, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + path})
+	dir := t.TempDir()
+	path := filepath.Join(dir, "empty.db")
+	migrate(t, "sqlite:"+path)
+	empty, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	years := 0
+	return &directory{func() (string, func() error) {
+		years++
+		path := filepath.Join(dir, fmt.Sprint(years, ".db"))
+		if err := os.WriteFile(path, empty, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return "sqlite:" + path, func() error { return os.Remove(path) }
+	}}
+}
+
+// directoryIn makes databases of a kind.
+func directoryIn(t *testing.T, db database) *directory {
+	t.Helper()
+	if db.driver == "sqlite" {
+		return newDirectory(t)
+	}
+	return &directory{func() (string, func() error) {
+		databaseURL := db.fresh(t)
+		migrate(t, databaseURL)
+		return databaseURL, func() error { return nil }
+	}}
+}
+
+func migrate(t *testing.T, databaseURL string) {
+	t.Helper()
+	st, err := store.Open(t.Context(), store.Options{URL: databaseURL})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(st.Migrate(t.Context()), st.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if d.empty, err = os.ReadFile(path); err != nil {
-		t.Fatal(err)
-	}
-	return d
 }
 
 // year is one sequence, in a database of its own.
@@ -121,6 +153,7 @@ type year struct {
 	*rapid.T
 	ctx     context.Context
 	service *provisioning.Service
+	store   *store.Store
 	rows    *witness.Database
 	clock   *testkit.Clock
 	journal *witness.Journal
@@ -135,17 +168,16 @@ type year struct {
 
 // year begins a sequence that ends with done.
 func (d *directory) year(t *rapid.T) (y *year, done func()) {
-	d.years++
-	path := filepath.Join(d.dir, fmt.Sprint(d.years, ".db"))
+	databaseURL, remove := d.fresh()
 	y = &year{T: t, ctx: context.Background(), journal: witness.NewJournal(), rules: map[int64]provisioning.Settings{},
 		clock: testkit.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
-	y.must(os.WriteFile(path, d.empty, 0o600))
-	st, err := store.Open(y.ctx, store.Options{URL: "sqlite:" + path})
+	st, err := store.Open(y.ctx, store.Options{URL: databaseURL})
 	y.must(err)
-	y.rows, err = witness.Open("sqlite:" + path)
+	y.store = st
+	y.rows, err = witness.Open(databaseURL)
 	y.must(err)
 	done = func() {
-		if err := errors.Join(y.rows.Close(), st.Close(), os.Remove(path)); err != nil {
+		if err := errors.Join(y.rows.Close(), st.Close(), remove()); err != nil {
 			t.Error(err)
 		}
 	}

@@ -44,6 +44,7 @@ var kindStatus = map[provisioning.Kind]int{
 	provisioning.Conflict:     http.StatusConflict,
 	provisioning.Precondition: http.StatusPreconditionFailed,
 	provisioning.Forbidden:    http.StatusForbidden,
+	provisioning.Gone:         http.StatusGone,
 	provisioning.Unavailable:  http.StatusServiceUnavailable,
 }
 

@@ -156,13 +156,14 @@ var kindStatus = map[provisioning.Kind]int{
 	provisioning.Conflict:     http.StatusConflict,
 	provisioning.Precondition: http.StatusPreconditionFailed,
 	provisioning.Forbidden:    http.StatusForbidden,
+	provisioning.Gone:         http.StatusGone,
 	provisioning.Unavailable:  http.StatusServiceUnavailable,
 }
 
 // codes are the kinds as clients read them.
 var codes = map[provisioning.Kind]string{
 	provisioning.Internal: "internal", provisioning.Invalid: "invalid", provisioning.NotFound: "notFound", provisioning.Conflict: "conflict",
-	provisioning.Precondition: "precondition", provisioning.Forbidden: "forbidden", provisioning.Unavailable: "unavailable",
+	provisioning.Precondition: "precondition", provisioning.Forbidden: "forbidden", provisioning.Gone: "gone", provisioning.Unavailable: "unavailable",
 }
 
 func newProblem(status int, code, detail string) *Problem {

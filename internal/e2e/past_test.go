@@ -1,0 +1,193 @@
+package e2e
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"meibo/internal/witness"
+	"meibo/provisioning"
+	"meibo/scim"
+)
+
+var histories = flag.Int("histories", 30, "how many histories TestPastIsAsItWas makes up on SQLite, and a third of it on PostgreSQL; 300 are its full form")
+
+// TestPastIsAsItWas makes up histories of everything that clients, persons, settings, files, undos and time do to a
+// tenant, and reads the tables after each step. What the service says afterwards of each of those instants is what the
+// tables were then: users, groups, members in both views, and the groups of a user.
+func TestPastIsAsItWas(t *testing.T) {
+	for _, db := range databases {
+		t.Run(db.name, func(t *testing.T) {
+			n := *histories
+			if raceDetector || testing.Short() {
+				n = min(n, 9)
+			}
+			if db.driver != "sqlite" {
+				n = (n + 2) / 3
+			}
+			setChecks(t, n)
+			d := directoryIn(t, db)
+			rapid.Check(t, func(t *rapid.T) {
+				y, done := d.year(t)
+				defer done()
+				h := y.history(rapid.IntRange(10, 40).Draw(t, "steps"))
+				for _, then := range h {
+					y.wantPast(then)
+				}
+				y.wantDifference(h[0], h[len(h)-1])
+			})
+		})
+	}
+}
+
+// instant is a tenant as its tables were.
+type instant struct {
+	at     time.Time
+	stored map[string]witness.State
+}
+
+// history makes up steps, and keeps what was stored after each.
+func (y *year) history(steps int) (all []instant) {
+	for range 4 {
+		y.must(y.create(y.origin()))
+	}
+	seen := map[string]int{}
+	for range steps {
+		y.clock.Advance(time.Second) // else two instants could be one
+		y.step(seen)
+		all = append(all, instant{y.clock.Now(), maps.Clone(y.stored)})
+	}
+	return all
+}
+
+// wantPast compares what the service says of an instant with what was stored then.
+func (y *year) wantPast(was instant) {
+	y.Helper()
+	for id, now := range y.stored {
+		q := provisioning.PastQuery{Type: scim.ResourceType(now.Type), ID: id, At: was.at, Members: true, Groups: true}
+		past, err := y.service.At(y.ctx, acme, q)
+		then, there := was.stored[id]
+		switch {
+		case !there && provisioning.KindOf(err) != provisioning.NotFound:
+			y.Fatalf("%s %s was not there at %v, but there is %+v, %v", now.Type, id, was.at, past, err)
+		case !there:
+			continue
+		case err != nil:
+			y.Fatalf("%s %s at %v: %v", now.Type, id, was.at, err)
+		}
+		then.Members = lasting(then)
+		if difference := cmp.Diff(then, y.pastState(past)); difference != "" {
+			y.Fatalf("%s %s at %v (-stored +said):\n%s", now.Type, id, was.at, difference)
+		}
+		if difference := cmp.Diff(was.groupsOf(id), y.groupsSaid(past)); difference != "" {
+			y.Fatalf("groups of %s %s at %v (-stored +said):\n%s", now.Type, id, was.at, difference)
+		}
+	}
+}
+
+// lasting are the memberships that were not over.
+func lasting(s witness.State) (open []witness.Membership) {
+	for _, m := range s.Members {
+		if m.To == 0 {
+			m.FromEntry = ""
+			open = append(open, m)
+		}
+	}
+	return open
+}
+
+// pastState is what the service says in the words of the witness.
+func (y *year) pastState(p provisioning.Past) witness.State {
+	micros := func(t time.Time) int64 {
+		if t.IsZero() {
+			return 0
+		}
+		return t.UnixMicro()
+	}
+	s := witness.State{Type: string(p.Type), Connection: p.Connection, Visible: p.Visible, State: string(p.State), Role: p.Role, Protected: p.Protected,
+		PurgeAt: micros(p.PurgeAt), LeftAt: micros(p.LeftAt), Version: p.Version, Created: micros(p.Created), Modified: micros(p.Modified),
+		Names: [2]string{p.Index.Name, p.Index.EffectiveName}, Open: p.MemberCount,
+		Document: y.object(p.Asserted), Effective: y.object(p.Effective), Overrides: y.object(p.Overrides)}
+	for _, m := range p.Members {
+		s.Members = append(s.Members, witness.Membership{Member: m.Value, Display: m.Display, Asserted: m.Asserted, Effective: m.Effective, From: micros(m.Since)})
+	}
+	return s
+}
+
+func (y *year) object(data []byte) (o map[string]any) {
+	y.Helper()
+	if data == nil {
+		return nil
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(data)))
+	decoder.UseNumber()
+	y.must(decoder.Decode(&o))
+	return o
+}
+
+// groupsOf says in which groups a user was, and in whose eyes.
+func (i instant) groupsOf(user string) []string {
+	groups := []string{}
+	for id, g := range i.stored {
+		for _, m := range lasting(g) {
+			asserted, effective := m.Asserted && g.Visible, m.Effective && g.State != "removed"
+			if m.Member == user && (asserted || effective) {
+				document := g.Document
+				if g.Effective != nil {
+					document = g.Effective
+				}
+				groups = append(groups, fmt.Sprint(id, document["displayName"], asserted, effective))
+			}
+		}
+	}
+	slices.Sort(groups)
+	return groups
+}
+
+func (y *year) groupsSaid(p provisioning.Past) []string {
+	groups := []string{}
+	for _, g := range p.Groups {
+		groups = append(groups, fmt.Sprint(g.ID, g.Display, g.Asserted, g.Effective))
+	}
+	slices.Sort(groups)
+	return groups
+}
+
+// wantDifference has the witness follow what the service says has become of each resource since an instant, as if that
+// were an entry of the journal.
+func (y *year) wantDifference(from, to instant) {
+	y.Helper()
+	for id, is := range to.stored {
+		d, err := y.service.Difference(y.ctx, acme, provisioning.PastQuery{Type: scim.ResourceType(is.Type), ID: id}, from.at, to.at)
+		y.must(err)
+		was, there := from.stored[id]
+		if there != (d.From != nil) {
+			y.Fatalf("%s was there: %t, but the difference says %+v", id, there, d.From)
+		}
+		if there {
+			was.Members = lasting(was)
+			if difference := cmp.Diff(was, y.pastState(*d.From)); difference != "" {
+				y.Fatal(difference)
+			}
+			continue
+		}
+		e := provisioning.Entry{ID: "made up", Version: 1, Action: provisioning.ActionCreate, Outcome: provisioning.Success, Connection: is.Connection,
+			ResourceID: id, ResourceType: scim.ResourceType(is.Type), Diff: d.Changes, Members: d.Members}
+		folded, problems := witness.Fold([]provisioning.Entry{e})
+		if len(problems) > 0 {
+			y.Fatal(problems)
+		}
+		got := folded[id]
+		if difference := cmp.Diff([]any{is.Document, is.Effective, is.State, is.Overrides, is.Open}, []any{got.Document, got.Effective, got.State, got.Overrides, got.Open}); difference != "" {
+			y.Fatalf("%s (-stored +said):\n%s", id, difference)
+		}
+	}
+}

@@ -1,0 +1,295 @@
+package provisioning
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"meibo/scim"
+)
+
+// Past is a user or group as it was at an instant: what its entries until then come to. An entry counts from its own
+// time on, or from that of an earlier version's that is later.
+type Past struct {
+	// Resource is as it was stored, but for what the journal does not tell: RuleVersion, Removals, Index.Stable.
+	Resource
+	Entry   string // the last entry that counts
+	Members []PastMember
+	Groups  []PastGroup // of a user
+}
+
+// PastMember is a membership that lasted, in one of the two views at least.
+type PastMember struct {
+	Membership
+	Since time.Time // zero where it is older than the journal
+}
+
+// PastGroup is a group that a user was in, and in whose eyes.
+type PastGroup struct {
+	Reference
+	Asserted  bool // the client listed the user, and saw the group
+	Effective bool // the host application saw it, and that the user is in it
+}
+
+// PastQuery asks for a resource at an instant.
+type PastQuery struct {
+	Type    scim.ResourceType
+	ID      string
+	At      time.Time
+	Members bool // of a group: Past.Members
+	Groups  bool // of a user: Past.Groups
+}
+
+// At reads a resource as it was at an instant. It reads that resource's entries and, for a user's groups, those of theirs
+// that name the user. NotFound for what was not there yet, or never; Gone for what the journal does not reach back to;
+// Invalid for a time to come.
+func (s *Service) At(ctx context.Context, tenant string, q PastQuery) (Past, error) {
+	if q.At.After(s.Now()) {
+		return Past{}, notYet("at")
+	}
+	return View(ctx, s.store, tenant, func(r Reader) (Past, error) {
+		if err := r.Snapshot(); err != nil {
+			return Past{}, err
+		}
+		return pastOf(r, q)
+	})
+}
+
+func notYet(parameter string) *Error {
+	return &Error{Kind: Invalid, Attribute: parameter, Detail: "that instant is yet to come; name one that has been"}
+}
+
+// pastOf is At for who reads already, from one state.
+func pastOf(r Reader, q PastQuery) (Past, error) {
+	f, err := foldTo(r, q, "")
+	if err != nil {
+		return Past{}, err
+	}
+	out := Past{Entry: f.entry}
+	if out.Resource, err = f.resource(); err != nil {
+		return Past{}, err
+	}
+	if q.Members {
+		out.Members = f.open()
+	}
+	if q.Groups && q.Type == scim.User {
+		out.Groups, err = groupsAt(r, q)
+	}
+	return out, err
+}
+
+// foldTo folds the entries of a resource until an instant. With a member, of a group's memberships it follows only that one.
+func foldTo(r Reader, q PastQuery, member string) (*fold, error) {
+	own, err := historyAt(r, q, member)
+	if err != nil {
+		return nil, err
+	}
+	f := newFold(&own[0])
+	f.only = member
+	for i := range own {
+		if err := f.follow(&own[i]); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// historyAt are the entries of a resource that made it what it was at an instant, in the order of its versions. With a
+// member, a group's entries that only changed memberships of others are left out.
+func historyAt(r Reader, q PastQuery, member string) ([]Entry, error) {
+	var own []Entry
+	err := r.Entries(EntryQuery{Resource: q.ID, About: member}, func(e Entry) error {
+		if e.Version > 0 && e.ResourceType == q.Type {
+			own = append(own, Entry{ID: e.ID, At: e.At, Connection: e.Connection, ResourceID: e.ResourceID, ResourceType: e.ResourceType,
+				Version: e.Version, Diff: e.Diff, Members: e.Members, Reason: e.Reason}) // a group may have very many
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(own, func(a, b Entry) int { return int(a.Version - b.Version) })
+	reached := len(own)
+	for reached > 0 && own[reached-1].At.After(q.At) {
+		reached--
+	}
+	if len(own) == 0 {
+		return nil, &Error{Kind: NotFound, Detail: fmt.Sprintf("there is no %s with that id", q.Type)}
+	}
+	if reached == 0 {
+		return nil, beforeHistory(q, &own[0])
+	}
+	return own[:reached], nil
+}
+
+// beforeHistory is the answer to who asks for an instant before a resource's first entry.
+func beforeHistory(q PastQuery, first *Entry) *Error {
+	if first.Version > 1 || first.Reason.Code == ReasonBaseline {
+		return &Error{Kind: Gone, Attribute: "at", Detail: "the journal is kept for a limited time and does not reach back to that instant; name a later one"}
+	}
+	return &Error{Kind: NotFound, Attribute: "at", Detail: fmt.Sprintf("the %s with that id was not there yet at that instant", q.Type)}
+}
+
+// groupsAt are the groups that a user was in, by id.
+func groupsAt(r Reader, q PastQuery) ([]PastGroup, error) {
+	var ids []string
+	// An entry may be stamped a little before, or after, one that it follows.
+	err := r.GroupsOf(q.ID, q.At.Add(-2*writeTimeout), q.At.Add(2*writeTimeout), func(group string) error {
+		ids = append(ids, group)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(ids)
+	var out []PastGroup
+	for _, id := range slices.Compact(ids) {
+		f, err := foldTo(r, PastQuery{Type: scim.Group, ID: id, At: q.At}, q.ID)
+		if KindOf(err) == NotFound {
+			continue // it was made a moment later
+		}
+		if err != nil {
+			return nil, err
+		}
+		m := f.members[q.ID]
+		if m == nil {
+			continue // it joined a moment later, or had just left
+		}
+		visible, _ := f.row[PathVisible].(bool)
+		g := PastGroup{Reference: Reference{ID: id, Display: nameOf(scim.Group, f.effective())},
+			Asserted: m.Asserted && visible, Effective: m.Effective && f.state() != Removed}
+		if g.Asserted || g.Effective {
+			out = append(out, g)
+		}
+	}
+	return out, nil
+}
+
+// Difference is what became of a resource between two instants, in the words of the journal: as one entry would have it
+// that did it all at once.
+type Difference struct {
+	From, To *Past // nil where it was not there yet
+	Changes  []AttributeChange
+	Members  MemberDelta // of a group
+	Joined   []PastGroup // groups that a user is in at To, and was not, or otherwise, at From; as they are at To
+	Left     []PastGroup // the reverse; as they were at From
+}
+
+// Difference compares a resource at two instants; From and To of q.At count, q.At does not. NotFound where it was there at
+// neither; Gone and Invalid as for At, and Invalid where it ends before it begins.
+func (s *Service) Difference(ctx context.Context, tenant string, q PastQuery, from, to time.Time) (Difference, error) {
+	switch {
+	case to.Before(from):
+		return Difference{}, &Error{Kind: Invalid, Attribute: "to", Detail: "the time ends before it begins; swap from and to"}
+	case to.After(s.Now()):
+		return Difference{}, notYet("to")
+	}
+	q.Members, q.Groups = q.Type == scim.Group, q.Type == scim.User
+	return View(ctx, s.store, tenant, func(r Reader) (d Difference, err error) {
+		if err := r.Snapshot(); err != nil {
+			return d, err
+		}
+		past := func(at time.Time) (*Past, error) {
+			q.At = at
+			p, err := pastOf(r, q)
+			return &p, err
+		}
+		if d.To, err = past(to); err != nil {
+			return d, err
+		}
+		if d.From, err = past(from); KindOf(err) == NotFound {
+			d.From, err = nil, nil
+		}
+		if err == nil {
+			err = d.compare()
+		}
+		return d, err
+	})
+}
+
+func (d *Difference) compare() error {
+	was := Past{}
+	var before view
+	var err error
+	var stored *Resource
+	if d.From != nil {
+		was, stored = *d.From, &d.From.Resource
+		if before, err = viewOf(stored); err != nil {
+			return err
+		}
+	}
+	after, err := viewOf(&d.To.Resource)
+	if err != nil {
+		return err
+	}
+	d.Changes = append(diff(before.asserted, after.asserted), rowDiff(stored, &d.To.Resource)...)
+	d.Changes = append(d.Changes, effectiveDiff(before, after)...)
+	d.Members = deltaOf(was.Members, d.To.Members)
+	d.Joined, d.Left = without(d.To.Groups, was.Groups), without(was.Groups, d.To.Groups)
+	return nil
+}
+
+// viewOf decodes both documents of a stored resource.
+func viewOf(x *Resource) (v view, err error) {
+	if v.asserted, err = decoded(x.Type, x.Asserted); err == nil {
+		v.effective, err = effectiveOf(x)
+	}
+	return v, err
+}
+
+// without are the groups that others does not have alike.
+func without(groups, others []PastGroup) (out []PastGroup) {
+	for _, g := range groups {
+		if !slices.ContainsFunc(others, func(o PastGroup) bool {
+			return o.ID == g.ID && o.Asserted == g.Asserted && o.Effective == g.Effective
+		}) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// deltaOf is what makes one list of memberships another; both are by member.
+func deltaOf(was, is []PastMember) (d MemberDelta) {
+	i := 0
+	for _, m := range is {
+		for ; i < len(was) && was[i].Value < m.Value; i++ {
+			d.change(was[i].Membership, Membership{Member: scim.Member{Value: was[i].Value}})
+		}
+		var before Membership
+		if i < len(was) && was[i].Value == m.Value {
+			before = was[i].Membership
+			i++
+		}
+		d.change(before, m.Membership)
+	}
+	for ; i < len(was); i++ {
+		d.change(was[i].Membership, Membership{Member: scim.Member{Value: was[i].Value}})
+	}
+	return d
+}
+
+// change adds one membership that was so and is so now; the zero one is none.
+func (d *MemberDelta) change(was, is Membership) {
+	m := scim.Member{Value: is.Value, Display: is.Display}
+	switch {
+	case is.Asserted && is.Effective && !was.Asserted && !was.Effective:
+		d.Add = append(d.Add, m)
+	case was.Effective && !is.Asserted && !is.Effective:
+		d.Remove = append(d.Remove, is.Value)
+	default:
+		if is.Asserted && !was.Asserted {
+			d.AssertedAdd = append(d.AssertedAdd, m)
+		}
+		if is.Effective && !was.Effective {
+			d.EffectiveAdd = append(d.EffectiveAdd, m)
+		}
+		if was.Asserted && !is.Asserted {
+			d.AssertedRemove = append(d.AssertedRemove, is.Value)
+		}
+		if was.Effective && !is.Effective {
+			d.EffectiveRemove = append(d.EffectiveRemove, is.Value)
+		}
+	}
+}
