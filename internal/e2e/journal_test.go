@@ -22,7 +22,7 @@ import (
 // and renamed people behind, and groups that changed.
 func company() drill.Options {
 	o := drill.Options{Users: 40, Groups: 6, Members: 110, Seed: 11, Workers: 4}
-	if raceDetector || testing.Short() {
+	if hasty() {
 		o.Users, o.Groups, o.Members = 12, 3, 24
 	}
 	return o

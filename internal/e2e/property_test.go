@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -24,16 +25,13 @@ import (
 	"meibo/store"
 )
 
-var sequences = flag.Int("sequences", 60, "how many sequences of writes TestProtectedStay makes up; 1000 are its full form")
+var sequences = flag.Int("sequences", 0, "how many sequences of writes TestProtectedStay makes up; 0: what the form says")
 
 // TestProtectedStay makes up sequences of everything that clients, persons, settings and time do to a tenant. After each
 // step, nobody who was protected before it is suspended, deleted, emptied or purged, no push has lifted a
 // protection, and the journal folds to what is stored, version by version.
 func TestProtectedStay(t *testing.T) {
-	n := *sequences
-	if raceDetector || testing.Short() {
-		n = min(n, 15)
-	}
+	n := cmp.Or(*sequences, size(15, 30, 1000))
 	setChecks(t, n)
 	d := newDirectory(t)
 	seen := map[string]int{}

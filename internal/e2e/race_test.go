@@ -15,13 +15,8 @@ import (
 	"meibo/scim"
 )
 
-// racers is how many clients race, and people how many users there are for them to race for.
-func raceSize() (racers, people int) {
-	if raceDetector || testing.Short() {
-		return 12, 30
-	}
-	return 32, 500
-}
+// raceSize is how many clients race, and how many users there are for them to race for.
+func raceSize() (racers, people int) { return size(12, 16, 32), size(30, 50, 500) }
 
 // raceSchema is an extension that the server has never heard of.
 const raceSchema = "urn:ietf:params:scim:schemas:extension:race:2.0:User"

@@ -25,10 +25,7 @@ import (
 // server's error, each has its entry, and the journal folds to what is stored.
 func TestJournalFoldsOfRandomWrites(t *testing.T) {
 	t.Parallel()
-	writes := 250
-	if raceDetector || testing.Short() {
-		writes = 60
-	}
+	writes := size(60, 250, 1000)
 	each(t, func(t *testing.T, db database) {
 		s := newServer(t, db, options{store: store.Options{Rehearse: true}})
 		for seed := range uint64(2) {
@@ -58,7 +55,7 @@ func TestJournalFoldsOfRandomWrites(t *testing.T) {
 // wantReasons fails where chance has not brought about what the test is for.
 func wantReasons(t *testing.T, entries []provisioning.Entry) {
 	t.Helper()
-	if raceDetector || testing.Short() {
+	if hasty() {
 		return // too few writes to count on it
 	}
 	seen := map[string]int{}

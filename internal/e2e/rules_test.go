@@ -23,10 +23,7 @@ import (
 // group are protected, and named by everybody: nothing ever suspends, removes, empties or purges them.
 func TestJournalFoldsUnderChangingRules(t *testing.T) {
 	t.Parallel()
-	rounds, writes := 10, 25
-	if raceDetector || testing.Short() {
-		rounds, writes = 5, 12
-	}
+	rounds, writes := size(5, 10, 40), size(12, 25, 25)
 	each(t, func(t *testing.T, db database) {
 		clock := testkit.NewClock(time.Now())
 		s := newServer(t, db, options{store: store.Options{Rehearse: true}, now: clock.Now})
@@ -274,7 +271,7 @@ func (a *administrator) wantProtected(t *testing.T) {
 // wantBreadth fails where chance has not brought about what the test is for.
 func wantBreadth(t *testing.T, seen map[string]bool) {
 	t.Helper()
-	if raceDetector || testing.Short() {
+	if hasty() {
 		return // too few writes to count on it
 	}
 	for _, want := range []string{provisioning.PathState, provisioning.PathVisible, provisioning.PathOwner, provisioning.PathRole, provisioning.PathProtected,
