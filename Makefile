@@ -54,7 +54,7 @@ campaign: ## break the binary and its database in full (about an hour); ONLY=reg
 	CGO_ENABLED=0 go test -count=1 -timeout 3h -v $(if $(ONLY),-run '$(ONLY)') ./internal/campaign -full $(if $(SHARE),-share $(SHARE))
 
 rules: ## judge decide in every situation that there is, and play the tests of the whole server at full size, N sequences (1000) of all that may happen to the protected among them
-	CGO_ENABLED=0 go test -count=1 -timeout 1h -v -run 'Situation$$' ./provisioning -every
+	CGO_ENABLED=0 go test -count=1 -timeout 1h -v -run 'Situation$$|^TestUndo' ./provisioning -every -undocases 1000
 	CGO_ENABLED=0 go test -count=1 -timeout 2h -v ./internal/e2e -full -sequences $(or $(N),1000)
 
 torture: ## send N malformed requests (20000) to a server on each database and print what came back; SEED repeats a run

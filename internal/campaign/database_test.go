@@ -154,7 +154,7 @@ func (f fault) holding() time.Duration {
 	case f.silent:
 		return 6 * time.Second
 	default:
-		return 2 * time.Second
+		return time.Second
 	}
 }
 

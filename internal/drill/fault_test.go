@@ -482,7 +482,9 @@ func TestPlantedFaults(t *testing.T) {
 			opt := options(s, orElse(p.dialect, Default))
 			opt.Workers = 1 // what follows from a fault depends on whom it hits
 			if p.play != "" {
-				opt.Users, opt.Groups, opt.Members = 130, 4, 120
+				if opt.Users, opt.Groups, opt.Members = 60, 4, 90; p.plant.share != 0 {
+					opt.Users = 130 // of fewer the floor of the tolerance is more than the share
+				}
 				opt.Scenario, opt.Preset, opt.Person, opt.Host = p.play, p.preset, s, s
 			}
 			if p.options != nil {
