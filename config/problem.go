@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"meibo/internal/spelling"
 )
 
 // Problem is one thing that is wrong with a configuration.
@@ -75,41 +77,8 @@ func unknownVariables(vars map[string]string) Problems {
 // under a misspelt name.
 func unknown(where, name string, known []string) Problem {
 	remedy := "remove it; the settings are " + strings.Join(known, ", ")
-	if near := nearest(name, known); near != "" {
+	if near := spelling.Nearest(name, variablePrefix, known); near != "" {
 		remedy = fmt.Sprintf("did you mean %s? Otherwise remove it", near)
 	}
 	return Problem{Key: name, Where: where, What: "is not a setting", Remedy: remedy}
-}
-
-// nearest is the name that takes the fewest edits, if these are few for its length.
-func nearest(name string, known []string) string {
-	// The prefix that all variables share says nothing of their likeness.
-	best, least := "", max(len(strings.TrimPrefix(name, variablePrefix))/3, 2)+1
-	for _, k := range known {
-		if d := distance(name, k); d < least {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of two ASCII names without case.
-func distance(a, b string) int {
-	a, b = strings.ToLower(a), strings.ToLower(b)
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -239,28 +239,12 @@ func checkedDocument(t scim.ResourceType, before, after scim.Attributes) (scim.A
 		return nil, err
 	}
 	for _, c := range diff(valid, after) {
-		if c.Old == nil && !isNothing(c.New) {
+		if c.Old == nil && !scim.IsUnassigned(c.New) {
 			return nil, &Error{Kind: Invalid, Type: string(scim.InvalidValue), Attribute: c.Path,
 				Detail: c.Path + ": no resource can hold that attribute; remove it"}
 		}
 	}
 	return valid, nil
-}
-
-// isNothing reports whether a value unassigns its attribute (RFC 7643 §2.5).
-func isNothing(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return true
-	case string:
-		return v == ""
-	case []any:
-		return len(v) == 0
-	case map[string]any:
-		return len(v) == 0
-	default:
-		return false
-	}
 }
 
 // meantBy finds the resource that a Wanted speaks of; Facts.Current is nil where it is to be made.

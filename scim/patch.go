@@ -162,7 +162,7 @@ func (p *patcher) operateWhole(op Operation, a *Attribute, old any) (any, error)
 // isUnassignedSingle is isUnassigned for a complex value, of which {} says nothing.
 func isUnassignedSingle(v any) bool {
 	_, isObject := v.(map[string]any)
-	return !isObject && isUnassigned(v)
+	return !isObject && IsUnassigned(v)
 }
 
 func (p *patcher) remove(op Operation, a *Attribute, old any) (any, error) {

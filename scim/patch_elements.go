@@ -84,7 +84,7 @@ func (e *elementEdit) next(object map[string]any) (any, error) {
 		return e.nextSub(object)
 	case e.op.Op == opRemove:
 		return nil, nil
-	case isUnassigned(e.op.Value):
+	case IsUnassigned(e.op.Value):
 		if e.op.Op == opAdd {
 			return object, nil
 		}
@@ -154,7 +154,7 @@ func (e *elementEdit) create() error {
 	if !e.p.o.CreateElements {
 		return e.noTarget()
 	}
-	if isUnassigned(e.op.Value) {
+	if IsUnassigned(e.op.Value) {
 		return nil // nothing to unassign
 	}
 	created, err := e.created()

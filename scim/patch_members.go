@@ -138,7 +138,7 @@ func (p *patcher) applyMembers(op Operation, path Path) error {
 	case op.Op != opAdd:
 		p.members.clear()
 	}
-	if op.Op == opRemove || isUnassigned(op.Value) {
+	if op.Op == opRemove || IsUnassigned(op.Value) {
 		return nil
 	}
 	list, _, err := ReadMembers(op.Value)

@@ -73,7 +73,7 @@ func (p *patcher) applyUnregistered(op Operation, urn string) error {
 func (p *patcher) operateUntyped(op Operation, old any) (any, error) {
 	list, isList := old.([]any)
 	if op.Op == opRemove {
-		if isList && !isUnassigned(op.Value) {
+		if isList && !IsUnassigned(op.Value) {
 			return p.removeElements(untypedElement, list, op.Value)
 		}
 		return nil, nil
@@ -82,7 +82,7 @@ func (p *patcher) operateUntyped(op Operation, old any) (any, error) {
 		return p.mergeUntyped(op, old, object)
 	}
 	v := withoutNulls(op.Value)
-	if isUnassigned(v) {
+	if IsUnassigned(v) {
 		return nil, nil
 	}
 	if more, ok := v.([]any); ok && isList && op.Op == opAdd {

@@ -71,7 +71,7 @@ func (d *Definition) readMember(out Attributes, key string, name name, v any) er
 	case name.schema != nil:
 		return readExtension(out, name.schema, v, d.ext[foldName(name.urn)].attrs)
 	default:
-		if value := withoutNulls(v); !isUnassigned(value) {
+		if value := withoutNulls(v); !IsUnassigned(value) {
 			out[key] = value
 		}
 		return nil
@@ -134,7 +134,7 @@ func eachAttribute(object map[string]any, attrs map[string]*Attribute, parent *A
 // extensionObject is the value of an extension's URN; nil where that is unassigned.
 func extensionObject(urn string, v any) (map[string]any, error) {
 	object, ok := v.(map[string]any)
-	if !ok && !isUnassigned(v) {
+	if !ok && !IsUnassigned(v) {
 		return nil, &Error{Type: InvalidValue, Path: urn, Detail: "expected an object with the extension's attributes, got " + kindOf(v)}
 	}
 	return object, nil
@@ -212,8 +212,8 @@ func (d *Definition) isMembers(a *Attribute) bool {
 	return d.Type == Group && a == d.attrs["members"]
 }
 
-// isUnassigned reports whether v stands for no value: null, "", [] or {}.
-func isUnassigned(v any) bool {
+// IsUnassigned reports whether v stands for no value (RFC 7643 §2.5): null, "", [] or {}.
+func IsUnassigned(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true
@@ -231,7 +231,7 @@ func isUnassigned(v any) bool {
 // coerce checks v against the attribute's type and returns it with canonical names and without
 // unassigned parts; nil if nothing is left.
 func (a *Attribute) coerce(v any) (any, error) {
-	if isUnassigned(v) {
+	if IsUnassigned(v) {
 		return nil, nil
 	}
 	if !a.MultiValued {
@@ -268,7 +268,7 @@ func inElement(err error, i int) error {
 
 // coerceOne is coerce for one value of a multi-valued attribute, or the only one of another.
 func (a *Attribute) coerceOne(v any) (any, error) {
-	if isUnassigned(v) {
+	if IsUnassigned(v) {
 		return nil, nil
 	}
 	ok, expected := true, ""

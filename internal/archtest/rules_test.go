@@ -34,6 +34,7 @@ type row struct {
 
 // rows has every package of the module, from the inside outwards.
 var rows = []row{
+	{pkg: "internal/spelling", pure: true},
 	{pkg: "scim", imports: []string{schema, text}, pure: true,
 		// Its witness test compares with the whole of that library.
 		tests: []string{"github.com/elimity-com/scim", "github.com/scim2/filter-parser/v2"}},
@@ -46,7 +47,7 @@ var rows = []row{
 		tests: []string{"meibo/store/storetest"}},
 	{pkg: "provisioning/transfer", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/provisioning/sheet"}, pure: true,
 		tests: []string{"meibo/scim/scimtest", "meibo/store", "meibo/store/storetest"}},
-	{pkg: "provisioning/settings", imports: []string{"meibo/provisioning", "go.yaml.in/yaml/v3"}, pure: true,
+	{pkg: "provisioning/settings", imports: []string{"meibo/provisioning", "meibo/internal/spelling", "go.yaml.in/yaml/v3"}, pure: true,
 		tests: []string{"meibo/scim"}},
 
 	{pkg: "internal/edge", imports: []string{otel, "golang.org/x/time"}},
@@ -67,7 +68,7 @@ var rows = []row{
 	{pkg: "internal/auth", imports: []string{"meibo/provisioning", uuid},
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
 	{pkg: "internal/drill", imports: []string{"meibo/scim", "golang.org/x/sync", "golang.org/x/time"}},
-	{pkg: "config", imports: []string{"github.com/knadh/koanf"}, environment: true},
+	{pkg: "config", imports: []string{"meibo/internal/spelling", "github.com/knadh/koanf"}, environment: true},
 
 	{pkg: "cmd/meibo", imports: []string{"*"}, environment: true},
 

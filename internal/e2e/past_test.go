@@ -27,7 +27,7 @@ func TestPastIsAsItWas(t *testing.T) {
 	for _, db := range databases {
 		t.Run(db.name, func(t *testing.T) {
 			n := *histories
-			if raceDetector || testing.Short() {
+			if hasty() {
 				n = min(n, 9)
 			}
 			if db.driver != "sqlite" {

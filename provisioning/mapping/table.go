@@ -197,7 +197,7 @@ func (r *row) keepsCurrent() bool {
 }
 
 func (m *mapper) noteGuess(ev *evaluation, r *row, v any, same bool) {
-	if r.program != nil && ev.guessed && same && !isEmpty(v) {
+	if r.program != nil && ev.guessed && same && !scim.IsUnassigned(v) {
 		m.guesses = append(m.guesses, r.target.text)
 	}
 }
@@ -216,7 +216,7 @@ func (m *mapper) value(ev *evaluation, r *row) (v any, apply bool, fault *rowErr
 		if err != nil {
 			return nil, true, &rowError{Failed, err.Error(), "correct the expression, or what it reads"}
 		}
-		if r.program.ignoreEmpty && isEmpty(out) && r.fallback == nil {
+		if r.program.ignoreEmpty && scim.IsUnassigned(out) && r.fallback == nil {
 			return nil, false, nil
 		}
 		v = plain(out)

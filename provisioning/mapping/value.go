@@ -93,22 +93,6 @@ func text(v any) (string, bool) {
 	}
 }
 
-// isEmpty reports whether v stands for no value.
-func isEmpty(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return true
-	case string:
-		return v == ""
-	case []any:
-		return len(v) == 0
-	case map[string]any:
-		return len(v) == 0
-	default:
-		return false
-	}
-}
-
 // convert turns a value in the form of attributes into one that a may have, nil where it is empty:
 // texts become booleans and numbers and the other way round, one value a list of one. Dates in the
 // form of the date functions become dateTimes. Its errors never hold the value.
@@ -116,7 +100,7 @@ func convert(a *scim.Attribute, v any) (any, error) {
 	if !a.MultiValued {
 		return convertOne(a, v)
 	}
-	if isEmpty(v) {
+	if scim.IsUnassigned(v) {
 		return nil, nil
 	}
 	list, ok := v.([]any)
@@ -141,7 +125,7 @@ func convert(a *scim.Attribute, v any) (any, error) {
 
 // convertOne is convert for one element of a list, or the only value.
 func convertOne(a *scim.Attribute, v any) (any, error) {
-	if isEmpty(v) {
+	if scim.IsUnassigned(v) {
 		return nil, nil
 	}
 	switch a.Type {

@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"meibo/internal/spelling"
 	"meibo/provisioning"
 )
 
@@ -174,7 +175,7 @@ var foreignCauses = map[string]string{
 func (r *reader) unknown(n *yaml.Node, path, section string, known []string) {
 	owner, foreign := foreignCauses[n.Value]
 	all := strings.Join(known, ", ")
-	near := nearest(n.Value, known)
+	near := spelling.Nearest(n.Value, "", known)
 	switch causes := "remove it; the causes here are " + all; {
 	case foreign && strings.HasPrefix(section, "deletion."):
 		r.refuse(n, path, "", "is a cause that only "+owner+" can have, and this is a SCIM connection", causes)

@@ -52,34 +52,3 @@ func (p Problems) bounded() Problems {
 	rest := p[maxProblems:]
 	return append(p[:maxProblems:maxProblems], document(rest[0].Line, fmt.Sprintf("has %d more problems", len(rest)), "mend these first")...)
 }
-
-// nearest is the name that takes the fewest edits, if these are few for its length; "" for none.
-func nearest(name string, known []string) string {
-	best, least := "", max(len(name)/3, 2)+1
-	for _, k := range known {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
-}
