@@ -92,6 +92,7 @@ func build(o Options) (http.Handler, *api) {
 // operations is the one list of addresses.
 func (a *api) operations() {
 	a.resourceOperations()
+	a.pastOperations()
 	a.changeOperations()
 	a.actOperations()
 	a.connectionOperations()

@@ -27,6 +27,7 @@ type Account struct {
 	Attributes map[string]any `json:"attributes" doc:"The effective attributes under their names of RFC 7643, active as the state has it."`
 	Guessed    []string       `json:"guessed,omitempty" doc:"Attributes whose value is a proposal of the mapping, such as the reading of a name, which nobody confirmed."`
 	Overrides  map[string]any `json:"overrides,omitempty" doc:"What a person set by path, and no synchronisation changes. Not for applications."`
+	Past       *PastState     `json:"past,omitempty" doc:"Of an instant in the past. Not for applications."`
 }
 
 // User is an account of a person as the host application sees it.
@@ -48,6 +49,9 @@ type Member struct {
 	ID      string `json:"id" doc:"Of a user or group; of nothing where the connection keeps ids that were never issued."`
 	Type    string `json:"type,omitempty" enum:"User,Group" doc:"Absent for an id that was never issued."`
 	Display string `json:"display,omitempty" doc:"As the client sent it."`
+
+	Asserted  *bool `json:"asserted,omitempty" doc:"Of an instant in the past: the group's client listed it."`
+	Effective *bool `json:"effective,omitempty" doc:"Of an instant in the past: the host application saw it."`
 }
 
 const (
@@ -70,9 +74,10 @@ type idInput struct {
 }
 
 type membersInput struct {
-	ID    string `path:"id" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"`
-	Limit int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"How many at most."`
-	Next  string `query:"next" maxLength:"2048" pattern:"^([0-9a-f]{2})+$" doc:"The next of the page before."`
+	ID    string    `path:"id" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"`
+	Limit int       `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"How many at most."`
+	Next  string    `query:"next" maxLength:"2048" pattern:"^([0-9a-f]{2})+$" doc:"The next of the page before."`
+	At    time.Time `query:"at" doc:"As it was at that instant; for people. 410 where the journal does not reach back to it."`
 }
 
 type single[T any] struct{ Body T }
@@ -81,17 +86,21 @@ func (a *api) resourceOperations() {
 	register(a, operation{id: "listUsers", method: http.MethodGet, path: "/users", tag: accountsTag, roles: everybody,
 		summary: "List users", description: "The users of all connections, in the order of their ids. " + filterDoc},
 		func(c *call, in *listInput) (*listed[User], error) { return list(c, scim.User, in, c.user) })
-	register(a, operation{id: "getUser", method: http.MethodGet, path: "/users/{id}", tag: accountsTag, roles: everybody, errors: []int{http.StatusNotFound},
-		summary: "Get a user", description: "Removed ones too, until they are purged."},
-		func(c *call, in *idInput) (*single[User], error) { return get(c, scim.User, in.ID, c.user) })
+	register(a, operation{id: "getUser", method: http.MethodGet, path: "/users/{id}", tag: accountsTag, roles: everybody, errors: pastErrors,
+		summary: "Get a user", description: "Removed ones too, until they are purged. With `at`, as it was then."},
+		func(c *call, in *atInput) (*single[User], error) {
+			return getAt(c, scim.User, in, c.user, func(u *User) **PastState { return &u.Past })
+		})
 	register(a, operation{id: "listGroups", method: http.MethodGet, path: "/groups", tag: accountsTag, roles: everybody,
 		summary: "List groups", description: "The groups of all connections, in the order of their ids, without their members. " + filterDoc},
 		func(c *call, in *listInput) (*listed[Group], error) { return list(c, scim.Group, in, c.group) })
-	register(a, operation{id: "getGroup", method: http.MethodGet, path: "/groups/{id}", tag: accountsTag, roles: everybody, errors: []int{http.StatusNotFound},
-		summary: "Get a group", description: "Removed ones too, until they are purged."},
-		func(c *call, in *idInput) (*single[Group], error) { return get(c, scim.Group, in.ID, c.group) })
-	register(a, operation{id: "listMembers", method: http.MethodGet, path: "/groups/{id}/members", tag: accountsTag, roles: everybody, errors: []int{http.StatusNotFound},
-		summary: "List the members of a group", description: "Those who are suspended or removed are listed, since they come back as members; their state is theirs."},
+	register(a, operation{id: "getGroup", method: http.MethodGet, path: "/groups/{id}", tag: accountsTag, roles: everybody, errors: pastErrors,
+		summary: "Get a group", description: "Removed ones too, until they are purged. With `at`, as it was then."},
+		func(c *call, in *atInput) (*single[Group], error) {
+			return getAt(c, scim.Group, in, c.group, func(g *Group) **PastState { return &g.Past })
+		})
+	register(a, operation{id: "listMembers", method: http.MethodGet, path: "/groups/{id}/members", tag: accountsTag, roles: everybody, errors: pastErrors,
+		summary: "List the members of a group", description: "Those who are suspended or removed are listed, since they come back as members; their state is theirs. With `at`, as it was then, in both views."},
 		(*call).members)
 }
 
@@ -268,13 +277,16 @@ func (c *call) members(in *membersInput) (*listed[Member], error) {
 	if err != nil {
 		return nil, err
 	}
+	if !in.At.IsZero() {
+		return c.membersAt(in, after)
+	}
 	if _, err := c.find(scim.Group, in.ID); err != nil {
 		return nil, err
 	}
 	var items []Member
 	err = c.Service.Memberships(c.context(), c.tenant(), in.ID, func(m provisioning.GroupMember) error {
 		if m.Value > after {
-			items = append(items, Member{m.Value, string(m.Type), m.Display})
+			items = append(items, Member{ID: m.Value, Type: string(m.Type), Display: m.Display})
 		}
 		return nil
 	})
