@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"meibo/scim"
@@ -68,8 +69,7 @@ func (s *Service) Resolve(ctx context.Context, o Origin, id string, choice Resol
 		return Matter{}, err
 	}
 	if !slices.Contains(resolutions[m.Kind], choice.Status) {
-		return Matter{}, &Error{Kind: Invalid, Attribute: "status",
-			Detail: fmt.Sprintf("a matter of kind %q cannot be %q; choose one of %q", m.Kind, choice.Status, resolutions[m.Kind])}
+		return Matter{}, noSuchChoice(m, choice.Status)
 	}
 	now := s.Now()
 	closed := m
@@ -135,6 +135,19 @@ func asTheyAre(r Reader, changes []MatterChange) ([]MatterChange, error) {
 // isClosed is the Conflict of a choice that comes too late.
 func isClosed(m Matter) *Error {
 	return &Error{Kind: Conflict, Attribute: "status", Detail: fmt.Sprintf("the matter is closed: it was %s by %s", m.Status, m.ClosedBy)}
+}
+
+// choiceVerbs are the commands of `meibo matter` for the choices.
+var choiceVerbs = map[MatterStatus]string{MatterAllowed: "allow", MatterRejected: "reject", MatterLinked: "link", MatterCreated: "create", MatterIgnored: "ignore"}
+
+// noSuchChoice refuses a choice that a matter does not have.
+func noSuchChoice(m Matter, status MatterStatus) *Error {
+	verbs := make([]string, len(resolutions[m.Kind]))
+	for i, has := range resolutions[m.Kind] {
+		verbs[i] = choiceVerbs[has]
+	}
+	return &Error{Kind: Invalid, Attribute: "status",
+		Detail: fmt.Sprintf("a matter of kind %q cannot be %q; choose one of %q (meibo matter %s)", m.Kind, status, resolutions[m.Kind], strings.Join(verbs, "|"))}
 }
 
 // grave are the choices that may take something away for good.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -8,15 +9,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"meibo/provisioning"
+	"meibo/scim"
 )
 
 func (p *program) matterCommand() *cobra.Command {
 	return p.group("matter", "Open matters: what waits for a person",
-		p.matterListCommand(),
+		p.matterListCommand(), p.matterShowCommand(),
 		p.resolveCommand("allow", provisioning.MatterAllowed, "Let a departure or a purge happen"),
 		p.resolveCommand("reject", provisioning.MatterRejected, "Keep what was to go; the client's word is ignored from now on"),
 		p.resolveCommand("link", provisioning.MatterLinked, "Give the connection the account that its client may mean"),
 		p.resolveCommand("create", provisioning.MatterCreated, "Say that it is somebody else, who gets an account under another userName"),
+		p.matterResolveCommand(), p.matterReopenCommand(),
 		p.resolveCommand("ignore", provisioning.MatterIgnored, "Keep refusing what the client asks for, without asking again"))
 }
 
@@ -28,18 +31,26 @@ func (p *program) matterListCommand() *cobra.Command {
 	tenant, asJSON := tenantFlag(cmd), jsonFlag(cmd)
 	kind := cmd.Flags().String("kind", "", "held, kept, delayed, adoption, purge or proposal; all without it")
 	closed := cmd.Flags().Bool("closed", false, "closed ones too")
+	status := cmd.Flags().String("status", "", "allowed, rejected, linked, created, ignored or obsolete: closed ones that ended so, instead of open ones")
+	filter := identityFlag(cmd)
 	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
 		q := provisioning.MatterQuery{Kind: provisioning.MatterKind(*kind), Status: provisioning.MatterOpen}
-		if *closed {
+		if q.Status = provisioning.MatterStatus(cmp.Or(*status, string(q.Status))); *closed {
 			q.Status = ""
+		}
+		selects, err := provisioning.ParseIdentityFilter(*filter)
+		if err != nil {
+			return err
 		}
 		overdue, err := s.Overdue(ctx, *tenant)
 		if err != nil {
 			return err
 		}
 		var all []provisioning.Matter
-		if err := s.Matters(ctx, *tenant, q, func(m provisioning.Matter) error {
-			all = append(all, m)
+		if err := s.FindMatters(ctx, *tenant, q, selects, func(m provisioning.Matter, selected bool) error {
+			if selected {
+				all = append(all, m)
+			}
 			return nil
 		}); err != nil {
 			return err
@@ -60,6 +71,27 @@ func (p *program) matterListCommand() *cobra.Command {
 			t.row(m.ID, string(m.Kind), m.Cause, string(m.Type), m.Name, m.Reason.Code, string(m.Then), moment(m.Opened), fmt.Sprint(m.Times), status)
 		}
 		return t.flush()
+	})
+}
+
+func (p *program) matterShowCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "show --tenant T ID", Args: cobra.ExactArgs(1), Short: "Show one matter as JSON, with what the client asserts of whom it is about"}
+	tenant := tenantFlag(cmd)
+	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, args []string) error {
+		m, err := s.Matter(ctx, *tenant, args[0])
+		if err != nil {
+			return err
+		}
+		overdue, err := s.Overdue(ctx, *tenant)
+		if err != nil {
+			return err
+		}
+		v := matterView(m)
+		v.Overdue = overdue(m)
+		if v.Asserted, err = s.Identity(ctx, *tenant, m); err != nil {
+			return err
+		}
+		return printJSON(p.stdout, v)
 	})
 }
 
@@ -110,25 +142,30 @@ func (p *program) resolveCommand(verb string, status provisioning.MatterStatus, 
 
 // matterSelection is which matters a choice is for.
 type matterSelection struct {
-	all         *bool
-	kind, cause *string
-	limit       *int
+	all                 *bool
+	kind, cause, filter *string
+	limit               *int
+}
+
+func identityFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("filter", "", "those about whom a SCIM filter selects, by what the client asserted: 'userName ew \"@example.com\"'")
 }
 
 func matterFlags(cmd *cobra.Command) matterSelection {
 	f := cmd.Flags()
 	return matterSelection{
-		all:   f.Bool("all", false, "all open matters of a kind, instead of ids"),
-		kind:  f.String("kind", "", "with --all: held, kept, delayed, adoption or purge"),
-		cause: f.String("cause", "", "with --all: of this cause alone, such as deactivated or deleted"),
-		limit: f.Int("limit", 0, "with --all: the latest so many; 0 for all"),
+		all:    f.Bool("all", false, "all open matters of a kind, instead of ids"),
+		kind:   f.String("kind", "", "with --all: held, kept, delayed, adoption or purge"),
+		cause:  f.String("cause", "", "with --all: of this cause alone, such as deactivated or deleted"),
+		limit:  f.Int("limit", 0, "with --all: the latest so many; 0 for all"),
+		filter: identityFlag(cmd),
 	}
 }
 
 // ids are those named, or those of the open matters that are selected.
 func (f matterSelection) ids(ctx context.Context, s *provisioning.Service, tenant string, named []string) ([]string, error) {
 	switch {
-	case *f.all && len(named) > 0, !*f.all && len(named) == 0:
+	case *f.all && len(named) > 0, !*f.all && (len(named) == 0 || *f.filter != ""):
 		return nil, misuse("give ids, or --all with --kind")
 	case !*f.all:
 		return named, nil
@@ -137,8 +174,12 @@ func (f matterSelection) ids(ctx context.Context, s *provisioning.Service, tenan
 	}
 	var ids []string
 	q := provisioning.MatterQuery{Kind: provisioning.MatterKind(*f.kind), Status: provisioning.MatterOpen}
-	err := s.Matters(ctx, tenant, q, func(m provisioning.Matter) error {
-		if (*f.cause == "" || m.Cause == *f.cause) && (*f.limit == 0 || len(ids) < *f.limit) {
+	selects, err := provisioning.ParseIdentityFilter(*f.filter)
+	if err != nil {
+		return nil, err
+	}
+	err = s.FindMatters(ctx, tenant, q, selects, func(m provisioning.Matter, selected bool) error {
+		if selected && (*f.cause == "" || m.Cause == *f.cause) && (*f.limit == 0 || len(ids) < *f.limit) {
 			ids = append(ids, m.ID)
 		}
 		return nil
@@ -163,12 +204,13 @@ type matterJSON struct {
 	Times      int                 `json:"times"`
 	Proposed   string              `json:"proposedBy,omitempty"`
 	ClosedBy   string              `json:"closedBy,omitempty"`
-	Overdue    bool                `json:"overdue,omitempty"`
+	Overdue    bool                `json:"overdue"`
+	Asserted   scim.Attributes     `json:"asserted,omitempty"` // of one that is shown by itself
 }
 
 func matterView(m provisioning.Matter) matterJSON {
 	return matterJSON{m.ID, string(m.Kind), m.Cause, string(m.Status), string(m.Type), m.Resource, m.Name, m.Reason, string(m.Then),
-		m.Candidates, m.Opened, m.Seen, m.Times, m.Proposed, m.ClosedBy, false}
+		m.Candidates, m.Opened, m.Seen, m.Times, m.Proposed, m.ClosedBy, false, nil}
 }
 
 func (p *program) toleranceCommand() *cobra.Command {

@@ -52,3 +52,60 @@ func TestPersonsChoices(t *testing.T) {
 		t.Errorf("still open:\n%s", list)
 	}
 }
+
+// TestChoicesOfAFile: a person chooses of those whom a filter selects, then as a file says, and asks again about what is ignored.
+func TestChoicesOfAFile(t *testing.T) {
+	t.Parallel()
+	m, dir := newMachine(t), t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	m.run("tenant", "create", "acme")
+	m.run("connection", "create", "--tenant", "acme", "--name", "hr")
+	m.run("import", "--tenant", "acme", "--connection", "hr", "--apply",
+		write("staff.csv", "type,userName,active\nUser,ann@example.com,true\nUser,bob@example.com,true\nUser,cy@example.org,true\n"))
+	token := "Bearer " + m.token("acme", "--connection", "default")
+	s := m.serve()
+	ask := func(name string) {
+		t.Helper()
+		if a := s.do(http.MethodPost, "/t/acme/scim/v2/Users", token, named(userBody, name)); a.status != http.StatusConflict {
+			t.Fatalf("POST of %s: %d %s", name, a.status, a.body)
+		}
+	}
+	for _, name := range []string{"ann@example.com", "bob@example.com", "cy@example.org"} {
+		ask(name)
+	}
+	m.refused("meibo matter link|create|ignore", "matter", "allow", "--tenant", "acme", "--all", "--kind", "adoption")
+	m.run("matter", "ignore", "--tenant", "acme", "--all", "--kind", "adoption", "--filter", `userName ew "@example.org"`)
+	if list := m.run("matter", "list", "--tenant", "acme", "--filter", `userName sw "a"`); !strings.Contains(list, "ann@example.com") || strings.Contains(list, "bob@") {
+		t.Errorf("whose name begins with a:\n%s", list)
+	}
+	ignored := regexp.MustCompile(`(?m)^([0-9a-f-]{36}) +adoption .*cy@example\.org`).FindStringSubmatch(m.run("matter", "list", "--tenant", "acme", "--status", "ignored"))
+	if ignored == nil {
+		t.Fatal("the ignored are not listed")
+	}
+
+	m.refused("line 3: ", "matter", "resolve", "--tenant", "acme", "--csv", write("mistaken.csv", "userName,choice\nann@example.com,link\nbob@example.com,perhaps\n"))
+	m.refused("line 3: ", "matter", "resolve", "--tenant", "acme", "--csv", write("nobody.csv", "userName,choice\nann@example.com,link\nzoe@example.com,link\n"))
+	file := write("choices.csv", "userName,choice\nann@example.com,link\nbob@example.com,create\n")
+	for _, step := range []struct{ outcome, flag string }{{"planned", "--dry-run"}, {"done", "--json=false"}, {"already", "--json=false"}} {
+		if out := m.run("matter", "resolve", "--tenant", "acme", "--csv", file, step.flag); strings.Count(out, "("+step.outcome+")") != 2 {
+			t.Errorf("want all %s:\n%s", step.outcome, out)
+		}
+	}
+	if out := m.run("matter", "resolve", "--tenant", "acme", "--csv", file, "--json"); strings.Count(out, `"outcome":"already"`) != 2 {
+		t.Errorf("for programs:\n%s", out)
+	}
+
+	m.run("matter", "reopen", "--tenant", "acme", ignored[1])
+	if list := m.run("matter", "list", "--tenant", "acme"); !strings.Contains(list, ignored[1]) {
+		t.Errorf("not asked again:\n%s", list)
+	}
+	if one := m.run("matter", "show", "--tenant", "acme", ignored[1]); !strings.Contains(one, `"userName":"cy@example.org"`) || !strings.Contains(one, `"overdue":false`) {
+		t.Errorf("by itself:\n%s", one)
+	}
+}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"time"
 
@@ -30,11 +31,14 @@ type Matter struct {
 	ProposedBy string            `json:"proposedBy,omitempty" doc:"Who chose first, where a second person has to confirm it."`
 	ClosedAt   time.Time         `json:"closedAt,omitempty,omitzero"`
 	ClosedBy   string            `json:"closedBy,omitempty"`
+	Overdue    bool              `json:"overdue" doc:"Open for longer than the connection's settings want."`
+	Asserted   map[string]any    `json:"asserted,omitempty" doc:"Of an adoption that was asked for by itself: what the client sent."`
 }
 
 type mattersInput struct {
 	Kind     string `query:"kind" enum:"held,kept,delayed,adoption,purge,proposal"`
 	Status   string `query:"status" enum:"open,allowed,rejected,linked,created,ignored,obsolete,any" default:"open"`
+	Filter   string `query:"filter" maxLength:"4096" doc:"Those about whom a SCIM filter selects, by what the client asserted: userName ew \"@example.com\". One request looks at 2,000 matters at most, so a page may be short and still have a next."`
 	Resource string `query:"resource" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"Those about one user or group."`
 	Limit    int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most."`
 	Next     string `query:"next" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"The next of the page before."`
@@ -73,8 +77,22 @@ func (a *api) matterOperations() {
 	register(a, operation{id: "getMatter", method: http.MethodGet, path: "/matters/{id}", tag: tag, roles: people, errors: []int{http.StatusNotFound}, summary: "Get a matter"},
 		func(c *call, in *idInput) (*single[Matter], error) {
 			m, err := c.Service.Matter(c.context(), c.tenant(), in.ID)
+			out, err := answerMatter(c, m, err)
+			if err == nil && len(m.Asserted) > 0 {
+				out.Body.Asserted, err = c.Service.Identity(c.context(), c.tenant(), m)
+			}
+			return out, err
+		})
+	register(a, operation{id: "reopenMatter", method: http.MethodDelete, path: "/matters/{id}/resolution", tag: tag, roles: operators, success: http.StatusOK,
+		errors: []int{http.StatusNotFound, http.StatusConflict}, summary: "Ask again about what was ignored, or said to be somebody else",
+		description: "`/matters?status=ignored` lists what is."},
+		func(c *call, in *idInput) (*single[Matter], error) {
+			m, err := c.Service.Reopen(c.context(), c.origin(), in.ID)
 			return answerMatter(c, m, err)
 		})
+	register(a, operation{id: "resolveMatters", method: http.MethodPost, path: "/matters/resolutions", tag: tag, roles: operators, success: http.StatusOK, maxBody: maxChoices,
+		summary: "Choose what becomes of many open matters", description: "Of those that a filter selects, or as the rows of a CSV file say. All are looked at first: with a mistake in any of them nothing is done, and `errors` of 422 has each by its line. " +
+			"Then each is done by itself. Repeated, what was chosen before is so already."}, (*call).resolveMatters)
 	register(a, operation{id: "resolveMatter", method: http.MethodPost, path: "/matters/{id}/resolution", tag: tag, roles: operators, success: http.StatusOK,
 		errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed}, summary: "Choose what becomes of an open matter",
 		description: "What follows is done in the same unit of work. Where the settings demand a second person, the first choice is noted in `proposedBy` and the matter stays open until somebody else's key chooses."},
@@ -101,36 +119,59 @@ func (c *call) matters(in *mattersInput) (*listed[Matter], error) {
 	if in.Status == "any" {
 		q.Status = ""
 	}
-	rd := reader{call: c}
-	var found []provisioning.Matter
-	err := c.Service.Matters(c.context(), c.tenant(), q, func(m provisioning.Matter) error {
-		found = append(found, m)
-		return nil
-	})
+	filter, err := provisioning.ParseIdentityFilter(in.Filter)
 	if err != nil {
 		return nil, err
 	}
-	next := ""
-	if len(found) > in.Limit {
-		found = found[:in.Limit]
-		next = found[in.Limit-1].ID
+	if !filter.IsZero() {
+		q.Limit = maxLooked + 1
 	}
-	items := make([]Matter, 0, len(found))
-	for _, m := range found {
-		item, err := rd.matter(m)
-		if err != nil {
-			return nil, err
+	overdue, err := c.Service.Overdue(c.context(), c.tenant())
+	if err != nil {
+		return nil, err
+	}
+	var (
+		items []Matter
+		last  string
+		seen  int
+		rd    = reader{call: c}
+	)
+	err = c.Service.FindMatters(c.context(), c.tenant(), q, filter, func(m provisioning.Matter, selected bool) error {
+		if len(items) == in.Limit || seen == maxLooked {
+			return errPageFull
 		}
+		last = m.ID
+		if seen++; !selected {
+			return nil
+		}
+		item, err := rd.matter(m)
+		item.Overdue = overdue(m)
 		items = append(items, item)
+		return err
+	})
+	switch {
+	case errors.Is(err, errPageFull):
+		return page(c, items, last), nil
+	case err != nil:
+		return nil, err
+	default:
+		return page(c, items, ""), nil
 	}
-	return page(c, items, next), nil
 }
+
+// errPageFull ends the search for more than a page holds.
+var errPageFull = errors.New("the page is full")
 
 func answerMatter(c *call, m provisioning.Matter, err error) (*single[Matter], error) {
 	if err != nil {
 		return nil, err
 	}
+	overdue, err := c.Service.Overdue(c.context(), c.tenant())
+	if err != nil {
+		return nil, err
+	}
 	out, err := (&reader{call: c}).matter(m)
+	out.Overdue = overdue(m)
 	return &single[Matter]{out}, err
 }
 
