@@ -41,13 +41,15 @@ func (q UndoQuery) check() error {
 // undo is a query, resolved, as it is executed by one job.
 type undo struct {
 	UndoQuery
+	tenant     string
 	connection int64
-	own        string // correlation of what the undo itself does; "" for a plan
+	owners     map[int64]Connection // of the tenant, by id
+	own        string               // correlation of what the undo itself does; "" for a plan
 }
 
 // resolve checks the query and ends its time at now at the latest.
-func (q UndoQuery) resolve(r Reader, tenant string, now time.Time) (undo, error) {
-	u := undo{UndoQuery: q}
+func (q UndoQuery) resolve(r Reader, tenant string, now time.Time) (u undo, err error) {
+	u = undo{UndoQuery: q, tenant: tenant}
 	if err := q.check(); err != nil {
 		return u, err
 	}
@@ -63,7 +65,8 @@ func (q UndoQuery) resolve(r Reader, tenant string, now time.Time) (undo, error)
 	} else if _, err := tenantOf(r, tenant); err != nil {
 		return u, err
 	}
-	return u, nil
+	u.owners, err = ownersOf(r)
+	return u, err
 }
 
 // entries asks for the selected entries, newest first.

@@ -103,7 +103,7 @@ func undoStride(ctx context.Context, s *Service, tenant string, j *Job) error {
 		result.Waiting = nil
 	}
 	for _, p := range next.picks {
-		if err := s.undoOne(ctx, tenant, next.undo, p, next.owners, j, &result); err != nil {
+		if err := s.undoOne(ctx, next.undo, p, j, &result); err != nil {
 			return err
 		}
 	}
@@ -136,7 +136,6 @@ const cursorWaiting = "waiting"
 type undoPart struct {
 	undo
 	picks         []pick
-	owners        map[int64]Connection
 	entries, read int
 	last          Place
 }
@@ -149,11 +148,7 @@ func (s *Service) nextUndo(ctx context.Context, tenant string, q UndoQuery, j *J
 		next.own = j.ID
 		if j.Cursor == cursorWaiting {
 			next.picks = waiting
-			next.owners, err = ownersOf(r)
-			return next, err
-		}
-		if next.owners, err = ownersOf(r); err != nil {
-			return next, err
+			return next, nil
 		}
 		eq := next.undo.entries()
 		if eq.Limit = jobStride; j.Cursor != "" {
@@ -178,17 +173,17 @@ func (s *Service) nextUndo(ctx context.Context, tenant string, q UndoQuery, j *J
 }
 
 // undoOne undoes one resource and notes what came of it. Its error is one that ends the job, or has it wait.
-func (s *Service) undoOne(ctx context.Context, tenant string, u undo, p pick, owners map[int64]Connection, j *Job, result *UndoResult) error {
+func (s *Service) undoOne(ctx context.Context, u undo, p pick, j *Job, result *UndoResult) error {
 	var out ResourceUndo
 	var o Origin
 	taken := false
-	err := s.store.View(ctx, tenant, func(r Reader) error {
+	err := s.store.View(ctx, u.tenant, func(r Reader) error {
 		x, err := r.Account(p.Type, p.ID, References{})
 		if err != nil {
 			return err
 		}
-		o = Origin{Tenant: tenant, Connection: owners[x.Connection], Actor: j.Actor, Correlation: u.own}
-		if out, err = s.planUndo(r, u, p, tenant, owners, s.Now()); err == nil {
+		o = Origin{Tenant: u.tenant, Connection: u.owners[x.Connection], Actor: j.Actor, Correlation: u.own}
+		if out, err = s.planUndo(r, u, p, s.Now()); err == nil {
 			taken, err = out.nameIsTaken(r, func(Resource) bool { return false })
 		}
 		return err

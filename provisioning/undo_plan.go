@@ -72,12 +72,8 @@ func (s *Service) PlanUndo(ctx context.Context, tenant string, q UndoQuery) (Und
 		if picks, plan.Entries, plan.Other, err = u.picks(r, u.entries()); err != nil {
 			return err
 		}
-		owners, err := ownersOf(r)
-		if err != nil {
-			return err
-		}
 		for _, p := range picks {
-			done, err := s.planUndo(r, u, p, tenant, owners, now)
+			done, err := s.planUndo(r, u, p, now)
 			if err != nil {
 				return err
 			}
@@ -89,13 +85,13 @@ func (s *Service) PlanUndo(ctx context.Context, tenant string, q UndoQuery) (Und
 }
 
 // planUndo decides on one resource and writes nothing.
-func (s *Service) planUndo(r Reader, u undo, p pick, tenant string, owners map[int64]Connection, now time.Time) (ResourceUndo, error) {
+func (s *Service) planUndo(r Reader, u undo, p pick, now time.Time) (ResourceUndo, error) {
 	x, err := r.Account(p.Type, p.ID, References{})
 	if err != nil {
 		return ResourceUndo{}, err
 	}
 	var out ResourceUndo
-	o := Origin{Tenant: tenant, Connection: owners[x.Connection]}
+	o := Origin{Tenant: u.tenant, Connection: u.owners[x.Connection]}
 	in := Intent{Type: p.Type, ID: p.ID, Want: s.undoing(o, u, p, &out), Alone: true}
 	decision, _, err := s.decide(r, o, in, now)
 	out.owner, out.demand = x.Connection, decision.Demand
