@@ -33,6 +33,7 @@ type Config struct {
 	LogLevel            string        // debug, info, warn or error
 	TracesEndpoint      string        // URL that takes OTLP over HTTP; "" for no traces
 	TracesRatio         float64       // of the requests that are traced, more than 0 and 1 at most
+	ImpactSecret        string        // whsec_…, signs questions to host applications; "" where none are asked
 	ShutdownDelay       time.Duration // how long to answer, not ready, after SIGTERM
 	ShutdownTimeout     time.Duration // how long requests under way may take then
 }

@@ -34,7 +34,7 @@ func TestGoodFiles(t *testing.T) {
 			AllowWeakDurability: []string{"fsync", "synchronous_commit"},
 			PublicURL:           "https://scim.example.com", RateLimit: 12.5, MetricsListen: "127.0.0.1:9090",
 			SecretKey: "0123456789abcdef0123456789abcdef", CaptureRetention: 72 * time.Hour,
-			LogLevel: "warn", TracesEndpoint: "https://collector.internal:4318/v1/traces", TracesRatio: 0.25, ShutdownDelay: 5 * time.Second, ShutdownTimeout: 90 * time.Second,
+			LogLevel: "warn", TracesEndpoint: "https://collector.internal:4318/v1/traces", TracesRatio: 0.25, ImpactSecret: "whsec_czNjcmV0czNjcmV0czNjcmV0czNjcmV0", ShutdownDelay: 5 * time.Second, ShutdownTimeout: 90 * time.Second,
 		},
 		"loopback-ipv6.yaml": changed(func(c *config.Config) { c.Listen, c.RateLimit = "[::1]:0", 0 }),
 	}
@@ -183,7 +183,7 @@ func TestDefaultIsValid(t *testing.T) {
 func TestPrintHidesSecrets(t *testing.T) {
 	t.Parallel()
 	c := config.Default()
-	c.DatabaseURL = "postgres://meibo:s3cret@db/meibo?sslpassword=s3cret&sslmode=require"
+	c.DatabaseURL, c.ImpactSecret = "postgres://meibo:s3cret@db/meibo?sslpassword=s3cret&sslmode=require", "whsec_s3cret"
 	var out bytes.Buffer
 	if err := config.Print(&out, c); err != nil {
 		t.Fatal(err)

@@ -110,6 +110,12 @@ var settings = []Setting{
 		set:    number(func(c *Config) *float64 { return &c.TracesRatio }), get: func(c Config) string { return digits(c.TracesRatio) }, show: plain,
 	},
 	{
+		Key: "impact_secret", Variable: "MEIBO_IMPACT_SECRET",
+		Usage:  "Secret that signs the questions to host applications which matters.impact.url of a connection's settings names: whsec_ and the base64 of 24 to 64 random bytes.",
+		Remedy: "write what `echo whsec_$(openssl rand -base64 32)` prints, or leave it empty",
+		set:    text(func(c *Config) *string { return &c.ImpactSecret }), get: func(c Config) string { return c.ImpactSecret }, show: showSecret,
+	},
+	{
 		Key: "shutdown_delay", Variable: "MEIBO_SHUTDOWN_DELAY", Flag: "shutdown-delay", Default: "0s",
 		Usage:  "How long the server still answers, but is not ready, once it was asked to stop, so that load balancers notice.",
 		Remedy: "write a duration up to 10m, such as 5s",

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net"
 	"net/netip"
@@ -42,6 +43,7 @@ func (c Config) problems() Problems {
 	report("log_level", logLevelFault(c.LogLevel))
 	report("traces_endpoint", tracesFault(c.TracesEndpoint))
 	report("traces_ratio", ratioFault(c.TracesRatio))
+	report("impact_secret", impactSecretFault(c.ImpactSecret))
 	report("shutdown_delay", durationFault(c.ShutdownDelay, 0))
 	report("shutdown_timeout", durationFault(c.ShutdownTimeout, time.Second))
 	return out
@@ -173,6 +175,26 @@ func tracesFault(endpoint string) string {
 func ratioFault(ratio float64) string {
 	if ratio <= 0 || ratio > 1 {
 		return "is out of range"
+	}
+	return ""
+}
+
+// Bounds of a secret in the form of Standard Webhooks, in bytes.
+const (
+	minKey = 24
+	maxKey = 64
+)
+
+func impactSecretFault(secret string) string {
+	encoded, ok := strings.CutPrefix(secret, "whsec_")
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	switch {
+	case secret == "":
+		return ""
+	case !ok || err != nil:
+		return "is not whsec_ and base64"
+	case len(key) < minKey || len(key) > maxKey:
+		return "has no key of 24 to 64 bytes"
 	}
 	return ""
 }

@@ -27,6 +27,8 @@ type Act struct {
 	Cause     string         // what it is done for; "" for a person's own wish
 	Matters   []MatterChange // what it settles
 	Earlier   *Earlier       // what returns to what it was: an undo
+	// Counts are what the host application said hangs on it; nil where it was not asked.
+	Counts map[string]int64
 }
 
 // act decides what an Act does. Guards hold over it as over every policy: who is to go must be
@@ -90,8 +92,11 @@ func act(f Facts, d Desired, r *Rules) (Decision, error) {
 	c.Diff = append(diff(f.Asserted, asserted), rowDiff(x, &after)...)
 	c.Diff = append(c.Diff, effectiveDiff(view{f.Asserted, was}, view{asserted, effective})...)
 	c.Action = a.action(x, &after)
-	if a.Purge {
+	switch {
+	case a.Purge:
 		c.Reason.Code = ReasonPurged
+	case a.Counts != nil:
+		c.Reason.Code = ReasonAnswered
 	}
 	if len(c.Diff) == 0 && c.Members.IsZero() {
 		c.Action, c.Reason.Code, c.After = ChangeSkip, ReasonUnchanged, *x
@@ -239,6 +244,9 @@ func (a *Act) args() map[string]string {
 	}
 	if a.Cause != "" {
 		args["cause"] = a.Cause
+	}
+	if a.Counts != nil {
+		args["counts"] = CountsText(a.Counts)
 	}
 	if a.Earlier != nil {
 		args = map[string]string{"entry": a.Earlier.Entry, "entries": strconv.Itoa(a.Earlier.Entries)}

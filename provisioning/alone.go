@@ -92,7 +92,7 @@ func (r *Rules) claimAlone(f Facts, d Desired, c *Change, out *Decision) error {
 			return err
 		}
 	}
-	if !x.State.in() || c.After.State.in() {
+	if !c.Leaves() {
 		return nil
 	}
 	kind, t := BudgetUsers, r.Settings.Tolerance.Users

@@ -38,6 +38,12 @@ type Change struct {
 	Ignored     bool   // the departure has no effect, by policy or by a person's word
 }
 
+// Leaves reports whether the host application loses an account that it has: at once, or as soon as it has said what
+// hangs on it.
+func (c *Change) Leaves() bool {
+	return c.Before != nil && c.Before.State.in() && c.Action != ChangeSkip && (!c.After.State.in() || c.Warning.Code == ReasonImpact)
+}
+
 // AttributeChange is the difference of one attribute. Path is a top-level attribute, an extension
 // attribute with its URN, or one of the Path constants of the journal; a nil side is unassigned.
 //

@@ -139,7 +139,8 @@ func (r *Rules) newcomer(d Desired, cause string) effect {
 	return e
 }
 
-// depart is the effect of a cause: the policy first, then the guards, the tolerance last.
+// depart is the effect of a cause: the policy first, then the guards, then the tolerance; the host application is asked
+// about what all of them let go.
 func (r *Rules) depart(f Facts, d Desired, x *Resource, cause string) (effect, error) {
 	policy := r.policy(x.Type, cause)
 	e := r.departure(d, x, cause, policy)
@@ -148,21 +149,33 @@ func (r *Rules) depart(f Facts, d Desired, x *Resource, cause string) (effect, e
 			return r.guard(d, x, cause, policy)
 		}
 	}
-	if !e.counts(x) {
-		return e, nil
-	}
-	if d.ByPerson || r.Settings.Tolerance.Mode == ToleranceOff {
+	switch {
+	case !e.counts(x):
+	case d.ByPerson || r.Settings.Tolerance.Mode == ToleranceOff:
 		e.settle(x, d.Now, MatterDelayed) // what a tolerance stopped earlier
-	} else {
+	default:
 		var err error
 		if e, err = r.tolerate(f, d, x, e, policy); err != nil {
 			return e, err
 		}
 	}
-	if x.State == Held && e.state != Held {
+	switch {
+	case r.asksFirst(x, e):
+		return r.awaitImpact(d, x, e, policy), nil
+	case x.State == Held && e.state != Held:
 		e.settle(x, d.Now, MatterHeld) // it waited for a person, and goes for another cause
 	}
 	return e, nil
+}
+
+// keptBack is an effect that waits: the account stays, and the host application sees that its departure is asked for.
+func (e effect) keptBack(x *Resource, reason Reason, now time.Time) effect {
+	held := stays(x)
+	if x.State.in() {
+		held.goes(Held, now)
+	}
+	held.cause, held.action, held.warning, held.matters, held.budgets = e.cause, ChangeHold, reason, e.matters, e.budgets
+	return held
 }
 
 // takes reports whether the effect takes something from the host application, now or after a grace time.

@@ -33,5 +33,6 @@
 //   - A unit of work that fails leaves nothing but the entry of its failure.
 //     (internal/e2e: TestFailureLeavesOnlyItsEntry)
 //   - A closure given to Update may run twice: ids and times are drawn before it. (storetest runs all twice)
+//   - No unit of work is open while a host application is asked. (TestDeletionWaitsForTheHost and all beside it)
 //   - Unique constraints decide, look-ups only explain. (internal/e2e: TestRacingCreatesAndMembers)
 package provisioning

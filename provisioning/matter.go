@@ -31,6 +31,7 @@ type Matter struct {
 	ClosedAt   time.Time
 	ClosedBy   string // actor
 	Proposed   string // with a second person demanded: who chose Status first; "" while nobody did
+	Impact     Impact // what the host application said of it
 	Version    int64
 }
 
@@ -66,6 +67,16 @@ type MatterChange struct {
 	Update *Matter // by ID, guarded by Version; Status, Until, ClosedAt, ClosedBy, Proposed, Resource are written
 	// Settle closes as obsolete what is open about a resource, of the kinds named.
 	Settle *MatterSettlement
+	// Ask notes Impact of a matter that is open, by ID. It is guarded by Impact.Asks, which must be one more than it was, or
+	// as it was where the answer to a question is noted; persons who choose meanwhile are not overtaken by it.
+	Ask *AskChange
+}
+
+// AskChange is what is noted of a question to the host application.
+type AskChange struct {
+	ID     string // of the matter
+	Was    int    // Impact.Asks when it was read
+	Impact Impact
 }
 
 // MatterSettlement names open matters that no longer ask anything.
@@ -73,6 +84,7 @@ type MatterSettlement struct {
 	Connection int64
 	Resource   string
 	Kinds      []MatterKind
+	Except     string // key of the one that stays open; "" for none
 	At         time.Time
 	By         string
 }

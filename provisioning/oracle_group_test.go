@@ -133,6 +133,7 @@ func TestDecideOnGroupsInEverySituation(t *testing.T) {
 		for _, s.policy = range []DeletionPolicy{DeletePolicy, RemoveMembersPolicy, HoldPolicy, IgnorePolicy} {
 			for _, s.protected = range []string{"", "person", "settings"} {
 				for _, s.guard = range []GuardMode{GuardAccept, GuardRefuse} {
+					s.asksFirst = !s.asksFirst // about users alone
 					s.weighed(func(s situation) {
 						if rules[s.ruleOf()] == nil {
 							rules[s.ruleOf()] = s.rules(t)

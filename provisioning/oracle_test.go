@@ -31,6 +31,7 @@ type situation struct {
 	level     int    // how far the departure is from the limit: negative below it, 0 reaches it
 	word      string // what a person said: see words
 	byPerson  bool
+	asksFirst bool // the host application is asked what hangs on a user before a deletion
 }
 
 // before is the account that is there already.
@@ -80,8 +81,9 @@ var (
 )
 
 // words are what a person may have said of a departure: nothing; nothing yet about a matter that is open; a word about
-// this resource; or about so many departures of this cause, of another one, or of any.
-var words = []string{"", "open", "allowed", "rejected", "overdue", "allowance", "allowanceOfAnother", "rejectsAll"}
+// this resource; or about so many departures of this cause, of another one, or of any; or nothing while the host
+// application is being asked about an earlier departure of the same account.
+var words = []string{"", "open", "allowed", "rejected", "overdue", "allowance", "allowanceOfAnother", "rejectsAll", "asked"}
 
 // privileged is who is protected whatever the settings list: administrators and the holders of guarded roles.
 func (s situation) isProtected() bool {
@@ -227,10 +229,16 @@ func (s situation) departs(o outcome, cause string, works bool) outcome {
 			return counted
 		}
 		o = counted
-		o.LeftAt = now
 		if s.before.state == Held {
 			o.Settled += "held "
 		}
+	}
+	if s.asksFirst && s.policy == DeletePolicy && o.State != Removed {
+		// The client sees what hold shows; what the tolerance let go is spent.
+		return hold(o, "impact")
+	}
+	if works {
+		o.LeftAt = now
 	}
 	o.State, o.Reason = effect, string(effect)
 	if s.policy == DeletePolicy {
@@ -268,6 +276,10 @@ func (s situation) weigh(o outcome, cause string, ignored func(outcome) outcome,
 		return o, false
 	case "rejected", "rejectsAll":
 		return ignored(o), true
+	case "asked":
+		if s.before.state == Held {
+			return o, false // it was let go before
+		}
 	case "allowance":
 		o.Claimed = "version 6: 3 allowed"
 		return o, false
@@ -311,6 +323,9 @@ func (s situation) departure(t scim.ResourceType, kind BudgetKind) *DepartureFac
 	matter := Matter{Kind: MatterDelayed, Cause: cause, Status: MatterOpen, Resource: oracleID}
 	switch s.word {
 	case "open":
+		d.Matters = []Matter{matter}
+	case "asked":
+		matter.Kind, matter.Reason.Code = MatterHeld, "impact"
 		d.Matters = []Matter{matter}
 	case "allowed", "rejected":
 		matter.Status, matter.Until = MatterStatus(s.word), now.Add(time.Second)
@@ -391,6 +406,9 @@ func (s situation) rules(t testing.TB) *Rules {
 		settings.Guard.Users, settings.Guard.Groups = []string{"ANN"}, []string{oracleID}
 	}
 	settings.Tolerance.Mode = s.tolerance
+	if s.asksFirst {
+		settings.Matters.Impact.URL = "https://app.example/impact"
+	}
 	r, err := NewRules(9, settings)
 	if err != nil {
 		t.Fatal(err)
@@ -404,10 +422,11 @@ type ruleOf struct {
 	guard     GuardMode
 	listed    bool
 	tolerance ToleranceMode
+	asksFirst bool
 }
 
 func (s situation) ruleOf() ruleOf {
-	return ruleOf{s.policy, s.guard, s.protected == "settings", s.tolerance}
+	return ruleOf{s.policy, s.guard, s.protected == "settings", s.tolerance, s.asksFirst}
 }
 
 // decided is what decide makes of the situation.
@@ -497,7 +516,9 @@ func (s situation) situations(each func(situation)) {
 		for _, s.role = range []string{"ordinary", "staff", "auditor", "admin"} {
 			for _, s.protected = range []string{"", "person", "settings"} {
 				for _, s.guard = range []GuardMode{GuardAccept, GuardRefuse} {
-					s.weighed(each)
+					for _, s.asksFirst = range []bool{false, true} {
+						s.weighed(each)
+					}
 				}
 			}
 		}
@@ -631,7 +652,9 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 			set.Tolerance.Users.Count = limitOfOracle + 1
 			set.Tolerance.Users.Share = 50
 		},
-		"a shorter window": func(_ *situation, set *Settings) { set.Tolerance.Window = Period(time.Hour) },
+		"nobody is asked first":    func(s *situation, _ *Settings) { s.asksFirst = false },
+		"everybody is asked about": func(s *situation, _ *Settings) { s.asksFirst = true },
+		"a shorter window":         func(_ *situation, set *Settings) { set.Tolerance.Window = Period(time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -24,6 +24,9 @@ const (
 	ReasonSecondPerson = "secondPerson" // somebody else has to ask for the same; args: what, and what it says
 	ReasonPurged       = "purged"       // the grace time was over, or a person said so
 	ReasonBaseline     = "baseline"     // all that the journal says of the time before it; see Baseline
+
+	ReasonImpact   = "impact"         // a deletion waits until the host application has said what hangs on it; args: cause, policy
+	ReasonAnswered = "impactAnswered" // the host application said so; args: counts, and what follows from it
 )
 
 // Causes of a departure that a SCIM connection can have.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"meibo/scim"
@@ -381,8 +382,12 @@ func (s *Service) age(ctx context.Context, tenant string, c Connection, r *Rules
 			return false, nil
 		}
 		o := Origin{Tenant: tenant, Connection: c, Actor: Schedule, Correlation: s.newID()}
-		if ageing.Do == HoldPolicy {
-			m := r.matter(&x, MatterHeld, CauseAgeing, Reason{Code: ReasonHeld, Args: map[string]string{"cause": CauseAgeing}}, s.Now())
+		if ageing.Do == HoldPolicy || r.asks() {
+			reason := Reason{Code: ReasonHeld, Args: map[string]string{"cause": CauseAgeing}}
+			if ageing.Do != HoldPolicy {
+				reason = awaitedImpact(CauseAgeing, ageing.Do)
+			}
+			m := r.matter(&x, MatterHeld, CauseAgeing, reason, s.Now())
 			m.Then = DeletePolicy
 			return s.openOnce(ctx, o, m)
 		}
@@ -395,14 +400,14 @@ func (s *Service) age(ctx context.Context, tenant string, c Connection, r *Rules
 func (s *Service) openOnce(ctx context.Context, o Origin, m *Matter) (opened bool, err error) {
 	known := false
 	err = s.Matters(ctx, o.Tenant, MatterQuery{Resource: m.Resource, Kind: m.Kind}, func(old Matter) error {
-		known = known || old.Key == m.Key
+		known = known || old.Key == m.Key && (old.Status == MatterOpen || old.Status == MatterRejected)
 		return nil
 	})
 	if err != nil || known {
 		return false, err
 	}
 	err = s.administer(ctx, o, func(Tx) ([]step, error) {
-		return []step{{matter: &MatterChange{Open: m}, reason: ReasonHeld, connection: o.Connection,
+		return []step{{matter: &MatterChange{Open: m}, reason: m.Reason.Code, connection: o.Connection,
 			args: map[string]string{"kind": string(m.Kind), "resource": m.Resource, "cause": m.Cause}}}, nil
 	})
 	return err == nil, err
@@ -428,8 +433,12 @@ func (s *Service) expireDelayed(ctx context.Context, tenant string, c Connection
 	return err
 }
 
-// Run does jobs and sweeps until ctx ends. report hears of what failed.
+// Run does jobs, sweeps and asks host applications until ctx ends. report hears of what failed; it may be called from
+// several goroutines.
 func (s *Service) Run(ctx context.Context, report func(error)) {
+	var asking sync.WaitGroup
+	asking.Go(func() { s.askRegularly(ctx, report) }) // on its own: whoever is slow to answer holds up nobody else
+	defer asking.Wait()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var swept time.Time

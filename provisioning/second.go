@@ -161,7 +161,7 @@ func gravely(key string, grantGuarded bool) bool {
 	case "roles":
 		return grantGuarded || strings.HasPrefix(key, "roles.guarded") || key == "roles.grantGuarded"
 	default:
-		return key == "matters.secondPerson"
+		return key == "matters.secondPerson" || strings.HasPrefix(key, "matters.impact.")
 	}
 }
 

@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -20,6 +21,10 @@ type Options struct {
 	Swept func(Waiting)
 	// CaptureRetention is how long captured requests are kept; zero: for ever.
 	CaptureRetention time.Duration
+	// Impact asks a host application what hangs on an account, outside of any unit of work, and returns what it counted by
+	// name. The text of its error is shown to people and stored, so that nothing of an answer is in it. nil: nothing to sign
+	// a question with, so that settings which want one are refused.
+	Impact func(context.Context, ImpactQuery) (map[string]int64, error)
 }
 
 // Service is the one way to read and change a directory. It is safe for concurrent use.
@@ -29,6 +34,7 @@ type Service struct {
 	newID func() string
 	heard func(JournalAction, Outcome)
 	swept func(Waiting)
+	asks  func(context.Context, ImpactQuery) (map[string]int64, error) // nil where nothing can be asked
 
 	captures time.Duration // how long they are kept; zero: for ever
 	flagged  sync.Map      // of ids of overdue matters that the journal has
@@ -37,7 +43,7 @@ type Service struct {
 
 // New returns a Service on a store.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, now: o.Now, newID: o.NewID, heard: o.Decided, swept: o.Swept, captures: o.CaptureRetention}
+	s := &Service{store: o.Store, now: o.Now, newID: o.NewID, heard: o.Decided, swept: o.Swept, captures: o.CaptureRetention, asks: o.Impact}
 	if s.now == nil {
 		s.now = time.Now
 	}

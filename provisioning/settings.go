@@ -228,7 +228,14 @@ type MatterSettings struct {
 	OverdueAfter Period `json:"overdueAfter"` // then they are flagged
 	// SecondPerson demands that what somebody allows or links, and whatever gets around guards and tolerance, be
 	// confirmed by somebody else: see Desired.Alone and gravely.
-	SecondPerson bool `json:"secondPerson,omitempty"`
+	SecondPerson bool           `json:"secondPerson,omitempty"`
+	Impact       ImpactSettings `json:"impact"`
+}
+
+// ImpactSettings say whom to ask what hangs on a user before the policy delete is done.
+type ImpactSettings struct {
+	URL     string `json:"url,omitempty"`     // of the host application; "" asks nobody
+	Timeout Period `json:"timeout,omitempty"` // of one question; 0 for defaultImpactTimeout
 }
 
 // DefaultSettings suspend on every cause, purge nobody without a person, protect administrators, keep to the

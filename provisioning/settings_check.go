@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -53,6 +55,7 @@ func (s Settings) Problems() []SettingsProblem {
 	c.ageing(s.Deletion.Ageing)
 	c.roles(s.Roles)
 	c.guard(s.Guard)
+	c.impact(s.Matters.Impact)
 	return c.problems
 }
 
@@ -327,4 +330,30 @@ func roleName(name string) bool {
 func (c *settingsCheck) guard(g GuardSettings) {
 	c.names("guard.users", g.Users)
 	c.names("guard.groups", g.Groups)
+}
+
+func (c *settingsCheck) impact(i ImpactSettings) {
+	const key, remedy = "matters.impact.url", "write https://, a host and a path alone, such as https://app.example.com/meibo/impact"
+	u, err := url.Parse(i.URL)
+	switch {
+	case i.URL == "" && i.Timeout != 0:
+		c.refuse("matters.impact.timeout", i.Timeout.String(), "says how long, and nothing says whom to ask", "write matters.impact.url, or remove it")
+	case i.URL == "":
+	case len(i.URL) > maxURL:
+		c.refuse(key, i.URL, fmt.Sprintf("has more than %d bytes", maxURL), remedy)
+	case err != nil || u.Hostname() == "" || u.Opaque != "":
+		c.refuse(key, "", "is no URL", remedy)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		// Everybody who may read settings sees it; the question is signed instead.
+		c.refuse(key, "", "has more than scheme, host and path", remedy)
+	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
+	default:
+		c.refuse(key, i.URL, "would send the question in the clear", remedy)
+	}
+}
+
+// isLoopback reports whether a host is this machine, by its name alone: nothing is looked up.
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }

@@ -42,6 +42,11 @@ const (
 	maxRoleName  = 64
 	maxComment   = 1024
 	maxDomainLen = 253
+	maxURL       = 2048
+
+	minImpactTimeout     = Period(time.Second)
+	maxImpactTimeout     = 30 * Period(time.Second)
+	defaultImpactTimeout = 10 * Period(time.Second)
 )
 
 var settingsKeys = slices.Concat([]SettingsKey{
@@ -139,6 +144,11 @@ var settingsKeys = slices.Concat([]SettingsKey{
 	{Path: "matters.overdueAfter", Doc: "When an open matter is flagged as overdue; 0 for never."},
 	{Path: "matters.secondPerson",
 		Doc: "Whether somebody else must confirm what a person allows or links, and whatever gets around guards and tolerance."},
+	{Path: "matters.impact", Doc: "Whom to ask what hangs on a user before the policy delete is done; see impact.md."},
+	{Path: "matters.impact.url",
+		Doc: "Where the host application takes the question, https:// or on this machine http://; while it has not answered, the deletion is held. Left out: nobody is asked."},
+	{Path: "matters.impact.timeout", Optional: true, Min: int64(minImpactTimeout), Max: int64(maxImpactTimeout),
+		Doc: "How long it has for an answer; left out: 10s."},
 })
 
 func mappingKeys(prefix string) []SettingsKey {

@@ -21,6 +21,9 @@ func TestSettingsProblems(t *testing.T) {
 	stable := func(path string) func(*provisioning.Settings) {
 		return func(s *provisioning.Settings) { s.Matching.StableKey = path }
 	}
+	impactURL := func(url string) func(*provisioning.Settings) {
+		return func(s *provisioning.Settings) { s.Matters.Impact.URL = url }
+	}
 	for name, tt := range map[string]struct {
 		edit func(*provisioning.Settings)
 		want []string // beginnings of the problems
@@ -36,7 +39,23 @@ func TestSettingsProblems(t *testing.T) {
 		"no UTF-8": {func(s *provisioning.Settings) {
 			s.Mapping.Users = []provisioning.MappingRow{{Target: "title", Expression: "\xff"}}
 		}, []string{"mapping.users[0].expression holds a NUL character or is no UTF-8", "mapping.users[0].expression"}},
-		"too many":              {func(s *provisioning.Settings) { s.Mapping.Groups = make([]provisioning.MappingRow, 201) }, []string{"mapping.groups has 201 elements; leave at most 200"}},
+		"too many":                {func(s *provisioning.Settings) { s.Mapping.Groups = make([]provisioning.MappingRow, 201) }, []string{"mapping.groups has 201 elements; leave at most 200"}},
+		"a question in the clear": {impactURL("http://app.example/impact"), []string{`matters.impact.url "http://app.example/impact" would send the question in the clear; write https://`}},
+		"a question to here":      {impactURL("http://127.8.9.1:8080/impact"), nil},
+		"a question to localhost": {impactURL("http://localhost/impact"), nil},
+		"a question to [::1]":     {impactURL("http://[::1]:8080/impact"), nil},
+		"a question by https":     {impactURL("https://app.example"), nil},
+		"another scheme":          {impactURL("ftp://app.example/"), []string{"matters.impact.url"}},
+		"no host":                 {impactURL("https:///impact"), []string{"matters.impact.url is no URL"}},
+		"no scheme":               {impactURL("app.example/impact"), []string{"matters.impact.url is no URL"}},
+		"a secret as a user":      {impactURL("https://s3cret@app.example/impact"), []string{"matters.impact.url has more than scheme, host and path"}},
+		"a secret as a query":     {impactURL("https://app.example/impact?key=s3cret"), []string{"matters.impact.url has more than scheme, host and path"}},
+		"a localhost of others":   {impactURL("http://localhost.example/"), []string{"matters.impact.url"}},
+		"an address too long":     {impactURL("https://app.example/" + strings.Repeat("x", 2048)), []string{"matters.impact.url"}},
+		"a question for too long": {func(s *provisioning.Settings) {
+			s.Matters.Impact = provisioning.ImpactSettings{URL: "https://app.example/", Timeout: provisioning.Period(31 * time.Second)}
+		}, []string{`matters.impact.timeout "31s" is out of bounds; write something from 1s to 30s`}},
+		"a time for nobody":     {func(s *provisioning.Settings) { s.Matters.Impact.Timeout = provisioning.Period(time.Second) }, []string{"matters.impact.timeout"}},
 		"an empty name":         {func(s *provisioning.Settings) { s.Guard.Groups = []string{" "} }, []string{"guard.groups[0] is empty"}},
 		"an attribute twice":    {func(s *provisioning.Settings) { s.Matching.Attributes = []string{"emails", "emails"} }, []string{"matching.attributes[1]"}},
 		"a domain twice":        {func(s *provisioning.Settings) { s.Scope.Users.Domains = []string{"a.example", "A.example"} }, []string{`scope.users.domains[1] "A.example" is there twice`}},

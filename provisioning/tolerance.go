@@ -67,13 +67,16 @@ func (r *Rules) tolerate(f Facts, d Desired, x *Resource, e effect, policy Delet
 		return kept, nil
 	}
 	b := r.budget(f.Departure.Budget, x.Connection, kind, d.Now)
-	if i := slices.IndexFunc(b.Allowances, func(a Allowance) bool { return a.Cause == "" || a.Cause == e.cause }); i >= 0 {
-		if b.Allowances[i].Reject {
-			kept := stays(x)
-			kept.cause, kept.matters = e.cause, e.matters
-			kept.ignore(e.cause)
-			return kept, nil
-		}
+	i := slices.IndexFunc(b.Allowances, func(a Allowance) bool { return a.Cause == "" || a.Cause == e.cause })
+	switch {
+	case i >= 0 && b.Allowances[i].Reject:
+		kept := stays(x)
+		kept.cause, kept.matters = e.cause, e.matters
+		kept.ignore(e.cause)
+		return kept, nil
+	case x.State == Held && slices.ContainsFunc(f.Departure.Matters, awaitsImpact):
+		return e, nil // it was let go when it was asked for first
+	case i >= 0:
 		if b.Allowances[i].Left > 0 {
 			b.Allowances[i].Left--
 		}
@@ -135,9 +138,7 @@ func (r *Rules) stop(d Desired, x *Resource, e effect, policy DeletionPolicy, s 
 	if r.Settings.Tolerance.Mode != ToleranceWithhold {
 		return effect{}, r.delay(d, x, e.cause, policy, s)
 	}
-	held := stays(x)
-	held.goes(Held, d.Now)
-	held.cause, held.action, held.warning, held.matters = e.cause, ChangeHold, s.reason(e.cause, policy), e.matters
+	held := e.keptBack(x, s.reason(e.cause, policy), d.Now)
 	held.open(r.matter(x, MatterHeld, e.cause, held.warning, d.Now))
 	return held, nil
 }

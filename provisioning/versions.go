@@ -67,6 +67,9 @@ func (s *Service) ApplySettings(ctx context.Context, o Origin, connection string
 	if err := d.check(); err != nil {
 		return SettingsVersion{}, false, err
 	}
+	if err := s.CanServe(d.Settings); err != nil {
+		return SettingsVersion{}, false, err
+	}
 	stopped, err := s.weigh(ctx, o, connection, d)
 	if err != nil {
 		return SettingsVersion{}, false, err
@@ -80,6 +83,9 @@ func (s *Service) ApplySettings(ctx context.Context, o Origin, connection string
 // of ApplySettings; NotFound also for the version. Who wants more to leave than the tolerance lets go applies its document.
 func (s *Service) RollbackSettings(ctx context.Context, o Origin, connection string, to int64, comment string, expect int64) (v SettingsVersion, isNew bool, err error) {
 	v, err = s.SettingsVersion(ctx, o.Tenant, connection, to)
+	if err == nil {
+		err = s.CanServe(v.Settings)
+	}
 	if err != nil {
 		return SettingsVersion{}, false, err
 	}

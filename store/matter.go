@@ -9,21 +9,22 @@ import (
 )
 
 const matterColumns = `m.id, m.connection, m.kind, m.cause, m.resource, m.type, m.name, m.key, m.reason, m.then_policy, m.candidates, m.asserted, ` +
-	`m.members, m.opened, m.entry, m.seen, m.times, m.status, m.until, m.closed_at, m.closed_by, m.proposed, m.version`
+	`m.members, m.opened, m.entry, m.seen, m.times, m.status, m.until, m.closed_at, m.closed_by, m.proposed, m.version, ` +
+	`m.asks, m.asked_at, m.ask_failure, m.counts`
 
 // matterRow scans matterColumns; all of them may be null, where a join found none.
 type matterRow struct {
 	provisioning.Matter
-	connection, times, version            sql.Null[int64]
-	opened, seen, until, closedAt         instant
-	reason, candidates, asserted, members document
+	connection, times, version, asks              sql.Null[int64]
+	opened, seen, until, closedAt, askedAt        instant
+	reason, candidates, asserted, members, counts document
 }
 
 func (r *matterRow) dest(before ...any) []any {
 	return append(before, text{&r.ID}, &r.connection, text{(*string)(&r.Kind)}, text{&r.Cause}, text{&r.Resource}, text{(*string)(&r.Type)},
 		text{&r.Name}, text{&r.Key}, &r.reason, text{(*string)(&r.Then)}, &r.candidates, &r.asserted,
 		&r.members, &r.opened, text{&r.Entry}, &r.seen, &r.times, text{(*string)(&r.Status)}, &r.until, &r.closedAt,
-		text{&r.ClosedBy}, text{&r.Proposed}, &r.version)
+		text{&r.ClosedBy}, text{&r.Proposed}, &r.version, &r.asks, &r.askedAt, text{&r.Impact.Failure}, &r.counts)
 }
 
 func (r *matterRow) matter() (provisioning.Matter, error) {
@@ -31,7 +32,8 @@ func (r *matterRow) matter() (provisioning.Matter, error) {
 	m.Connection, m.Version, m.Times = r.connection.V, r.version.V, int(r.times.V)
 	m.Opened, m.Seen, m.Until, m.ClosedAt = r.opened.Time, r.seen.Time, r.until.Time, r.closedAt.Time
 	m.Asserted = r.asserted
-	err := firstError(decode(r.reason, &m.Reason), decode(r.candidates, &m.Candidates), decode(r.members, &m.Members))
+	m.Impact.Asks, m.Impact.AskedAt = int(r.asks.V), r.askedAt.Time
+	err := firstError(decode(r.reason, &m.Reason), decode(r.candidates, &m.Candidates), decode(r.members, &m.Members), decode(r.counts, &m.Impact.Counts))
 	return *m, err
 }
 
@@ -96,6 +98,9 @@ func (x *session) matterStep(c provisioning.MatterChange) (step, error) {
 		s.updateMatter(x.tenant, c.Update)
 	case c.Settle != nil && len(c.Settle.Kinds) > 0:
 		s.settleMatters(x.tenant, c.Settle)
+	case c.Ask != nil:
+		s.missed = errOvertaken
+		return s, s.askAbout(x.tenant, c.Ask)
 	}
 	return s, nil
 }
@@ -145,6 +150,21 @@ func (s *statement) updateMatter(tenant string, m *provisioning.Matter) {
 		" where id = ", s.arg(m.ID), " and tenant = ", s.arg(tenant), " and version = ", s.arg(m.Version))
 }
 
+// askAbout notes a question to the host application. Only who asks is overtaken by another who does.
+func (s *statement) askAbout(tenant string, c *provisioning.AskChange) error {
+	var counts []byte
+	if c.Impact.Counts != nil {
+		var err error
+		if counts, err = json.Marshal(c.Impact.Counts); err != nil {
+			return err
+		}
+	}
+	s.add("update matter set asks = ", s.arg(c.Impact.Asks), ", asked_at = ", s.typed(s.time(c.Impact.AskedAt), "timestamptz"),
+		", ask_failure = ", s.arg(c.Impact.Failure), ", counts = ", s.json(counts),
+		" where id = ", s.arg(c.ID), " and tenant = ", s.arg(tenant), " and status = 'open' and asks = ", s.arg(c.Was))
+	return nil
+}
+
 // settleMatters closes what a client's newer assertion has answered.
 func (s *statement) settleMatters(tenant string, m *provisioning.MatterSettlement) {
 	kinds := make([]string, len(m.Kinds))
@@ -154,4 +174,7 @@ func (s *statement) settleMatters(tenant string, m *provisioning.MatterSettlemen
 	s.add("update matter set status = 'obsolete', open_key = null, closed_at = ", s.typed(s.time(m.At), "timestamptz"), ", closed_by = ", s.arg(m.By),
 		", version = version + 1 where resource = ", s.arg(m.Resource), " and resource <> '' and connection = ", s.arg(m.Connection),
 		" and tenant = ", s.arg(tenant), " and status = 'open' and kind in (", strings.Join(kinds, ", "), ")")
+	if m.Except != "" {
+		s.add(" and key <> ", s.arg(m.Except))
+	}
 }

@@ -230,6 +230,9 @@ var hots = []hot{
 	{"decision of a matter", rules(func(p *planner) provisioning.Batch {
 		return provisioning.Batch{Matters: []provisioning.MatterChange{{Update: &provisioning.Matter{ID: "m7", Version: 7}}}}
 	}), []string{"matter_pkey"}},
+	{"question about a matter", rules(func(p *planner) provisioning.Batch {
+		return provisioning.Batch{Matters: []provisioning.MatterChange{{Ask: &provisioning.AskChange{ID: "m7", Impact: provisioning.Impact{AskedAt: epoch}}}}}
+	}), []string{"matter_pkey"}},
 	{"settlement of matters", rules(func(p *planner) provisioning.Batch {
 		return provisioning.Batch{Matters: []provisioning.MatterChange{{Settle: &provisioning.MatterSettlement{Connection: p.connection, Resource: "u7",
 			Kinds: []provisioning.MatterKind{provisioning.MatterHeld, provisioning.MatterKept}}}}}

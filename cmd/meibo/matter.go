@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,30 +56,38 @@ func (p *program) matterListCommand() *cobra.Command {
 		}); err != nil {
 			return err
 		}
+		cascades, err := s.Cascades(ctx, *tenant, all)
+		if err != nil {
+			return err
+		}
 		if *asJSON {
 			return printLines(p.stdout, all, func(m provisioning.Matter) matterJSON {
 				v := matterView(m)
-				v.Overdue = overdue(m)
+				v.Impact, v.Overdue = impactView(m, cascades), overdue(m)
 				return v
 			})
 		}
-		t := newTable(p.stdout, "ID", "KIND", "CAUSE", "TYPE", "NAME", "REASON", "THEN", "OPENED", "TIMES", "STATUS")
+		t := newTable(p.stdout, "ID", "KIND", "CAUSE", "TYPE", "NAME", "REASON", "THEN", "OPENED", "TIMES", "STATUS", "IMPACT")
 		for _, m := range all {
 			status := string(m.Status)
 			if overdue(m) {
 				status = "overdue"
 			}
-			t.row(m.ID, string(m.Kind), m.Cause, string(m.Type), m.Name, m.Reason.Code, string(m.Then), moment(m.Opened), fmt.Sprint(m.Times), status)
+			t.row(m.ID, string(m.Kind), m.Cause, string(m.Type), m.Name, m.Reason.Code, string(m.Then), moment(m.Opened), fmt.Sprint(m.Times), status, impactView(m, cascades).String())
 		}
 		return t.flush()
 	})
 }
 
 func (p *program) matterShowCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "show --tenant T ID", Args: cobra.ExactArgs(1), Short: "Show one matter as JSON, with what the client asserts of whom it is about"}
+	cmd := &cobra.Command{Use: "show --tenant T ID", Args: cobra.ExactArgs(1), Short: "Show one matter as JSON, with what the client asserts of whom it is about and what goes with the account"}
 	tenant := tenantFlag(cmd)
 	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, args []string) error {
 		m, err := s.Matter(ctx, *tenant, args[0])
+		if err != nil {
+			return err
+		}
+		cascades, err := s.Cascades(ctx, *tenant, []provisioning.Matter{m})
 		if err != nil {
 			return err
 		}
@@ -87,7 +96,7 @@ func (p *program) matterShowCommand() *cobra.Command {
 			return err
 		}
 		v := matterView(m)
-		v.Overdue = overdue(m)
+		v.Impact, v.Overdue = impactView(m, cascades), overdue(m)
 		if v.Asserted, err = s.Identity(ctx, *tenant, m); err != nil {
 			return err
 		}
@@ -206,11 +215,69 @@ type matterJSON struct {
 	ClosedBy   string              `json:"closedBy,omitempty"`
 	Overdue    bool                `json:"overdue"`
 	Asserted   scim.Attributes     `json:"asserted,omitempty"` // of one that is shown by itself
+	Impact     *impactJSON         `json:"impact,omitempty"`
+}
+
+// impactJSON is what goes with an account, for programs.
+type impactJSON struct {
+	Role    string           `json:"role,omitempty"`
+	Groups  []string         `json:"groups,omitempty"` // displayNames
+	Members *int             `json:"members,omitempty"`
+	Counts  map[string]int64 `json:"counts,omitempty"` // as the host application says
+	AskedAt *time.Time       `json:"askedAt,omitempty"`
+	Failure string           `json:"failure,omitempty"`
+}
+
+// impactView is nil for a matter that is about nobody.
+func impactView(m provisioning.Matter, all map[string]provisioning.Cascade) *impactJSON {
+	cascade, ok := all[m.ID]
+	if !ok && m.Impact.Asks == 0 {
+		return nil
+	}
+	v := &impactJSON{Role: cascade.Role, Counts: m.Impact.Counts, Failure: m.Impact.Failure}
+	for _, g := range cascade.Groups {
+		v.Groups = append(v.Groups, cmp.Or(g.Display, g.ID))
+	}
+	if ok && m.Type == scim.Group {
+		v.Members = &cascade.Members
+	}
+	if m.Impact.Asks > 0 {
+		v.AskedAt = &m.Impact.AskedAt
+	}
+	return v
+}
+
+// String is the impact in a cell of a table.
+func (v *impactJSON) String() string {
+	if v == nil {
+		return ""
+	}
+	var parts []string
+	switch {
+	case v.Members != nil:
+		parts = append(parts, plural(*v.Members, "member"))
+	case v.Role != "":
+		parts = append(parts, v.Role, plural(len(v.Groups), "group"))
+	}
+	switch {
+	case v.Counts != nil:
+		parts = append(parts, provisioning.CountsText(v.Counts))
+	case v.AskedAt != nil:
+		parts = append(parts, "not answered")
+	}
+	return strings.Join(parts, "; ")
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func matterView(m provisioning.Matter) matterJSON {
 	return matterJSON{m.ID, string(m.Kind), m.Cause, string(m.Status), string(m.Type), m.Resource, m.Name, m.Reason, string(m.Then),
-		m.Candidates, m.Opened, m.Seen, m.Times, m.Proposed, m.ClosedBy, false, nil}
+		m.Candidates, m.Opened, m.Seen, m.Times, m.Proposed, m.ClosedBy, false, nil, nil}
 }
 
 func (p *program) toleranceCommand() *cobra.Command {

@@ -84,6 +84,9 @@ func (p *program) settingsPlanCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if err := s.CanServe(next); err != nil {
+			return err
+		}
 		before, err := s.Settings(ctx, *tenant, *connection)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -13,7 +14,9 @@ import (
 	"meibo/config"
 	"meibo/internal/auth"
 	"meibo/internal/capture"
+	"meibo/internal/impact"
 	"meibo/internal/seal"
+	"meibo/internal/webhook"
 	"meibo/provisioning"
 	"meibo/scim/endpoint"
 	"meibo/store"
@@ -35,6 +38,11 @@ func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error
 	m := newMetrics()
 	t, err := newTracing(ctx, c, traceFailed(m, log))
 	if err != nil {
+		return nil, err
+	}
+	ask, err := questions(c)
+	if err != nil {
+		t.close(ctx)
 		return nil, err
 	}
 	st, err := store.Open(ctx, store.Options{URL: c.DatabaseURL, AllowWeak: c.AllowWeakDurability, Committed: m.committed, Overtaken: m.overtaken.Inc, Tracer: t.tracer, Report: func(err error) {
@@ -59,7 +67,7 @@ func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error
 		metrics: m,
 		tracing: t,
 		store:   st,
-		service: provisioning.New(provisioning.Options{Store: st, Decided: m.decided, Swept: m.swept, CaptureRetention: c.CaptureRetention}),
+		service: provisioning.New(provisioning.Options{Store: st, Decided: m.decided, Swept: m.swept, CaptureRetention: c.CaptureRetention, Impact: ask}),
 		auth: auth.New(auth.Options{Store: st, Report: func(err error) {
 			m.failed.WithLabelValues(workLastUsed).Inc()
 			log.Warn("the last-used time of a token or API key was not written", zap.Error(err))
@@ -80,6 +88,18 @@ func newRecorder(c config.Config, st provisioning.Store, m *metrics, log *zap.Lo
 		m.failed.WithLabelValues(workCapture).Inc()
 		log.Warn("captured requests could not be kept", zap.Error(err))
 	}}), nil
+}
+
+// questions asks host applications what hangs on an account; nil where there is no secret to sign with.
+func questions(c config.Config) (func(context.Context, provisioning.ImpactQuery) (map[string]int64, error), error) {
+	if c.ImpactSecret == "" {
+		return nil, nil
+	}
+	key, err := webhook.ParseKey(c.ImpactSecret)
+	if err != nil {
+		return nil, fmt.Errorf("impact_secret: %w", err)
+	}
+	return impact.New(key).Ask, nil
 }
 
 // close writes what waits, as far as ctx allows, and lets go of the database.

@@ -41,7 +41,7 @@ var rows = []row{
 	{pkg: "scim/scimtest", imports: []string{"meibo/scim", "pgregory.net/rapid"}},
 	{pkg: "provisioning/mapping", imports: []string{"meibo/scim", text, "github.com/expr-lang/expr", "github.com/ikawaha/kagome/v2", "github.com/ikawaha/kagome-dict/ipa"}, pure: true},
 	{pkg: "provisioning", imports: []string{"meibo/scim", "meibo/provisioning/mapping", text, uuid}, pure: true,
-		tests: []string{"meibo/store", "meibo/store/storetest"}},
+		tests: []string{"meibo/store", "meibo/store/storetest", "meibo/internal/impact", "meibo/internal/webhook"}},
 	{pkg: "provisioning/sheet", pure: true},
 	{pkg: "provisioning/summary", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/provisioning/sheet"}, pure: true,
 		tests: []string{"meibo/store/storetest"}},
@@ -67,6 +67,8 @@ var rows = []row{
 		"github.com/google/go-cmp", "pgregory.net/rapid", uuid}},
 	{pkg: "internal/auth", imports: []string{"meibo/provisioning", uuid},
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
+	{pkg: "internal/webhook"},
+	{pkg: "internal/impact", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/webhook"}},
 	{pkg: "internal/drill", imports: []string{"meibo/scim", "golang.org/x/sync", "golang.org/x/time"}},
 	{pkg: "config", imports: []string{"meibo/internal/spelling", "github.com/knadh/koanf"}, environment: true},
 

@@ -54,6 +54,9 @@ func anySettings() *rapid.Generator[provisioning.Settings] {
 		}
 		if draw.departs("matters") {
 			s.Matters = provisioning.MatterSettings{OverdueAfter: draw.period(), SecondPerson: draw.bool()}
+			if s.Matters.Impact.URL = draw.text("", "https://app.example/impact", "http://[::1]:80"); s.Matters.Impact.URL != "" {
+				s.Matters.Impact.Timeout = provisioning.Period(rapid.IntRange(0, 31).Draw(t, "timeout")) * 1e9
+			}
 		}
 		return s
 	})

@@ -14,7 +14,7 @@ func (im *importer) weigh(c *provisioning.Change, removal *provisioning.Verdict)
 		return
 	}
 	owner := im.names[c.Before.Connection]
-	if isIn(c.Before.State) && !isIn(c.After.State) {
+	if c.Leaves() {
 		if im.leaving[owner] == nil {
 			im.leaving[owner] = new([2]int)
 		}
@@ -28,9 +28,6 @@ func (im *importer) weigh(c *provisioning.Change, removal *provisioning.Verdict)
 		im.plan.Verdicts = append(im.plan.Verdicts, Verdict{Connection: owner, Group: c.Name, Verdict: *removal})
 	}
 }
-
-// isIn reports whether the host application lets an account in, or has the group.
-func isIn(s provisioning.State) bool { return s == provisioning.Active || s == provisioning.Held }
 
 // judge has each connection's tolerance weigh the plan.
 func (im *importer) judge(ctx context.Context) error {

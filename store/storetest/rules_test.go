@@ -291,10 +291,30 @@ func TestMatters(t *testing.T) {
 		wantKind(t, stranger.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Update: &held}}}), provisioning.Unavailable, "")
 		wantEqual(t, w.matters(provisioning.MatterQuery{}), []provisioning.Matter{kept, adoption, held})
 
+		asked := provisioning.Impact{Asks: 1, AskedAt: epoch.Add(time.Minute), Failure: "no answer"}
+		ask := func(was int, is provisioning.Impact) error {
+			return w.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Ask: &provisioning.AskChange{ID: held.ID, Was: was, Impact: is}}}})
+		}
+		w.must(ask(0, asked))
+		held.Impact = asked
+		wantKind(t, ask(0, asked), provisioning.Unavailable, "") // somebody else asked
+		wantEqual(t, w.matters(provisioning.MatterQuery{ID: held.ID})[0], held)
+		asked.Failure, asked.Counts = "", map[string]int64{"visits": 1 << 53, "予約": 0}
+		w.must(ask(1, asked))
+		held.Impact = asked
+		wantEqual(t, w.matters(provisioning.MatterQuery{ID: held.ID})[0], held)
+		wantKind(t, stranger.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Ask: &provisioning.AskChange{ID: held.ID, Was: 1, Impact: asked}}}}), provisioning.Unavailable, "")
+		closed := adoption.ID
+		wantKind(t, w.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Ask: &provisioning.AskChange{ID: closed, Impact: asked}}}}), provisioning.Unavailable, "")
+
 		settle := provisioning.MatterSettlement{Connection: w.own.ID, Resource: "r1", Kinds: []provisioning.MatterKind{provisioning.MatterHeld, provisioning.MatterKept},
 			At: epoch.Add(2 * time.Hour), By: "client"}
 		none := settle
 		none.Kinds = []provisioning.MatterKind{provisioning.MatterDelayed}
+		spared := settle
+		spared.Except = held.Key
+		w.must(w.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Settle: &spared}}}))
+		wantEqual(t, w.matters(provisioning.MatterQuery{ID: held.ID})[0], held)
 		w.must(w.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Settle: &none}, {Settle: &settle}, {Settle: &provisioning.MatterSettlement{}}}}))
 		held.Status, held.ClosedAt, held.ClosedBy = provisioning.MatterObsolete, settle.At, settle.By
 		held.Version++

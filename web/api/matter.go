@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"meibo/provisioning"
+	"meibo/scim"
 )
 
 // Matter is something that waits, or waited, for a person.
@@ -24,6 +25,7 @@ type Matter struct {
 	Then       string            `json:"then,omitempty" doc:"What allowing it does: a deletion policy."`
 	Candidates []string          `json:"candidates,omitempty" doc:"Of an adoption: ids of the accounts that may be meant."`
 	Members    []string          `json:"members,omitempty" doc:"Of a delayed removal from a group: those who were to go."`
+	Impact     *Impact           `json:"impact,omitempty" doc:"What goes with a user or group, and what the host application said of it."`
 	Opened     time.Time         `json:"opened"`
 	Seen       time.Time         `json:"seen" doc:"When it was asked for last."`
 	Times      int               `json:"times" minimum:"1" doc:"How often it was asked for."`
@@ -33,6 +35,16 @@ type Matter struct {
 	ClosedBy   string            `json:"closedBy,omitempty"`
 	Overdue    bool              `json:"overdue" doc:"Open for longer than the connection's settings want."`
 	Asserted   map[string]any    `json:"asserted,omitempty" doc:"Of an adoption that was asked for by itself: what the client sent."`
+}
+
+// Impact is what goes with a user or group.
+type Impact struct {
+	Role        string           `json:"role,omitempty" doc:"Of a user."`
+	Memberships *int             `json:"memberships,omitempty" minimum:"0" doc:"How many groups a user is in."`
+	Members     *int             `json:"members,omitempty" minimum:"0" doc:"How many are in a group."`
+	Counts      map[string]int64 `json:"counts,omitempty" doc:"What the host application says hangs on it, by its own names; absent as long as it has not answered."`
+	AskedAt     time.Time        `json:"askedAt,omitempty,omitzero" doc:"When the host application was asked last."`
+	Failure     string           `json:"failure,omitempty" doc:"Why that had no answer. It is asked again."`
 }
 
 type mattersInput struct {
@@ -131,32 +143,38 @@ func (c *call) matters(in *mattersInput) (*listed[Matter], error) {
 		return nil, err
 	}
 	var (
-		items []Matter
+		found []provisioning.Matter
 		last  string
 		seen  int
-		rd    = reader{call: c}
 	)
 	err = c.Service.FindMatters(c.context(), c.tenant(), q, filter, func(m provisioning.Matter, selected bool) error {
-		if len(items) == in.Limit || seen == maxLooked {
+		if len(found) == in.Limit || seen == maxLooked {
 			return errPageFull
 		}
 		last = m.ID
-		if seen++; !selected {
-			return nil
+		if seen++; selected {
+			found = append(found, m)
 		}
-		item, err := rd.matter(m)
-		item.Overdue = overdue(m)
-		items = append(items, item)
-		return err
+		return nil
 	})
-	switch {
-	case errors.Is(err, errPageFull):
-		return page(c, items, last), nil
-	case err != nil:
+	if err != nil && !errors.Is(err, errPageFull) {
 		return nil, err
-	default:
-		return page(c, items, ""), nil
 	}
+	if err == nil {
+		last = "" // there is no more
+	}
+	cascades, err := c.Service.Cascades(c.context(), c.tenant(), found)
+	if err != nil {
+		return nil, err
+	}
+	rd, items := reader{call: c}, make([]Matter, len(found))
+	for i, m := range found {
+		if items[i], err = rd.matter(m, cascades); err != nil {
+			return nil, err
+		}
+		items[i].Overdue = overdue(m)
+	}
+	return page(c, items, last), nil
 }
 
 // errPageFull ends the search for more than a page holds.
@@ -170,14 +188,35 @@ func answerMatter(c *call, m provisioning.Matter, err error) (*single[Matter], e
 	if err != nil {
 		return nil, err
 	}
-	out, err := (&reader{call: c}).matter(m)
+	cascades, err := c.Service.Cascades(c.context(), c.tenant(), []provisioning.Matter{m})
+	if err != nil {
+		return nil, err
+	}
+	out, err := (&reader{call: c}).matter(m, cascades)
 	out.Overdue = overdue(m)
 	return &single[Matter]{out}, err
 }
 
-func (r *reader) matter(m provisioning.Matter) (Matter, error) {
+// impact is what goes with the account of a matter; nil for nobody's.
+func impact(m provisioning.Matter, all map[string]provisioning.Cascade) *Impact {
+	cascade, ok := all[m.ID]
+	if !ok && m.Impact.Asks == 0 {
+		return nil
+	}
+	out := &Impact{Role: cascade.Role, Counts: m.Impact.Counts, AskedAt: m.Impact.AskedAt, Failure: m.Impact.Failure}
+	switch n := len(cascade.Groups); {
+	case !ok:
+	case m.Type == scim.User:
+		out.Memberships = &n
+	default:
+		out.Members = &cascade.Members
+	}
+	return out
+}
+
+func (r *reader) matter(m provisioning.Matter, cascades map[string]provisioning.Cascade) (Matter, error) {
 	connection, err := r.connection(m.Connection)
-	return Matter{ID: m.ID, Kind: string(m.Kind), Connection: connection, Cause: m.Cause, Status: string(m.Status), Type: string(m.Type), Resource: m.Resource,
+	return Matter{Impact: impact(m, cascades), ID: m.ID, Kind: string(m.Kind), Connection: connection, Cause: m.Cause, Status: string(m.Status), Type: string(m.Type), Resource: m.Resource,
 		Name: m.Name, Reason: m.Reason.Code, Arguments: m.Reason.Args, Then: string(m.Then), Candidates: m.Candidates, Members: m.Members,
 		Opened: m.Opened, Seen: m.Seen, Times: m.Times, Until: m.Until, ProposedBy: m.Proposed, ClosedAt: m.ClosedAt, ClosedBy: m.ClosedBy}, err
 }

@@ -217,6 +217,9 @@ func (c *call) planSettings(in *planInput) (*single[SettingsPlan], error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.Service.CanServe(next); err != nil {
+		return nil, err
+	}
 	before, err := c.Service.Settings(c.context(), c.tenant(), in.Name)
 	if err != nil {
 		return nil, err
