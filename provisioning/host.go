@@ -23,6 +23,11 @@ func (s *Service) Memberships(ctx context.Context, tenant, group string, fn func
 	return s.store.View(ctx, tenant, func(r Reader) error { return r.Memberships(group, fn) })
 }
 
+// MembershipsAfter calls fn with a page of them, by the id of the member: see Reader.
+func (s *Service) MembershipsAfter(ctx context.Context, tenant, group, after string, limit int, fn func(GroupMember) error) error {
+	return s.store.View(ctx, tenant, func(r Reader) error { return r.MembershipsAfter(group, after, limit, fn) })
+}
+
 // Changes is a piece of a tenant's journal in the gapless order of its positions.
 type Changes struct {
 	Entries []PositionedEntry

@@ -87,6 +87,9 @@ type Reader interface {
 	Accounts(q AccountQuery, fn func(Resource) error) error
 	// Memberships calls fn with the effective memberships of a group, oldest first, whoever else sees them.
 	Memberships(group string, fn func(GroupMember) error) error
+	// MembershipsAfter calls fn with at most limit of them, by the id of the member and beginning after one; "" for the
+	// first. What it costs does not grow with the group.
+	MembershipsAfter(group, after string, limit int, fn func(GroupMember) error) error
 	// GroupsOf calls fn with each group of the tenant in which an id had a membership at some time between two instants,
 	// both included, in one view at least; with one as often as it had. A zero to is for ever.
 	GroupsOf(member string, from, to time.Time, fn func(group string) error) error

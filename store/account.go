@@ -178,3 +178,15 @@ func (x *session) GroupsOf(member string, from, to time.Time, fn func(group stri
 		return fn(group)
 	})
 }
+
+// MembershipsAfter implements provisioning.Reader: a walk along the index of a group's open memberships.
+func (x *session) MembershipsAfter(group, after string, limit int, fn func(provisioning.GroupMember) error) error {
+	if !storable(group + after) {
+		return nil
+	}
+	query := "select m.grp, m.member, m.display, i.type, not m.asserted from member as m " +
+		x.probe("i0.id, i0.type", "resource", "i0", "i0.id = m.member and i0.tenant = $2", "i") +
+		" where m.grp = (select g.id from resource as g where g.id = $1 and g.tenant = $2) and m.member > $3 and m.valid_to is null and m.effective" +
+		" order by m.member limit $4"
+	return x.groupMembers(query, []any{group, x.tenant, after, limit}, fn)
+}

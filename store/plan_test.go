@@ -269,6 +269,9 @@ var hots = []hot{
 	{"memberships", found(func(_ *planner, r provisioning.Reader) error {
 		return r.Memberships("g7", func(provisioning.GroupMember) error { return nil })
 	}), []string{"resource_pkey", "member_open"}},
+	{"keyset of memberships", found(func(_ *planner, r provisioning.Reader) error {
+		return r.MembershipsAfter("g1", "u7", 100, func(provisioning.GroupMember) error { return nil })
+	}), []string{"resource_pkey", "member_open"}},
 	{"keyset of changes", found(func(_ *planner, r provisioning.Reader) error { _, _, err := r.Changes(7, 100); return err }), []string{"position_pkey", "entry_pkey"}},
 	{"job", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Job("j7"); return err }), []string{"job_pkey"}},
 	{"keyset of jobs", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Jobs("undo", 100); return err }), []string{"job_listed"}},
@@ -587,7 +590,7 @@ func literal(t *testing.T, v any) string {
 var sortedLane = regexp.MustCompile(`(?m)^ {4,}Sort Key: r\.seq|Bitmap Index Scan on resource_lane`)
 
 // sortedKeyset is a sort by a keyset's own order.
-var sortedKeyset = regexp.MustCompile(`(?m)Sort Key: .*(tenant|position)|TEMP B-TREE FOR ORDER BY$`)
+var sortedKeyset = regexp.MustCompile(`(?m)Sort Key: .*(tenant|position|member)|TEMP B-TREE FOR ORDER BY$`)
 
 var memberTable = regexp.MustCompile(`\bmember\b`)
 

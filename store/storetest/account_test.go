@@ -83,6 +83,38 @@ func TestAccount(t *testing.T) {
 	})
 }
 
+// Memberships come by pages in the order of ids, none twice, of the tenant's own group alone.
+func TestMembershipsAfter(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, s provisioning.Store) {
+		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "umbrella")
+		ids := w.createMany("user", 5)
+		staff := w.created(w.group("Staff"), ids...)
+		var want []provisioning.GroupMember
+		for _, id := range slices.Sorted(slices.Values(ids)) {
+			want = append(want, provisioning.GroupMember{Group: staff.ID, Value: id, Type: scim.User})
+		}
+		var got []provisioning.GroupMember
+		for after, n := "", 2; n == 2; {
+			n = 0
+			w.view(func(r provisioning.Reader) error {
+				return r.MembershipsAfter(staff.ID, after, 2, func(m provisioning.GroupMember) error {
+					got, after = append(got, m), m.Value
+					n++
+					return nil
+				})
+			})
+		}
+		wantEqual(t, got, want)
+		stranger.view(func(r provisioning.Reader) error {
+			return r.MembershipsAfter(staff.ID, "", 9, func(m provisioning.GroupMember) error {
+				t.Errorf("another tenant is told of %s", m.Value)
+				return nil
+			})
+		})
+	})
+}
+
 // An id is taken in the whole database: Issued tells, and nobody gets it a second time.
 func TestIssued(t *testing.T) {
 	t.Parallel()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"meibo/provisioning"
@@ -284,16 +283,13 @@ func (c *call) members(in *membersInput) (*listed[Member], error) {
 		return nil, err
 	}
 	var items []Member
-	err = c.Service.Memberships(c.context(), c.tenant(), in.ID, func(m provisioning.GroupMember) error {
-		if m.Value > after {
-			items = append(items, Member{ID: m.Value, Type: string(m.Type), Display: m.Display})
-		}
+	err = c.Service.MembershipsAfter(c.context(), c.tenant(), in.ID, after, in.Limit+1, func(m provisioning.GroupMember) error {
+		items = append(items, Member{ID: m.Value, Type: string(m.Type), Display: m.Display})
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(items, func(a, b Member) int { return strings.Compare(a.ID, b.ID) })
 	if len(items) <= in.Limit {
 		return page(c, items, ""), nil
 	}
