@@ -98,6 +98,13 @@ type Reader interface {
 	// each with its own; head is the last position given.
 	Changes(after int64, limit int) (entries []PositionedEntry, head int64, err error)
 
+	// Chain reads the seals behind a position, at most limit.
+	Chain(after int64, limit int) (ChainPage, error)
+	// Chained calls fn with the entries of some positions, in their order; those that are not there are left out.
+	Chained(first, upto int64, fn func(ChainedEntry) error) error
+	// LooseEntry finds an entry that has no position and waits for none; "" for none. It may take long.
+	LooseEntry() (id string, err error)
+
 	APIKeys() ([]APIKey, error)                  // oldest first, revoked ones too
 	Job(id string) (Job, error)                  // NotFound
 	Capture(correlation string) (Capture, error) // NotFound
@@ -143,6 +150,8 @@ type Batch struct {
 	Matters []MatterChange
 	Budgets []Budget // as they are afterwards, guarded by the version before: Version is one more
 	Jobs    []JobChange
+	// Erase has what is left of entries stand for what they were in the audit chain. Entries that are not there are left out.
+	Erase []Erasure
 
 	Captures     []Capture // those that are there already stay as they are
 	DropCaptures []string  // correlations of captures that go; those that are not there are none

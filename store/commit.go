@@ -49,7 +49,7 @@ func (x *session) commit(b provisioning.Batch) error {
 		return err
 	}
 	steps = append(steps, besides...)
-	if x.transaction || len(b.Admin) == 0 && len(steps) == 1 {
+	if x.transaction || len(b.Admin)+len(b.Erase) == 0 && len(steps) == 1 {
 		return x.execute(b, steps)
 	}
 	return x.inTransaction(func() error { return x.execute(b, steps) })
@@ -62,7 +62,7 @@ func large(b provisioning.Batch) bool {
 		d := &b.Changes[i].Members
 		n += len(d.Add) + len(d.Remove) + len(d.AssertedAdd) + len(d.AssertedRemove) + len(d.EffectiveAdd) + len(d.EffectiveRemove)
 	}
-	return n >= much || len(b.Admin) > 0
+	return n >= much || len(b.Admin)+len(b.Erase) > 0
 }
 
 // presumable reports whether a batch is the create whose candidates were presumed to be none.
@@ -85,7 +85,7 @@ func (x *session) execute(b provisioning.Batch, steps []step) error {
 			return x.fail(steps[i].missed)
 		}
 	}
-	return nil
+	return x.erase(b.Erase)
 }
 
 // nameKey names the attribute of a key that is taken.

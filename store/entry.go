@@ -76,19 +76,16 @@ func (s *statement) entryValues(tenant string, e *provisioning.Entry) error {
 	if err != nil {
 		return err
 	}
-	var duration, folded any
+	var duration any
 	if e.Request != nil {
 		duration = e.Request.Duration.Microseconds()
-	}
-	if f := scim.FoldFull.Apply(e.ResourceName); f != e.ResourceName {
-		folded = f
 	}
 	text := func(v any) string { return s.typed(v, "text") }
 	for i, value := range []string{
 		text(e.ID), text(tenant), s.typed(s.time(e.At), "timestamptz"), s.typed(e.Connection, "bigint"),
 		text(e.ConnectionName), text(e.Actor), text(e.Correlation), s.json(d.request), s.typed(duration, "bigint"),
 		text(string(e.Action)), text(string(e.Outcome)), text(e.ResourceID), text(string(e.ResourceType)),
-		text(e.ResourceName), text(folded), s.typed(e.Version, "bigint"), text(e.MatchedBy),
+		text(e.ResourceName), text(foldedName(e)), s.typed(e.Version, "bigint"), text(e.MatchedBy),
 		s.json(d.diff), s.json(d.members), s.json(d.reason), s.json(d.error), s.typed(e.SettingsVersion, "bigint"),
 	} {
 		if i > 0 {
@@ -99,25 +96,50 @@ func (s *statement) entryValues(tenant string, e *provisioning.Entry) error {
 	return nil
 }
 
+// foldedName is the name as it is compared, for its column; nil where that is the name itself.
+func foldedName(e *provisioning.Entry) any {
+	if f := scim.FoldFull.Apply(e.ResourceName); f != e.ResourceName {
+		return f
+	}
+	return nil
+}
+
 // scanEntry scans entryColumns, behind what comes before them.
 func scanEntry(rows *sql.Rows, before ...any) (provisioning.Entry, error) {
-	var e provisioning.Entry
-	var at instant
-	var tenant, folded string
-	var duration sql.NullInt64
-	var request, diff, members, reason, failure document
-	err := rows.Scan(append(before, &e.ID, &tenant, &at, &e.Connection, &e.ConnectionName, &e.Actor, &e.Correlation, &request, &duration,
-		&e.Action, &e.Outcome, &e.ResourceID, &e.ResourceType, &e.ResourceName, text{&folded}, &e.Version, &e.MatchedBy,
-		&diff, &members, &reason, &failure, &e.SettingsVersion)...)
-	if err != nil {
-		return e, err
+	var r entryRow
+	if err := rows.Scan(append(before, r.columns()...)...); err != nil {
+		return r.e, err
 	}
-	e.At = at.Time
+	return r.entry()
+}
+
+// entryRow is a row of entry as it is stored.
+type entryRow struct {
+	e                                       provisioning.Entry
+	tenant                                  string
+	at                                      instant
+	folded                                  sql.NullString
+	duration                                sql.NullInt64
+	request, diff, members, reason, failure document
+}
+
+// columns are what entryColumns are scanned into.
+func (r *entryRow) columns() []any {
+	e := &r.e
+	return []any{&e.ID, &r.tenant, &r.at, &e.Connection, &e.ConnectionName, &e.Actor, &e.Correlation, &r.request, &r.duration,
+		&e.Action, &e.Outcome, &e.ResourceID, &e.ResourceType, &e.ResourceName, &r.folded, &e.Version, &e.MatchedBy,
+		&r.diff, &r.members, &r.reason, &r.failure, &e.SettingsVersion}
+}
+
+// entry is what the row says.
+func (r *entryRow) entry() (provisioning.Entry, error) {
+	e := r.e
+	e.At = r.at.Time
 	var delta entryMembers
-	err = firstError(decode(request, &e.Request), decode(diff, &e.Diff), decode(members, &delta),
-		decode(reason, &e.Reason), decode(failure, &e.Error))
+	err := firstError(decode(r.request, &e.Request), decode(r.diff, &e.Diff), decode(r.members, &delta),
+		decode(r.reason, &e.Reason), decode(r.failure, &e.Error))
 	if e.Request != nil {
-		e.Request.Duration = time.Duration(duration.Int64) * time.Microsecond
+		e.Request.Duration = time.Duration(r.duration.Int64) * time.Microsecond
 	}
 	e.Members = delta.delta()
 	return e, err

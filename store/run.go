@@ -13,16 +13,18 @@ const analyseEvery = 5 * time.Second
 const analyseSilence = time.Minute
 
 // Run does the store's background work until ctx ends: it folds the tallies, gives entries their
-// positions, sweeps up behind both and, while a database is young, has it gather statistics. An
+// positions and seals them, sweeps up behind both and, while a database is young, has it gather statistics. An
 // error stops nothing: it is reported, and the work is tried again at its next turn.
 func (s *Store) Run(ctx context.Context) {
-	fold, follow, analyse := time.NewTicker(foldEvery), time.NewTicker(followEvery), time.NewTicker(analyseEvery)
+	fold, follow, seal, analyse := time.NewTicker(foldEvery), time.NewTicker(followEvery), time.NewTicker(sealEvery), time.NewTicker(analyseEvery)
 	defer fold.Stop()
 	defer follow.Stop()
+	defer seal.Stop()
 	defer analyse.Stop()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { s.followOn(ctx, follow.C) })
+	wg.Go(func() { s.sealOn(ctx, seal.C) })
 	s.work(ctx, fold.C, analyse.C)
 }
 

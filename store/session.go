@@ -168,7 +168,12 @@ func (x *session) read(ctx context.Context, text string, args []any, scan func(*
 
 // row scans the one row of a statement and reports whether there was one.
 func (x *session) row(text string, args []any, dest ...any) (found bool, err error) {
-	err = x.query(text, args, func(rows *sql.Rows) error {
+	return x.rowIn(x.bounded(), text, args, dest...)
+}
+
+// rowIn is row in the context given.
+func (x *session) rowIn(ctx context.Context, text string, args []any, dest ...any) (found bool, err error) {
+	err = x.queryIn(ctx, text, args, func(rows *sql.Rows) error {
 		found = true
 		return x.fail(rows.Scan(dest...))
 	})
