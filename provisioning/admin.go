@@ -210,7 +210,7 @@ func (s *Service) administer(ctx context.Context, o Origin, plan func(Tx) ([]ste
 		return b.Entries, tx.Commit(b)
 	})
 	if err == nil {
-		s.decided(entries...)
+		s.decided(o.Tenant, entries...)
 	}
 	return err
 }

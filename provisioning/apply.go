@@ -74,7 +74,7 @@ func (s *Service) Apply(ctx context.Context, o Origin, in Intent) (Result, error
 		}
 		return Result{}, s.Refuse(ctx, o, in, err)
 	}
-	s.decided(done.entries...)
+	s.decided(o.Tenant, done.entries...)
 	return done.Result, nil
 }
 
@@ -191,7 +191,7 @@ func (s *Service) batch(o Origin, in Intent, d Decision, rules *Rules, stamps *s
 func recomputeJob(o Origin, stamps *stamps, p recomputed) *Job {
 	slices.Sort(p.IDs)
 	params, _ := json.Marshal(p) // strings and numbers always marshal
-	return &Job{ID: stamps.id(maxStamps), Kind: JobRecompute, Connection: p.Connection, Actor: o.Actor, Params: params,
+	return &Job{ID: stamps.id(maxStamps), Kind: JobRegroup, Connection: p.Connection, Actor: o.Actor, Params: params,
 		Total: len(p.IDs), State: JobQueued, Created: stamps.now, Changed: stamps.now}
 }
 
@@ -236,7 +236,7 @@ func (s *Service) Refuse(ctx context.Context, o Origin, in Intent, err error) er
 	}
 	failed := s.store.Update(ctx, o.Tenant, func(tx Tx) error { return tx.Commit(b) })
 	if failed == nil {
-		s.decided(e)
+		s.decided(o.Tenant, e)
 		return err
 	}
 	if KindOf(err) == Unavailable {

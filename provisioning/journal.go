@@ -104,4 +104,7 @@ type AdminChange struct {
 	TouchKey     *APIKey // ID and LastUsed
 	// DebugConnection has ID and DebugUntil.
 	DebugConnection *Connection
+	Heard           *HeardTraffic
+	// Silence has Connection and Silent. NotFound for a connection that was never heard.
+	Silence *Hearing
 }

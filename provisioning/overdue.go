@@ -10,6 +10,8 @@ import (
 type Waiting struct {
 	Open    map[MatterKind]int
 	Overdue int
+	// Connections is how many connections there are of each health.
+	Connections map[HealthLevel]int
 }
 
 // reasonOverdue is the code of the entry that flags a matter which waits for longer than its connection's settings want.

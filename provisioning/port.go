@@ -108,7 +108,17 @@ type Reader interface {
 	APIKeys() ([]APIKey, error)                  // oldest first, revoked ones too
 	Job(id string) (Job, error)                  // NotFound
 	Capture(correlation string) (Capture, error) // NotFound
-	Jobs(kind JobKind, limit int) ([]Job, error) // latest first; kind "" for all
+	// Jobs reads jobs, latest first: those of a kind, "" for all, that are older than the one with the id before, "" for all.
+	Jobs(kind JobKind, before string, limit int) ([]Job, error)
+
+	// Cycles reads the cycles of clients that q selects, latest first, without their Entries.
+	Cycles(q CycleQuery) ([]Cycle, error)
+	// CycleEntries reads what the journal has of clients' cycles, by their ids.
+	CycleEntries(cycles []string) (map[string][]CycleEntries, error)
+	// EntryCounts counts the entries with a correlation.
+	EntryCounts(correlation string) ([]CycleEntries, error)
+	// Hearings reads when the clients of connections were heard last; one that never was has none.
+	Hearings() ([]Hearing, error)
 }
 
 // AccountQuery selects resources of a tenant by what they are to the host application.

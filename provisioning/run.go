@@ -15,7 +15,8 @@ import (
 
 // Kinds of jobs.
 const (
-	JobRecompute JobKind = "recompute" // a connection's rules, or somebody's groups, changed: decide again on what is asserted
+	JobRecompute JobKind = "recompute" // a connection's rules changed: decide again on what is asserted
+	JobRegroup   JobKind = "regroup"   // the groups of users changed, by which the rules decide
 	JobUndo      JobKind = "undo"
 )
 
@@ -33,6 +34,7 @@ type jobStep func(ctx context.Context, s *Service, tenant string, j *Job) error
 // jobSteps are what the kinds do.
 var jobSteps = map[JobKind]jobStep{
 	JobRecompute: recompute,
+	JobRegroup:   recompute,
 	JobUndo:      undoStride,
 }
 
@@ -92,7 +94,7 @@ func (s *Service) Job(ctx context.Context, tenant, id string) (Job, error) {
 
 // Jobs reads the latest jobs of a kind, "" for all.
 func (s *Service) Jobs(ctx context.Context, tenant string, kind JobKind, limit int) ([]Job, error) {
-	return View(ctx, s.store, tenant, func(r Reader) ([]Job, error) { return r.Jobs(kind, limit) })
+	return View(ctx, s.store, tenant, func(r Reader) ([]Job, error) { return r.Jobs(kind, "", limit) })
 }
 
 // newJob is a job that waits to be taken.
@@ -267,14 +269,15 @@ func (s *Service) planOne(ctx context.Context, o Origin, t scim.ResourceType, id
 }
 
 // Sweep does what time brings, in every tenant: it purges what is over its grace time, or asks; ages who is suspended for
-// long; closes delayed departures that nobody asks for any more; flags what is overdue; and forgets old captures. It reports how many resources changed.
+// long; closes delayed departures that nobody asks for any more; flags what is overdue, and clients that
+// have fallen silent; and forgets old captures. It reports how many resources changed.
 func (s *Service) Sweep(ctx context.Context) (changed int, err error) {
 	tenants, err := s.store.Tenants(ctx)
 	if err != nil {
 		return 0, err
 	}
 	err = s.forgetCaptures(ctx)
-	w := Waiting{Open: map[MatterKind]int{}}
+	w := Waiting{Open: map[MatterKind]int{}, Connections: map[HealthLevel]int{}}
 	for _, tenant := range tenants {
 		n, failed := s.sweep(ctx, tenant, &w)
 		changed += n
@@ -308,7 +311,7 @@ func (s *Service) sweep(ctx context.Context, tenant string, w *Waiting) (changed
 		aged, failed := s.age(ctx, tenant, c, rules[c.ID])
 		n, err = n+aged, errors.Join(err, failed, s.expireDelayed(ctx, tenant, c))
 	}
-	return n, errors.Join(err, s.flagOverdue(ctx, tenant, all, w))
+	return n, errors.Join(err, s.flagOverdue(ctx, tenant, all, w), s.watch(ctx, tenant, all, w))
 }
 
 // due does to the resources that a query finds what time brings them, until it did something to a stride of them: the

@@ -36,6 +36,7 @@ type Service struct {
 	swept func(Waiting)
 	asks  func(context.Context, ImpactQuery) (map[string]int64, error) // nil where nothing can be asked
 
+	traffic  traffic
 	captures time.Duration // how long they are kept; zero: for ever
 	flagged  sync.Map      // of ids of overdue matters that the journal has
 	compiled sync.Map      // of ruleKey to *Rules
@@ -60,7 +61,8 @@ func New(o Options) *Service {
 }
 
 // decided tells of entries once they are durable. A unit of work that runs again tells nothing.
-func (s *Service) decided(entries ...Entry) {
+func (s *Service) decided(tenant string, entries ...Entry) {
+	s.traffic.journalled(tenant, entries)
 	for i := range entries {
 		s.heard(entries[i].Action, entries[i].Outcome)
 	}

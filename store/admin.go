@@ -112,6 +112,11 @@ func (x *session) administer(a provisioning.AdminChange) error {
 	case a.TouchCredential != nil:
 		return x.change("credential", "update credential set last_used = $3 where id = $1 and tenant = $2",
 			a.TouchCredential.ID, x.tenant, x.time(a.TouchCredential.LastUsed))
+	case a.Heard != nil:
+		return x.heard(a.Heard)
+	case a.Silence != nil:
+		return x.change("connection's traffic", "update hearing set silent = "+x.cast("$3", "timestamptz")+" where connection = $1 and tenant = $2",
+			a.Silence.Connection, x.tenant, x.time(a.Silence.Silent))
 	case a.DebugConnection != nil:
 		return x.change("connection", "update connection set debug_until = "+x.cast("$3", "timestamptz")+" where id = $1 and tenant = $2",
 			a.DebugConnection.ID, x.tenant, x.time(a.DebugConnection.DebugUntil))

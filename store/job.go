@@ -44,12 +44,18 @@ func (x *session) Job(id string) (provisioning.Job, error) {
 }
 
 // Jobs implements provisioning.Reader.
-func (x *session) Jobs(kind provisioning.JobKind, limit int) (all []provisioning.Job, err error) {
+func (x *session) Jobs(kind provisioning.JobKind, before string, limit int) (all []provisioning.Job, err error) {
+	if !storable(before) {
+		return nil, nil
+	}
 	s := statement{dialect: x.dialect}
-	s.add("select ", jobColumns, " from job where ", s.within(tenantID(""), x.tenant, "", ""))
+	order, scope := tenantID(""), x.tenant
+	if kind != "" {
+		order, scope = "(tenant || '/' || kind || '/' || id)", x.tenant+"/"+string(kind)
+	}
+	s.add("select ", jobColumns, " from job where ", s.within(order, scope, "", before))
 	c := conditions{statement: &s}
-	c.compare("kind", "=", string(kind))
-	c.walk(tenantID("")+" desc", limit)
+	c.walk(order+" desc", limit)
 	err = x.query(s.String(), s.args, func(rows *sql.Rows) error {
 		var r jobRow
 		err := rows.Scan(r.dest()...)

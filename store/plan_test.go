@@ -274,7 +274,31 @@ var hots = []hot{
 	}), []string{"resource_pkey", "member_open"}},
 	{"keyset of changes", found(func(_ *planner, r provisioning.Reader) error { _, _, err := r.Changes(7, 100); return err }), []string{"position_pkey", "entry_pkey"}},
 	{"job", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Job("j7"); return err }), []string{"job_pkey"}},
-	{"keyset of jobs", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Jobs("undo", 100); return err }), []string{"job_listed"}},
+	{"keyset of jobs", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Jobs("", "j7", 100); return err }), []string{"job_listed"}},
+	{"keyset of jobs of a kind", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Jobs("undo", "j7", 100); return err }), []string{"job_kind"}},
+	{"cycles", found(func(_ *planner, r provisioning.Reader) error {
+		_, err := r.Cycles(provisioning.CycleQuery{Before: "c7", Limit: 100})
+		return err
+	}), []string{"cycle_listed"}},
+	{"cycles of a connection", found(func(_ *planner, r provisioning.Reader) error {
+		_, err := r.Cycles(provisioning.CycleQuery{Connection: 7, Before: "c7", Limit: 100})
+		return err
+	}), []string{"cycle_connection"}},
+	{"cycle", found(func(_ *planner, r provisioning.Reader) error {
+		_, err := r.Cycles(provisioning.CycleQuery{ID: "c7"})
+		return err
+	}), []string{"cycle_pkey"}},
+	{"entries of cycles", found(func(_ *planner, r provisioning.Reader) error {
+		_, err := r.CycleEntries([]string{"c7", "c8"})
+		return err
+	}), []string{"cycle_entries_pkey"}},
+	{"entries of a run", found(func(_ *planner, r provisioning.Reader) error { _, err := r.EntryCounts("c7"); return err }), []string{"entry_correlation"}},
+	{"capture", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Capture("c7"); return err }), []string{"capture_pkey"}},
+	{"old captures", func(p *planner) error { _, err := p.s.DropCaptures(context.Background(), epoch, 100); return err }, []string{"capture_pkey"}},
+	{"traffic", rules(func(p *planner) provisioning.Batch {
+		return provisioning.Batch{Admin: []provisioning.AdminChange{{Heard: &provisioning.HeardTraffic{Cycle: "h7", Traffic: provisioning.Traffic{
+			Connection: p.connection, First: epoch, Last: epoch, Entries: map[provisioning.Activity]int{{Action: "create"}: 1}}}}}}
+	}), nil},
 	{"claim of a job", found(func(p *planner, _ provisioning.Reader) error {
 		_, _, err := p.s.ClaimJob(context.Background(), []provisioning.JobKind{"recompute", "undo"}, epoch, epoch)
 		return err
@@ -434,6 +458,10 @@ func planRows(d dialect, connection int64) []string {
 			series(5_000), "case when n % 1000 = 0 then 'acme' else 'other' || (n % 1000) end", hash, at),
 		fmt.Sprintf(`insert into job (id, tenant, kind, connection, actor, cursor, done, total, state, error, created, changed, fence)
 			%s select 'j' || n, 'acme', 'undo', 0, '', '', 0, 0, 'done', '', %s, %s, 1 from s`, series(20_000), at, at),
+		fmt.Sprintf(`insert into capture (correlation, tenant, connection, at, sealed) %s select '02' || n, 'acme', %d, %s, %s from s`, series(20_000), connection, at, hash),
+		fmt.Sprintf(`insert into cycle (id, tenant, connection, began, last, reads, writes, throttled, refused, failed)
+			%s select 'c' || n, 'acme', n %% 500, %s, %s, 0, 0, 0, 0, 0 from s`, series(20_000), at, at),
+		fmt.Sprintf(`insert into cycle_entries (cycle, action, outcome, n) %s select 'c' || n, '', '', 1 from s`, series(20_000)),
 		fmt.Sprintf(`insert into position (tenant, position, entry) %s select 'acme', 1000000 + n, 'e' || n from s`, series(20_000)),
 		fmt.Sprintf(`insert into tally_total (lane, n) %s select 1000000 + n, 1 from s`, series(5_000)),
 		fmt.Sprintf(`insert into tally_block (lane, level, block, n) values (%d, 16, 0, 20000)`, connection*8),
@@ -482,7 +510,7 @@ func (d dialect) planned(index string) string {
 		return "sqlite_autoindex_" + table + "_1"
 	case index == "connection_pkey", index == "tally_total_pkey": // which the key is
 		return "USING INTEGER PRIMARY KEY"
-	case index == "settings_pkey", index == "position_pkey":
+	case index == "settings_pkey", index == "position_pkey", index == "cycle_pkey", index == "cycle_entries_pkey":
 		return " " + table[:1] + " USING PRIMARY KEY"
 	case primary:
 		return table + " USING PRIMARY KEY"

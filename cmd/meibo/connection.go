@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +14,7 @@ import (
 
 func (p *program) connectionCommand() *cobra.Command {
 	return p.group("connection", "Connections: the clients of a tenant, and how each is answered",
-		p.connectionCreateCommand(), p.connectionListCommand(), p.connectionSetCommand(), p.connectionDebugCommand())
+		p.connectionCreateCommand(), p.connectionListCommand(), p.connectionSetCommand(), p.connectionDebugCommand(), p.connectionHealthCommand())
 }
 
 func (p *program) connectionCreateCommand() *cobra.Command {
@@ -108,6 +109,56 @@ func (p *program) connectionDebugCommand() *cobra.Command {
 		}
 		return printConnections(p.stdout, []provisioning.Connection{c})
 	})
+}
+
+func (p *program) connectionHealthCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "health --tenant T", Short: "Say how the connections of a tenant do, and what to look at", Args: cobra.NoArgs}
+	tenant, asJSON := tenantFlag(cmd), jsonFlag(cmd)
+	name := cmd.Flags().String("name", "", "only this connection")
+	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
+		connections, err := s.Connections(ctx, *tenant)
+		if err != nil {
+			return err
+		}
+		if *name != "" {
+			one, err := s.Connection(ctx, *tenant, *name)
+			if err != nil {
+				return err
+			}
+			connections = []provisioning.Connection{one}
+		}
+		t := newTable(p.stdout, "NAME", "HEALTH", "LAST REQUEST", "LAST SUCCESS", "WHAT TO LOOK AT")
+		for _, c := range connections {
+			h, err := s.Health(ctx, *tenant, c.Name)
+			if err != nil {
+				return err
+			}
+			var texts []string
+			for _, f := range h.Findings {
+				texts = append(texts, f.String())
+			}
+			if *asJSON {
+				if err := printJSON(p.stdout, healthJSON{c.Name, string(h.Level), h.Hearing.Last, h.Hearing.Succeeded, append([]string{}, texts...)}); err != nil {
+					return err
+				}
+				continue
+			}
+			t.row(c.Name, string(h.Level), moment(h.Hearing.Last), moment(h.Hearing.Succeeded), strings.Join(texts, " "))
+		}
+		if *asJSON {
+			return nil
+		}
+		return t.flush()
+	})
+}
+
+// healthJSON is a connection's health for programs; the API tells more.
+type healthJSON struct {
+	Name        string    `json:"name"`
+	Level       string    `json:"level"`
+	LastRequest time.Time `json:"lastRequest,omitzero"`
+	LastSuccess time.Time `json:"lastSuccess,omitzero"`
+	Findings    []string  `json:"findings"`
 }
 
 func nameFlag(cmd *cobra.Command) *string {

@@ -40,6 +40,7 @@ type metrics struct {
 	open      *prometheus.GaugeVec
 	overdue   prometheus.Gauge
 	captures  *prometheus.CounterVec
+	healths   *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -73,7 +74,8 @@ func newMetrics() *metrics {
 			Help: "What waits for a person for longer than the settings of its connection want, as of the last sweep."}),
 	}
 	m.captures = counters("meibo_captured_requests_total", "Requests that were to be kept with their answers, by what came of it.", "result")
-	m.registry.MustRegister(m.captures, m.requests.total, m.requests.durations, m.throttled, m.waiting, m.quirks, m.refusals, m.decisions,
+	m.healths = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "meibo_connections", Help: "Connections by health, as of the last sweep."}, []string{"health"})
+	m.registry.MustRegister(m.captures, m.healths, m.requests.total, m.requests.durations, m.throttled, m.waiting, m.quirks, m.refusals, m.decisions,
 		m.units, m.commits, m.overtaken, m.failed, m.open, m.overdue, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.startAtZero()
@@ -98,6 +100,7 @@ const (
 	workLastUsed = "token_last_used"
 	workTraces   = "traces"
 	workCapture  = "capture"
+	workTraffic  = "traffic"
 )
 
 // startAtZero makes the series that a rate needs before the first event. Those of requests come
@@ -115,7 +118,7 @@ func (m *metrics) startAtZero() {
 	m.swept(provisioning.Waiting{})
 	m.kept(0)
 	m.dropped(0)
-	for _, work := range []string{workDatabase, workJobs, workLastUsed, workTraces, workCapture} {
+	for _, work := range []string{workDatabase, workJobs, workLastUsed, workTraces, workCapture, workTraffic} {
 		m.failed.WithLabelValues(work)
 	}
 }
@@ -165,6 +168,9 @@ func (m *metrics) swept(w provisioning.Waiting) {
 		m.open.WithLabelValues(string(kind)).Set(float64(w.Open[kind]))
 	}
 	m.overdue.Set(float64(w.Overdue))
+	for _, level := range []provisioning.HealthLevel{provisioning.HealthGood, provisioning.HealthFair, provisioning.HealthBad} {
+		m.healths.WithLabelValues(string(level)).Set(float64(w.Connections[level]))
+	}
 }
 
 // kept and dropped count captured requests.

@@ -112,6 +112,12 @@ func (s *server) serve() {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stopWork = stop
 	s.work.Go(func() { s.store.Run(ctx) })
+	s.work.Go(func() {
+		s.service.RunTraffic(ctx, func(err error) {
+			s.metrics.failed.WithLabelValues(workTraffic).Inc()
+			s.log.Warn("what was heard of connections could not be written, and is written later", zap.Error(err))
+		})
+	})
 	if s.capture != nil {
 		s.work.Go(func() { s.capture.Run(ctx) })
 	}

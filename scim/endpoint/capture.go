@@ -21,10 +21,10 @@ func (c *call) keepExchange() {
 	if c.Capture == nil {
 		return
 	}
-	method := c.echo.Request().Method
-	reads := method == http.MethodGet || method == http.MethodHead
-	c.kept = &kept{always: !reads || c.started.Before(c.caller.Connection.DebugUntil)}
+	c.kept = &kept{always: !reads(c.echo.Request().Method) || c.started.Before(c.caller.Connection.DebugUntil)}
 }
+
+func reads(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // answer holds on to a part of the answer.
 func (k *kept) answer(p []byte) {

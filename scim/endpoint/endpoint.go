@@ -206,6 +206,9 @@ func (c *call) observe() {
 	if c.span != nil {
 		c.endSpan(route, status)
 	}
+	if c.caller.Tenant != "" {
+		c.Service.Heard(c.caller.Tenant, c.caller.Connection.ID, c.started, !reads(c.echo.Request().Method), status)
+	}
 	c.Observe(Observation{Route: route, Method: c.echo.Request().Method, Status: status, Duration: took,
 		Quirks: c.repair.used, Throttled: c.throttled})
 	level := zap.InfoLevel

@@ -319,7 +319,7 @@ func (w *world) wantOnly(user string) {
 		w.t.Fatalf("left behind: %d entries, want 2", n)
 	}
 	w.view(func(r provisioning.Reader) error {
-		jobs, err := r.Jobs("", 0)
+		jobs, err := r.Jobs("", "", 0)
 		w.must(err)
 		versions, err := r.SettingsHistory(w.own.ID)
 		w.must(err)

@@ -647,7 +647,7 @@ func TestJobs(t *testing.T) {
 				limit int
 				want  []string
 			}{{"", 2, []string{other.ID, first.ID}}, {"undo", 0, []string{first.ID}}, {"", 1, []string{other.ID}}, {"none", 5, nil}} {
-				all, err := r.Jobs(test.kind, test.limit)
+				all, err := r.Jobs(test.kind, "", test.limit)
 				w.must(err)
 				var ids []string
 				for _, j := range all {

@@ -100,6 +100,7 @@ func (a *api) operations() {
 	a.matterOperations()
 	a.entryOperations()
 	a.jobOperations()
+	a.healthOperations()
 	a.undoOperations()
 	a.transferOperations()
 	a.keyOperations()

@@ -14,6 +14,7 @@ type Connection struct {
 	Name            string    `json:"name" pattern:"^[a-z0-9-]{1,40}$"`
 	Kind            string    `json:"kind" enum:"scim"`
 	SettingsVersion int64     `json:"settingsVersion" minimum:"0" doc:"Of the settings in force; 0 for the default ones."`
+	DebugUntil      time.Time `json:"debugUntil,omitempty,omitzero" doc:"Until when all its requests are captured."`
 	Created         time.Time `json:"created"`
 }
 
@@ -75,7 +76,7 @@ func (a *api) connectionOperations() {
 }
 
 func connectionView(c provisioning.Connection) Connection {
-	return Connection{c.Name, c.Kind, c.SettingsVersion, c.Created}
+	return Connection{c.Name, c.Kind, c.SettingsVersion, c.DebugUntil, c.Created}
 }
 
 func (c *call) token(t provisioning.Credential) Token {

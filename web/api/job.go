@@ -27,7 +27,7 @@ type jobsInput struct {
 
 func (a *api) jobOperations() {
 	const tag = "jobs"
-	register(a, operation{id: "listJobs", method: http.MethodGet, path: "/jobs", tag: tag, roles: people, summary: "List jobs", description: "Latest first: what recomputes after new settings or memberships, and undos."},
+	register(a, operation{id: "listJobs", method: http.MethodGet, path: "/jobs", tag: tag, roles: people, summary: "List jobs", description: "Latest first: what decides anew after new settings (recompute) or memberships (regroup), and undos."},
 		func(c *call, in *jobsInput) (*all[Job], error) {
 			jobs, err := c.Service.Jobs(c.context(), c.tenant(), "", in.Limit)
 			if err != nil {
