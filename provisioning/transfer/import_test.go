@@ -26,9 +26,14 @@ type directory struct {
 	origin provisioning.Origin
 }
 
+// noAnswer is a host application that says nothing.
+func noAnswer(context.Context, provisioning.ImpactQuery) (map[string]int64, error) {
+	return nil, errors.New("no answer")
+}
+
 func newDirectory(t *testing.T, s provisioning.Store, tenant string) *directory {
 	t.Helper()
-	d := &directory{Service: provisioning.New(provisioning.Options{Store: s}),
+	d := &directory{Service: provisioning.New(provisioning.Options{Store: s, Impact: noAnswer}),
 		origin: provisioning.Origin{Tenant: tenant, Actor: "command line", Correlation: "c0ffee"}}
 	if _, err := d.CreateTenant(t.Context(), d.origin); err != nil {
 		t.Fatal(err)
@@ -39,6 +44,16 @@ func newDirectory(t *testing.T, s provisioning.Store, tenant string) *directory 
 		}
 	}
 	return d
+}
+
+// settings puts in force what edit makes of the default ones.
+func (d *directory) settings(t *testing.T, connection string, edit func(*provisioning.Settings)) {
+	t.Helper()
+	draft := provisioning.DefaultSettings()
+	edit(&draft)
+	if _, _, err := d.ApplySettings(t.Context(), d.of(t, connection), connection, provisioning.SettingsDraft{Settings: draft, Expect: provisioning.AnyVersion}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // of is the origin of a connection's requests.
@@ -312,10 +327,26 @@ func TestWorldMoved(t *testing.T) {
 	}
 }
 
-// The tolerance of a connection weighs a plan as a whole.
+// The tolerance of a connection weighs a plan as a whole, those too who wait for the host application at first.
 func TestVerdict(t *testing.T) {
 	t.Parallel()
+	for name, edit := range map[string]func(*provisioning.Settings){
+		"at once": func(*provisioning.Settings) {},
+		"after an answer": func(s *provisioning.Settings) {
+			s.Deletion.Users.Deactivated, s.Matters.Impact.URL = provisioning.DeletePolicy, "https://app.example/impact"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantVerdicts(t, edit)
+		})
+	}
+}
+
+func wantVerdicts(t *testing.T, edit func(*provisioning.Settings)) {
+	t.Helper()
 	d := newDirectory(t, storetest.Open(t), "acme")
+	d.settings(t, "entra", edit)
 	var file strings.Builder
 	file.WriteString("userName,active\n")
 	for i := range 100 {
