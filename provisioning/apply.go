@@ -134,6 +134,18 @@ func (l *lacking) fetch(r Reader, f *Facts) error {
 		})
 		f.Open, f.HasOpen = open, true
 		return err
+	case l.holder != "":
+		f.HasHolder = true
+		return r.Accounts(AccountQuery{Type: scim.User, Connection: -1, Effective: l.holder}, func(x Resource) error {
+			f.Candidates.Effective = &x
+			return nil
+		})
+	case l.waiting != nil:
+		f.HasWaiting = true
+		return r.Matters(MatterQuery{Resource: l.waiting.ID, Status: MatterOpen}, func(m Matter) error {
+			f.Waiting = append(f.Waiting, m)
+			return nil
+		})
 	case l.left != nil:
 		reason, err := lastState(r, l.left.ID)
 		f.Left = &reason

@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,8 @@ type Desired struct {
 	ByPerson bool
 	// Restore, if set, is what that person wants of the rest of the row.
 	Restore *Restore
+	// Returns says that the client asserts by name that the user is active.
+	Returns bool
 	// Alone says that one person wants it whose settings demand two for what gets around guards and tolerance:
 	// Decision.Demand tells whether this does, and what does not is claimed from the tolerance.
 	Alone bool
@@ -62,7 +65,11 @@ type Facts struct {
 	Left *Reason
 	// HasOpen and HasGroups say that Open and the groups of Current were read.
 	HasOpen, HasGroups bool
-	HasListed          bool // Open has those as well that the client alone lists
+	// Waiting are the open matters about whom decide asks for them: who stands in the way, or Current.
+	Waiting    []Matter
+	HasWaiting bool
+	HasHolder  bool // Candidates.Effective was read for the name that is taken in the end
+	HasListed  bool // Open has those as well that the client alone lists
 }
 
 // Decision is what came of a Desired: everything that one unit of work writes.
@@ -122,7 +129,10 @@ func decideFor(f Facts, d Desired, r *Rules) (Decision, error) {
 	if err := checkSize(&c.After); err != nil {
 		return Decision{}, err
 	}
-	if err := effectiveNameIsFree(f, &c.After); err != nil {
+	if after := &c.After; m.current != nil && f.Current == nil && !m.linked && !f.HasHolder && after.Index.EffectiveName != after.Index.Name {
+		return Decision{}, &lacking{holder: after.Index.EffectiveName} // who returns may take another name than was sent
+	}
+	if err := r.effectiveNameIsFree(f, m, &c.After); err != nil {
 		return Decision{}, err
 	}
 	room, err := r.makeRoom(f, *c, d.Now)
@@ -203,6 +213,14 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 	c.Action, c.Reason = verdict(m, &c, e)
 	if c.Action == ChangeSkip {
 		c.After = *current
+		if d.Returns && current.State == Active && r.Settings.Tolerance.Mode == ToleranceDelay {
+			if !f.HasWaiting {
+				return Decision{}, &lacking{waiting: current}
+			}
+			if slices.ContainsFunc(f.Waiting, func(w Matter) bool { return w.Kind == MatterDelayed && w.Cause != CauseMembers }) {
+				e.settle(current, d.Now, MatterDelayed)
+			}
+		}
 		return Decision{Changes: []Change{c}, Matters: e.matters}, nil
 	}
 	if len(is.guesses) > 0 {

@@ -94,7 +94,7 @@ func TestFrozenNamesCollide(t *testing.T) {
 	}
 	holder := user("old", "bob@a.example")
 	holder.setEffective(scim.Attributes{"userName": "ann@a.example"}, 1)
-	_, err = decide(Facts{Candidates: Candidates{Effective: holder}}, Desired{ID: "new", Type: scim.User, Connection: own, Now: now,
+	_, err = decide(Facts{Candidates: Candidates{Effective: holder}, HasWaiting: true}, Desired{ID: "new", Type: scim.User, Connection: own, Now: now,
 		Asserted: scim.Attributes{"userName": "ann@a.example"}}, r)
 	if KindOf(err) != Conflict {
 		t.Errorf("%v, want a conflict", err)

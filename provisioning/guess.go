@@ -19,8 +19,8 @@ func (s *Service) Guesses(ctx context.Context, tenant string, x *Resource) ([]st
 	if x.Effective == nil || x.RuleVersion == 0 || x.Connection == 0 {
 		return nil, nil
 	}
-	if known, ok := s.compiled.Load(ruleKey{x.Connection, x.RuleVersion}); ok {
-		return known.(*Rules).guesses(x)
+	if known := s.known(x.Connection, x.RuleVersion); known != nil {
+		return known.guesses(x)
 	}
 	return View(ctx, s.store, tenant, func(r Reader) ([]string, error) { return s.GuessesIn(r, x) })
 }

@@ -160,12 +160,26 @@ func adoptionKey(d Desired) string {
 }
 
 // effectiveNameIsFree refuses an effective userName that is held by an account of the tenant which
-// cannot make room for it.
-func effectiveNameIsFree(f Facts, after *Resource) error {
-	if e := inTheWay(f, after); e != nil && !yields(e, after.Connection) {
-		return Taken(nameAttribute(after.Type))
+// cannot make room for it, and says why where that does not follow from what was sent.
+func (r *Rules) effectiveNameIsFree(f Facts, m meant, after *Resource) error {
+	e := inTheWay(f, after)
+	if e == nil || yields(e, after.Connection) {
+		return nil
 	}
-	return nil
+	if !f.HasWaiting {
+		return &lacking{waiting: e}
+	}
+	refusal := Taken(nameAttribute(after.Type))
+	waits := slices.IndexFunc(f.Waiting, func(w Matter) bool { return w.Cause != CauseMembers && w.Cause != CauseRole })
+	switch frozen := r.Settings.Mapping.UserName.Frozen && m.current != nil && after.Index.EffectiveName != after.Index.Name; {
+	case e.Connection == after.Connection && waits >= 0:
+		w := f.Waiting[waits]
+		refusal.Detail = fmt.Sprintf("the account %s has this userName until a person has decided on its departure: see the open matter %s (%s, %s)", e.ID, w.ID, w.Kind, w.Cause)
+	case frozen:
+		refusal.Detail = fmt.Sprintf("the account %s keeps the userName that it was created with (mapping.userName.frozen), which the account %s has by now; give that one another userName",
+			after.ID, e.ID)
+	}
+	return refusal
 }
 
 // inTheWay is the account that holds the effective userName which another one is to have; nil for none.

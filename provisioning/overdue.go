@@ -46,6 +46,9 @@ func (s *Service) flagOverdue(ctx context.Context, tenant string, all []Connecti
 	if err != nil {
 		return err
 	}
+	kept, _ := s.flagged.Load(tenant)
+	before, _ := kept.(map[string]bool)
+	flagged := map[string]bool{} // of those alone that wait still
 	var late []Matter
 	err = s.Matters(ctx, tenant, MatterQuery{Status: MatterOpen}, func(m Matter) error {
 		w.Open[m.Kind]++
@@ -53,11 +56,17 @@ func (s *Service) flagOverdue(ctx context.Context, tenant string, all []Connecti
 			return nil
 		}
 		w.Overdue++
-		if _, flagged := s.flagged.Load(m.ID); !flagged && len(late) < jobStride {
+		switch {
+		case before[m.ID]:
+			flagged[m.ID] = true
+		case len(late) < jobStride:
 			late = append(late, m)
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
 	for _, m := range late {
 		o := Origin{Tenant: tenant, Actor: Schedule, Correlation: m.ID}
 		for _, c := range all {
@@ -67,10 +76,11 @@ func (s *Service) flagOverdue(ctx context.Context, tenant string, all []Connecti
 		}
 		failed := s.flag(ctx, o, m)
 		if failed == nil {
-			s.flagged.Store(m.ID, struct{}{})
+			flagged[m.ID] = true
 		}
 		err = errors.Join(err, failed)
 	}
+	s.flagged.Store(tenant, flagged)
 	return err
 }
 

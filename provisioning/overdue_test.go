@@ -46,6 +46,13 @@ func TestOverdueMattersAreFlaggedOnce(t *testing.T) {
 		want("before", 0)
 		d.clock.Advance(time.Minute)
 		want("after", 1)
+		if kept := d.Flagged("acme"); kept != 1 {
+			d.Errorf("%d kept", kept)
+		}
 		d.resolve(d.onlyMatter(provisioning.MatterHeld), provisioning.MatterAllowed)
+		d.sweep()
+		if kept := d.Flagged("acme"); kept != 0 {
+			d.Errorf("%d kept of what is closed", kept)
+		}
 	})
 }

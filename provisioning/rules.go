@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -68,17 +69,42 @@ var defaultRules = func() *Rules {
 	return r
 }()
 
-// ruleKey names one version of a connection's settings. Versions never change, so what was compiled stays good.
-type ruleKey struct{ connection, version int64 }
+// keptRules is how many versions of a connection's settings are kept: what is stored was made by older ones, too.
+const keptRules = 16
+
+// known are the rules of one version of a connection's settings, if they are kept. Versions never change, so what was compiled
+// stays good.
+func (s *Service) known(connection, version int64) *Rules {
+	kept, _ := s.compiled.Load(connection)
+	list, _ := kept.([]*Rules)
+	for _, r := range list {
+		if r.Version == version {
+			return r
+		}
+	}
+	return nil
+}
+
+// keepRules keeps compiled rules, the latest versions of each connection. Of two at once one may be forgotten, and is
+// compiled again.
+func (s *Service) keepRules(connection int64, r *Rules) {
+	kept, _ := s.compiled.Load(connection)
+	list, _ := kept.([]*Rules)
+	list = append(slices.Clone(list), r)
+	slices.SortStableFunc(list, func(a, b *Rules) int { return cmp.Compare(b.Version, a.Version) })
+	list = slices.CompactFunc(list, func(a, b *Rules) bool { return a.Version == b.Version })
+	s.compiled.Store(connection, list[:min(len(list), keptRules)])
+}
 
 // rules are those in force when the connection was read. They are compiled once.
 func (s *Service) rules(r Reader, c Connection) (*Rules, error) {
 	if c.SettingsVersion == 0 && c.Settings == defaultRules.Settings.Protocol {
 		return defaultRules, nil
 	}
-	key := ruleKey{c.ID, c.SettingsVersion}
-	if known, ok := s.compiled.Load(key); ok && c.SettingsVersion > 0 {
-		return known.(*Rules), nil
+	if c.SettingsVersion > 0 {
+		if r := s.known(c.ID, c.SettingsVersion); r != nil {
+			return r, nil
+		}
 	}
 	settings := DefaultSettings()
 	settings.Protocol = c.Settings
@@ -91,7 +117,7 @@ func (s *Service) rules(r Reader, c Connection) (*Rules, error) {
 	}
 	rules, err := NewRules(c.SettingsVersion, settings)
 	if err == nil && c.SettingsVersion > 0 {
-		s.compiled.Store(key, rules)
+		s.keepRules(c.ID, rules)
 	}
 	return rules, err
 }

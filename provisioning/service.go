@@ -38,8 +38,8 @@ type Service struct {
 
 	traffic  traffic
 	captures time.Duration // how long they are kept; zero: for ever
-	flagged  sync.Map      // of ids of overdue matters that the journal has
-	compiled sync.Map      // of ruleKey to *Rules
+	flagged  sync.Map      // of tenants to map[string]bool: ids of the overdue matters that the journal has, as of the last sweep
+	compiled sync.Map      // of ids of connections to []*Rules: see keepRules
 }
 
 // New returns a Service on a store.

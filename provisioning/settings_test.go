@@ -203,7 +203,15 @@ func TestCautions(t *testing.T) {
 			[]string{"deletion.grace"}},
 		"hand-picked without grace": {provisioning.PresetHandPicked, func(s *provisioning.Settings) { s.Deletion.Grace, s.Deletion.Purge = 0, provisioning.PurgeAuto }, nil},
 		"no tolerance":              {"", func(s *provisioning.Settings) { s.Tolerance.Mode = provisioning.ToleranceOff }, []string{"tolerance.mode"}},
-		"privileges by push":        {"", func(s *provisioning.Settings) { s.Roles.GrantGuarded = true }, []string{"roles.grantGuarded"}},
+		"privileges that no push may give": {"", func(s *provisioning.Settings) {
+			s.Roles.Names, s.Roles.Guarded = []string{"helpdesk", "officer"}, []string{"officer"}
+			s.Roles.AppRoles = []provisioning.RoleMapping{{When: "Admins", Role: provisioning.RoleAdmin}}
+			s.Roles.Groups = []provisioning.RoleMapping{{When: "Officers", Role: "officer"}, {When: "Help", Role: "helpdesk"}}
+		}, []string{"roles.appRoles, roles.groups"}},
+		"roles that any push may give": {"", func(s *provisioning.Settings) {
+			s.Roles.Names, s.Roles.AppRoles = []string{"helpdesk"}, []provisioning.RoleMapping{{When: "Help", Role: "helpdesk"}}
+		}, nil},
+		"privileges by push": {"", func(s *provisioning.Settings) { s.Roles.GrantGuarded = true }, []string{"roles.grantGuarded"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -476,6 +476,9 @@ func (w *Restore) setState(after *Resource, e *effect, r *Rules, now time.Time) 
 	// Of what the rules made of the row, what a guard keeps among a group's members is all that stands.
 	*e = effect{matters: slices.DeleteFunc(e.matters, func(m MatterChange) bool { return m.Open == nil || m.Open.Cause != CauseMembers })}
 	x := w.stored
+	if x != nil && x.Connection != after.Connection { // what the earlier owner's client asked for is nobody's wish any more
+		e.settle(x, now, MatterHeld, MatterKept, MatterDelayed, MatterPurge)
+	}
 	switch {
 	case x == nil:
 	case w.keeps(r) && (x.State.in() && !w.State.in() || x.State != Removed && w.State == Removed):

@@ -62,7 +62,7 @@ func (s *Service) Replace(ctx context.Context, o Origin, t scim.ResourceType, id
 		if _, named := desired["active"]; !named && f.Asserted["active"] != nil {
 			desired = withAttribute(desired, "active", f.Asserted["active"])
 		}
-		return s.renamed(r, o, rules, f, Desired{Asserted: desired, Members: members})
+		return s.renamed(r, o, rules, f, Desired{Asserted: desired, Members: members, Returns: b.Attributes["active"] == true})
 	}
 	return s.Apply(ctx, o, in)
 }
@@ -86,7 +86,8 @@ func (s *Service) Patch(ctx context.Context, o Origin, t scim.ResourceType, id s
 		if err != nil {
 			return Facts{}, Desired{}, err
 		}
-		return s.renamed(r, o, rules, f, Desired{Asserted: patched.Attributes, Members: patched.Members})
+		active, _ := saysActive(ops)
+		return s.renamed(r, o, rules, f, Desired{Asserted: patched.Attributes, Members: patched.Members, Returns: active})
 	}
 	return s.Apply(ctx, o, in)
 }
@@ -240,6 +241,14 @@ func membersOf(def *scim.Definition, ops []scim.Operation, po scim.PatchOptions)
 
 // asked is the journal's word for what the operations of a PATCH ask for, should nothing come of it.
 func asked(ops []scim.Operation) JournalAction {
+	if active, says := saysActive(ops); says && !active {
+		return ActionDisable
+	}
+	return ActionUpdate
+}
+
+// saysActive is what the operations of a PATCH say last of whether the user is active, and whether they say anything.
+func saysActive(ops []scim.Operation) (active, says bool) {
 	for _, op := range ops {
 		value := op.Value
 		if o, ok := value.(map[string]any); ok && op.Path == "" {
@@ -247,9 +256,9 @@ func asked(ops []scim.Operation) JournalAction {
 		} else if !strings.EqualFold(op.Path, "active") {
 			continue
 		}
-		if value == false {
-			return ActionDisable
+		if b, ok := value.(bool); ok {
+			active, says = b, true
 		}
 	}
-	return ActionUpdate
+	return active, says
 }

@@ -436,6 +436,12 @@ func checkAttribute(a *Attribute, v any) error {
 		return nil
 	case []any:
 		return checkElements(a, v)
+	case string:
+		// RFC 7643 §4.1.1 demands a userName that is not empty; blanks name nobody.
+		if a.Required && strings.TrimSpace(v) == "" {
+			return a.invalid("the attribute is required, and blanks are no value; send one")
+		}
+		return checkOne(a, v)
 	default:
 		return checkOne(a, v)
 	}
