@@ -166,13 +166,13 @@ func (r *Rules) effectiveNameIsFree(f Facts, m meant, after *Resource) error {
 	if e == nil || yields(e, after.Connection) {
 		return nil
 	}
-	if !f.HasWaiting {
+	if e.Connection == after.Connection && !f.HasWaiting {
 		return &lacking{waiting: e}
 	}
 	refusal := Taken(nameAttribute(after.Type))
 	waits := slices.IndexFunc(f.Waiting, func(w Matter) bool { return w.Cause != CauseMembers && w.Cause != CauseRole })
 	switch frozen := r.Settings.Mapping.UserName.Frozen && m.current != nil && after.Index.EffectiveName != after.Index.Name; {
-	case e.Connection == after.Connection && waits >= 0:
+	case waits >= 0:
 		w := f.Waiting[waits]
 		refusal.Detail = fmt.Sprintf("the account %s has this userName until a person has decided on its departure: see the open matter %s (%s, %s)", e.ID, w.ID, w.Kind, w.Cause)
 	case frozen:
