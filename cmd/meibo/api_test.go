@@ -17,7 +17,7 @@ func (m *machine) key(role string, flags ...string) string {
 	return m.run(append([]string{"key", "create", "--tenant", "default", "--role", role, "--holder", "the " + role}, flags...)...)
 }
 
-// TestAPIExamples runs each curl of docs/api.md against a server, and wants what is shown below it.
+// TestAPIExamples runs each curl of docs/api.md and docs/log.md against a server, and wants what is shown below it.
 func TestAPIExamples(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
@@ -26,11 +26,11 @@ func TestAPIExamples(t *testing.T) {
 	const scim = "/t/default/scim/v2"
 	user := s.create(scim+"/Users", token, named(userBody, "ken@example.com"))
 	group := s.create(scim+"/Groups", token, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"staff","members":[{"value":"`+user+`"}]}`)
-	names := strings.NewReplacer("$API", s.url+"/api/v1", "$KEY", m.key("application"), "$OWNER", m.key("owner"), "$OPERATOR", m.key("operator"),
+	names := strings.NewReplacer("$API", s.url+"/api/v1", "$KEY", m.key("application"), "$OWNER", m.key("owner"), "$OPERATOR", m.key("operator"), "$SUPPORT", m.key("support"),
 		"$USER", user, "$GROUP", group, "$TOKEN", firstToken(t, m))
 
-	examples := readExamples(t, "../../docs/api.md")
-	if len(examples) < 12 {
+	examples := append(readExamples(t, "../../docs/api.md"), readExamples(t, "../../docs/log.md")...)
+	if len(examples) < 30 {
 		t.Fatalf("%d examples", len(examples))
 	}
 	for _, e := range examples {

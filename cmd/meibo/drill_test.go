@@ -12,6 +12,7 @@ import (
 
 	"meibo/internal/drill"
 	"meibo/internal/testkit"
+	"meibo/provisioning/summary"
 )
 
 // written is what the drill knows of an answered write, and the journal as well.
@@ -56,21 +57,22 @@ func (m *machine) journalled(tenant string) map[string]written {
 	m.t.Helper()
 	out := map[string]written{}
 	for line := range strings.Lines(m.run("log", "--tenant", tenant, "--json")) {
-		var e entryJSON
+		var e summary.Entry
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			m.t.Fatal(err)
 		}
-		if e.Request == nil {
+		r := e.Meibo.Request
+		if r == nil {
 			continue
 		}
-		if _, twice := out[e.CorrelationID]; twice {
-			m.t.Errorf("two entries with the request %s", e.CorrelationID)
+		if _, twice := out[e.ChangeID]; twice {
+			m.t.Errorf("two entries with the request %s", e.ChangeID)
 		}
-		w := written{Method: e.Request.Method, Path: e.Request.Path, Status: e.Request.Status}
-		if e.Resource != nil {
-			w.Resource = e.Resource.ID
+		w := written{Method: r.Method, Path: r.Path, Status: r.Status}
+		if e.TargetIdentity != nil {
+			w.Resource = e.TargetIdentity.ID
 		}
-		out[e.CorrelationID] = w
+		out[e.ChangeID] = w
 	}
 	return out
 }

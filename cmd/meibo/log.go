@@ -1,10 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,203 +14,230 @@ import (
 	"github.com/spf13/cobra"
 
 	"meibo/provisioning"
-	"meibo/scim"
+	"meibo/provisioning/summary"
 )
 
-// defaultEntries is what fits a screen.
-const defaultEntries = 50
+const (
+	// defaultEntries is what fits a screen.
+	defaultEntries = 50
+	// followPause is how long --follow rests when nothing has come, and followLooks how many entries it reads at a time.
+	followPause = 500 * time.Millisecond
+	followLooks = 100
+)
 
 // logOptions are the flags of `meibo log` as they were given.
 type logOptions struct {
-	tenant, connection, user, correlation string
-	action, outcome, since, until         string
-	limit                                 int
-	json                                  bool
+	summary.Filter
+	tenant, user, since, until string
+	slower                     time.Duration
+	limit                      int
+	after                      int64
+	json, csv, follow          bool
 }
 
 func (p *program) logCommand() *cobra.Command {
 	var o logOptions
 	cmd := &cobra.Command{
-		Use: "log --tenant T", Short: "Print the newest entries of a tenant's journal", Args: cobra.NoArgs,
-		Long: "Print the newest entries of a tenant's journal, newest first. Times are instants, dates, or spans such as 24h or 7d ago.",
+		Use: "log --tenant T", Short: "Print what happened, newest first", Args: cobra.NoArgs,
+		Long: "Print what was asked, what was decided and why, newest first. All that is given narrows it. Times are instants, dates, or spans such as 24h or 7d ago.\n\n" +
+			"--follow prints what happens from now on, oldest first, as the running server gives it positions; --after goes on behind one.",
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.tenant, "tenant", "", "name of the tenant")
 	_ = cmd.MarkFlagRequired("tenant")
-	f.StringVar(&o.connection, "connection", "", "only this connection's")
+	f.StringVar(&o.Connection, "connection", "", "only this connection's")
 	f.StringVar(&o.user, "user", "", "only of the user or group with this userName, displayName or id")
-	f.StringVar(&o.correlation, "correlation", "", "only of the request with this correlation id")
-	f.StringVar(&o.action, "action", "", "only create, update, disable, delete, stagedDelete or other")
-	f.StringVar(&o.outcome, "outcome", "", "only success, failure, skipped or warning")
+	f.StringVar(&o.Prefix, "prefix", "", "only of users and groups whose userName or displayName begins so")
+	f.StringVar(&o.Mail, "mail", "", "only of users who have this address now, or had it last")
+	f.StringVar(&o.ExternalID, "external-id", "", "only of users and groups that a client calls so now, or called so last")
+	f.StringVar(&o.Member, "member", "", "only changes of groups' members that name this id")
+	f.StringVar(&o.CorrelationID, "correlation", "", "only of the request or run with this correlation id")
+	f.StringVar(&o.Action, "action", "", "only create, update, disable, delete, stagedDelete or other")
+	f.StringVar(&o.Outcome, "outcome", "", "only success, failure, skipped or warning")
+	f.StringVar(&o.Reason, "reason", "", "only decided for this reason, by its code, such as kept")
+	f.StringVar(&o.Method, "method", "", "only requests with GET, POST, PUT, PATCH or DELETE")
+	f.StringVar(&o.Status, "status", "", "only requests that were answered so: a code such as 409, or a class such as 4xx")
+	f.DurationVar(&o.slower, "slower", 0, "only requests that took as long, such as 250ms, or longer")
 	f.StringVar(&o.since, "since", "", "only from this time on")
 	f.StringVar(&o.until, "until", "", "only before this time")
-	f.IntVar(&o.limit, "limit", 0, fmt.Sprintf("at most so many; 0 for %d in a table and all in JSON", defaultEntries))
+	f.IntVar(&o.limit, "limit", 0, fmt.Sprintf("at most so many; 0 for %d in a table and all in JSON and CSV", defaultEntries))
 	f.BoolVar(&o.json, "json", false, "print all of each entry, one JSON object a line")
+	f.BoolVar(&o.csv, "csv", false, "print all of each entry, one row of CSV for spreadsheets")
+	f.BoolVar(&o.follow, "follow", false, "print what happens from now on, until you stop it")
+	f.Int64Var(&o.after, "after", -1, "with --follow: begin behind this position; 0 for the beginning")
 	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
 		q, err := o.query(ctx, s)
 		if err != nil {
 			return err
 		}
-		if o.json {
-			return s.Entries(ctx, o.tenant, q, func(e provisioning.Entry) error { return printJSON(p.stdout, entryView(o.tenant, e)) })
+		if o.follow {
+			return p.followLog(ctx, s, o, q)
 		}
-		return printEntries(ctx, p.stdout, s, o.tenant, q)
+		return p.printLog(ctx, s, o, q)
 	})
 }
 
-func (o logOptions) query(ctx context.Context, s *provisioning.Service) (q provisioning.EntryQuery, err error) {
-	q = provisioning.EntryQuery{Correlation: o.correlation, Action: provisioning.JournalAction(o.action),
-		Outcome: provisioning.Outcome(o.outcome), Limit: o.limit}
+func (o *logOptions) query(ctx context.Context, s *provisioning.Service) (q provisioning.EntryQuery, err error) {
 	if err := o.check(); err != nil {
 		return q, err
 	}
-	if q.Limit == 0 && !o.json {
-		q.Limit = defaultEntries
-	}
-	if _, notID := uuid.Parse(o.user); notID == nil {
-		q.Resource = o.user
+	if id, notID := uuid.Parse(o.user); notID == nil {
+		o.Resource = id.String()
 	} else {
-		q.Name = o.user
+		o.Name = o.user
 	}
-	if q.Since, err = instant(o.since, s.Now(), back); err != nil {
+	if o.Since, err = instant(o.since, s.Now(), back); err != nil {
 		return q, err
 	}
-	if q.Until, err = instant(o.until, s.Now(), back); err != nil {
+	if o.Until, err = instant(o.until, s.Now(), back); err != nil {
 		return q, err
 	}
-	if o.connection != "" {
-		c, err := s.Connection(ctx, o.tenant, o.connection)
-		q.Connection = c.ID
-		return q, err
+	var c provisioning.Connection
+	if o.Connection != "" {
+		if c, err = s.Connection(ctx, o.tenant, o.Connection); err != nil {
+			return q, err
+		}
+	}
+	if q, err = o.Query(c.ID); err != nil {
+		return q, misuse("--status: %v", err)
+	}
+	q.Slower = o.slower
+	if q.Limit = o.limit; q.Limit == 0 && !o.json && !o.csv {
+		q.Limit = defaultEntries
 	}
 	return q, nil
 }
 
-func (o logOptions) check() error {
-	actions := []provisioning.JournalAction{"", provisioning.ActionCreate, provisioning.ActionUpdate, provisioning.ActionDisable,
-		provisioning.ActionDelete, provisioning.ActionStagedDelete, provisioning.ActionOther}
-	outcomes := []provisioning.Outcome{"", provisioning.Success, provisioning.Failure, provisioning.Skipped, provisioning.Warning}
+func (o *logOptions) check() error {
+	for _, choice := range []struct {
+		flag, given string
+		of          []string
+	}{
+		{"action", o.Action, words(provisioning.ActionCreate, provisioning.ActionUpdate, provisioning.ActionDisable, provisioning.ActionDelete, provisioning.ActionStagedDelete, provisioning.ActionOther)},
+		{"outcome", o.Outcome, words(provisioning.Success, provisioning.Failure, provisioning.Skipped, provisioning.Warning)},
+		{"method", o.Method, []string{"GET", "POST", "PUT", "PATCH", "DELETE"}},
+	} {
+		if choice.given != "" && !slices.Contains(choice.of, choice.given) {
+			return misuse("--%s cannot be %q; choose one of %v", choice.flag, choice.given, choice.of)
+		}
+	}
 	switch {
-	case !slices.Contains(actions, provisioning.JournalAction(o.action)):
-		return misuse("--action cannot be %q; choose one of %v", o.action, actions[1:])
-	case !slices.Contains(outcomes, provisioning.Outcome(o.outcome)):
-		return misuse("--outcome cannot be %q; choose one of %v", o.outcome, outcomes[1:])
 	case o.limit < 0:
 		return misuse("--limit cannot be negative")
+	case o.slower < 0:
+		return misuse("--slower cannot be negative")
+	case o.json && o.csv:
+		return misuse("--json and --csv exclude each other")
+	case o.follow && (o.csv || o.limit > 0):
+		return misuse("--follow goes on for ever: leave out --csv and --limit")
+	case o.after >= 0 && !o.follow:
+		return misuse("--after is for --follow; --until and --since choose by time")
 	}
 	return nil
 }
 
-func printEntries(ctx context.Context, w io.Writer, s *provisioning.Service, tenant string, q provisioning.EntryQuery) error {
-	t := newTable(w, "TIME", "CONNECTION", "BY", "ACTION", "OUTCOME", "RESOURCE", "WHAT AND WHY")
-	err := s.Entries(ctx, tenant, q, func(e provisioning.Entry) error {
-		t.row(e.At.UTC().Format(time.DateTime), e.ConnectionName, e.Actor, string(e.Action), string(e.Outcome),
-			strings.TrimSpace(string(e.ResourceType)+" "+e.ResourceName), summary(e))
-		return nil
-	})
+func words[T ~string](list ...T) []string {
+	out := make([]string, len(list))
+	for i, w := range list {
+		out[i] = string(w)
+	}
+	return out
+}
+
+func (p *program) printLog(ctx context.Context, s *provisioning.Service, o logOptions, q provisioning.EntryQuery) error {
+	out := bufio.NewWriter(p.stdout)
+	w, end, err := o.writer(out)
 	if err != nil {
 		return err
 	}
-	return t.flush()
+	err = s.Entries(ctx, o.tenant, q, func(e provisioning.Entry) error { return w.Write(summary.Of(o.tenant, e)) })
+	return errors.Join(err, end(), out.Flush())
 }
 
-// summary is what an entry says in a line: what changed, by name only, and what decided.
-func summary(e provisioning.Entry) string {
-	if e.Error != nil {
-		return e.Error.Code + ": " + e.Error.Detail
+// writer writes entries as they were asked for; end comes after the last.
+func (o logOptions) writer(out io.Writer) (w summary.Writer, end func() error, err error) {
+	nothing := func() error { return nil }
+	switch {
+	case o.json:
+		return summary.NewNDJSONWriter(out), nothing, nil
+	case o.csv:
+		w, err = summary.NewCSVWriter(out)
+		return w, nothing, err
+	default:
+		t := logTable{newTable(out, "TIME", "CONNECTION", "BY", "ACTION", "OUTCOME", "RESOURCE", "WHAT AND WHY")}
+		return t, t.flush, nil
 	}
-	var parts []string
-	for _, d := range e.Diff {
-		parts = append(parts, d.Path)
+}
+
+type logTable struct{ table }
+
+func (t logTable) Write(e summary.Entry) error {
+	t.row(logCells(e)...)
+	return nil
+}
+
+func logCells(e summary.Entry) []string {
+	resource := ""
+	if e.TargetIdentity != nil {
+		resource = strings.TrimSpace(e.TargetIdentity.IdentityType + " " + e.TargetIdentity.DisplayName)
 	}
-	m := e.Members
-	for _, change := range []struct {
-		what string
-		n    int
-	}{
-		{"members +", len(m.Add)}, {"members -", len(m.Remove)}, {"members for the client +", len(m.AssertedAdd)}, {"members for the client -", len(m.AssertedRemove)},
-		{"members for the application +", len(m.EffectiveAdd)}, {"members for the application -", len(m.EffectiveRemove)},
-	} {
-		if change.n > 0 {
-			parts = append(parts, fmt.Sprintf("%s%d", change.what, change.n))
+	return []string{e.ActivityDateTime.Format(time.DateTime), e.JobID, e.InitiatedBy.ID, e.Action, e.StatusInfo.Status, resource, summary.Line(e)}
+}
+
+// followLog prints what gets a position, until ctx ends, and says in the end how to go on.
+func (p *program) followLog(ctx context.Context, s *provisioning.Service, o logOptions, q provisioning.EntryQuery) error {
+	told, err := s.EntriesAfter(ctx, o.tenant, q, max(o.after, 0), 1)
+	if err != nil {
+		return err
+	}
+	at := o.after
+	switch {
+	case at > told.Head:
+		return fmt.Errorf("the journal of %s has come to position %d, not to %d: name that, or 0 for the beginning", o.tenant, told.Head, at)
+	case at < 0:
+		at = told.Head
+	}
+	defer func() { fmt.Fprintf(p.stderr, "`meibo log --tenant %s --follow --after %d` goes on from here\n", o.tenant, at) }()
+	tick := time.NewTicker(followPause)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if told, err = s.EntriesAfter(ctx, o.tenant, q, at, followLooks); err != nil {
+			break
+		}
+		if err = p.printTold(o, told.Entries); err != nil {
+			break
+		}
+		if at = told.Reached; at < told.Head {
+			continue
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
 		}
 	}
-	why := e.Reason.Code
-	for _, name := range slices.Sorted(maps.Keys(e.Reason.Args)) {
-		why += " " + name + "=" + e.Reason.Args[name]
+	if ctx.Err() != nil {
+		return nil // whoever stops it wants it to end
 	}
-	return strings.TrimSpace(strings.Join(parts, ", ") + " (" + why + ")")
+	return err
 }
 
-// entryJSON is a journal entry for programs, in the words of Entra's provisioning log where it has them.
-type entryJSON struct {
-	ID            string                         `json:"id"`
-	Time          time.Time                      `json:"activityDateTime"`
-	Tenant        string                         `json:"tenant"`
-	Connection    string                         `json:"connection,omitempty"`
-	Actor         string                         `json:"initiatedBy"`
-	CorrelationID string                         `json:"correlationId"`
-	Request       *provisioning.RequestInfo      `json:"request,omitempty"`
-	Duration      *int64                         `json:"durationInMilliseconds,omitempty"`
-	Action        provisioning.JournalAction     `json:"action"`
-	Outcome       provisioning.Outcome           `json:"outcome"`
-	Resource      *entryResource                 `json:"resource,omitempty"`
-	MatchedBy     string                         `json:"matchedBy,omitempty"`
-	Differences   []provisioning.AttributeChange `json:"differences"`
-	Members       entryMembers                   `json:"members"`
-	Reason        provisioning.Reason            `json:"reason"`
-	Error         *provisioning.EntryError       `json:"error,omitempty"`
-}
-
-type entryResource struct {
-	ID      string            `json:"id,omitempty"`
-	Type    scim.ResourceType `json:"type"`
-	Name    string            `json:"name,omitempty"`
-	Version int64             `json:"version,omitempty"` // afterwards; none where nothing changed
-}
-
-// entryMembers are changes of memberships: of both views, and of one of them alone.
-type entryMembers struct {
-	Added            []entryMember `json:"added"`
-	Removed          []string      `json:"removed"`
-	AssertedAdded    []entryMember `json:"assertedAdded,omitempty"`
-	AssertedRemoved  []string      `json:"assertedRemoved,omitempty"`
-	EffectiveAdded   []entryMember `json:"effectiveAdded,omitempty"`
-	EffectiveRemoved []string      `json:"effectiveRemoved,omitempty"`
-}
-
-func entryMembersView(d provisioning.MemberDelta) entryMembers {
-	members := func(list []scim.Member) []entryMember {
-		out := make([]entryMember, 0, len(list))
-		for _, m := range list {
-			out = append(out, entryMember{Value: m.Value, Display: m.Display})
+// printTold prints at once, so that each line is seen when it comes.
+func (p *program) printTold(o logOptions, entries []provisioning.PositionedEntry) error {
+	out := bufio.NewWriter(p.stdout)
+	lines := summary.NewNDJSONWriter(out)
+	for _, e := range entries {
+		view := summary.At(o.tenant, e)
+		if o.json {
+			if err := lines.Write(view); err != nil {
+				return err
+			}
+			continue
 		}
-		return out
+		cells := logCells(view)
+		for i, cell := range cells {
+			cells[i] = printable(cell)
+		}
+		fmt.Fprintf(out, "%d  %s\n", e.Position, strings.Join(cells, "  "))
 	}
-	return entryMembers{Added: members(d.Add), Removed: append([]string{}, d.Remove...), AssertedAdded: members(d.AssertedAdd),
-		AssertedRemoved: d.AssertedRemove, EffectiveAdded: members(d.EffectiveAdd), EffectiveRemoved: d.EffectiveRemove}
-}
-
-type entryMember struct {
-	Value   string `json:"value"`
-	Display string `json:"display,omitempty"`
-}
-
-func entryView(tenant string, e provisioning.Entry) entryJSON {
-	view := entryJSON{
-		ID: e.ID, Time: e.At, Tenant: tenant, Connection: e.ConnectionName, Actor: e.Actor, CorrelationID: e.Correlation,
-		Request: e.Request, Action: e.Action, Outcome: e.Outcome, MatchedBy: e.MatchedBy, Differences: e.Diff,
-		Members: entryMembersView(e.Members), Reason: e.Reason, Error: e.Error,
-	}
-	if e.Request != nil {
-		ms := e.Request.Duration.Milliseconds()
-		view.Duration = &ms
-	}
-	if e.ResourceType != "" {
-		view.Resource = &entryResource{e.ResourceID, e.ResourceType, e.ResourceName, e.Version}
-	}
-	if view.Differences == nil {
-		view.Differences = []provisioning.AttributeChange{}
-	}
-	return view
+	return out.Flush()
 }

@@ -161,7 +161,7 @@ func TestShutdown(t *testing.T) {
 	if code := s.wait(); code != exitOK {
 		t.Errorf("exit status %d:\n%s", code, s.log.text())
 	}
-	if got := m.run("log", "--tenant", "acme", "--user", "late@example.com", "--json"); !strings.Contains(got, `"action":"create","outcome":"success"`) {
+	if got := m.run("log", "--tenant", "acme", "--user", "late@example.com", "--json"); !strings.Contains(got, `"provisioningAction":"create"`) || !strings.Contains(got, `"status":"success"`) {
 		t.Errorf("journal of the late request: %s", got)
 	}
 }

@@ -18,9 +18,9 @@ type Entry struct {
 	Action           string     `json:"provisioningAction" enum:"create,update,disable,delete,stagedDelete,other"`
 	Duration         *int64     `json:"durationInMilliseconds,omitempty" minimum:"0" doc:"Of the request; absent where none made it."`
 	InitiatedBy      Initiator  `json:"initiatedBy"`
-	SourceSystem     *System    `json:"sourceSystem,omitempty" doc:"The client that asked; absent where no connection was involved."`
+	SourceSystem     *System    `json:"sourceSystem,omitempty" doc:"The connection; absent where none was involved."`
 	TargetSystem     System     `json:"targetSystem"`
-	SourceIdentity   *Identity  `json:"sourceIdentity,omitempty" doc:"As the client knows it; absent where no connection was involved."`
+	SourceIdentity   *Identity  `json:"sourceIdentity,omitempty" doc:"As the connection's client knows it; absent where no connection was involved."`
 	TargetIdentity   *Identity  `json:"targetIdentity,omitempty" doc:"As meibo knows it; absent of what is about no user or group, such as a new token."`
 	StatusInfo       StatusInfo `json:"provisioningStatusInfo"`
 	Properties       []Property `json:"modifiedProperties" doc:"What changed of the attributes, and of what meibo keeps beside them (meibo.state and so on)."`
@@ -65,8 +65,8 @@ type ErrorInfo struct {
 // Property is the difference of one attribute.
 type Property struct {
 	DisplayName string `json:"displayName" doc:"Path of the attribute."`
-	OldValue    any    `json:"oldValue" doc:"null where it had no value."`
-	NewValue    any    `json:"newValue" doc:"null where it has none now."`
+	OldValue    any    `json:"oldValue,omitempty" doc:"Absent where it had no value."`
+	NewValue    any    `json:"newValue,omitempty" doc:"Absent where it has none now."`
 }
 
 // Own is what Entra has no word for.

@@ -61,17 +61,21 @@ func unreadable(e provisioning.Entry) bool {
 	return e.Request != nil && e.Error != nil && slices.Contains([]string{string(scim.InvalidSyntax), string(scim.InvalidFilter), string(scim.InvalidPath)}, e.Error.Code)
 }
 
-// imported is the arrival of a client's request.
+// imported is the arrival of a request: of a connection's client, or of a person.
 func imported(e provisioning.Entry) (Step, bool) {
 	r := e.Request
-	if r == nil || e.ConnectionName == "" {
+	if r == nil {
 		return Step{}, false
+	}
+	from := "a person"
+	if initiator, _ := provisioning.InitiatorOf(e.Actor); initiator == provisioning.InitiatorApplication {
+		from = e.ConnectionName
 	}
 	details := []string{"method", r.Method, "path", r.Path, "dialect", r.Dialect, "quirks", strings.Join(r.Quirks, " ")}
 	if unreadable(e) {
 		return step("EntryImport", "import", provisioning.Failure, "The request could not be read", append(details, "errorCode", e.Error.Code)...), true
 	}
-	return step("EntryImport", "import", provisioning.Success, fmt.Sprintf("Received %s of a %s from %s", r.Method, e.ResourceType, e.ConnectionName), details...), true
+	return step("EntryImport", "import", provisioning.Success, fmt.Sprintf("Received %s of a %s from %s", r.Method, e.ResourceType, from), details...), true
 }
 
 // scoped is told only where the scoping filter is what decided.
@@ -117,6 +121,8 @@ func processed(e provisioning.Entry) (Step, bool) {
 	switch {
 	case e.Version == 0:
 		description = "Decided: nothing changes"
+	case len(paths) == 0:
+		description = "Decided: members change"
 	case len(paths) == 1:
 		description = "Decided: 1 attribute changes"
 	}

@@ -281,48 +281,13 @@ func TestJobsOverHTTP(t *testing.T) {
 	wantProblem(t, "an id never issued", b.do("support", "GET", "/jobs/019aa000-0000-7000-8000-000000000000", ""), 404)
 }
 
-func TestEntriesOverHTTP(t *testing.T) {
-	t.Parallel()
-	storetest.Each(t, func(t *testing.T, s provisioning.Store) {
-		b := newBenchOn(t, s)
-		c := b.client("default")
-		ken := c.user("ken")
-		c.patch(scim.User, ken, "replace", "displayName", "Ken")
-		c.delete(scim.User, ken)
-		var actions []string
-		next := ""
-		for {
-			page, _ := b.page("support", "/entries?limit=2"+next)
-			for _, e := range page.Items {
-				actions = append(actions, e["action"].(string)+" "+e["outcome"].(string))
-			}
-			if page.Next == "" {
-				break
-			}
-			next = "&next=" + page.Next
-		}
-		want := []string{"delete success", "update success", "create success", "other success", "other success"}
-		if diff := cmp.Diff(want, actions); diff != "" {
-			t.Errorf("entries, newest first (-want +got):\n%s", diff)
-		}
-		page, _ := b.page("support", "/entries?name=KEN&action=update&resource="+ken+"&since=2020-01-01T00:00:00Z&until=2099-01-01T00:00:00Z")
-		if len(page.Items) != 1 {
-			t.Fatalf("ken's updates: %v", page.Items)
-		}
-		change := page.Items[0]["changes"].([]any)[0].(map[string]any)
-		if change["path"] != "displayName" || change["new"] != "Ken" || page.Items[0]["reason"] != provisioning.ReasonAsserted || page.Items[0]["connection"] != "default" {
-			t.Errorf("entry %v", page.Items[0])
-		}
-	})
-}
-
 func TestUndoOverHTTP(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	c := b.client("default")
 	ken := c.user("ken")
 	b.must(200, "operator", "PATCH", "/users/"+ken, `{"overrides":{"title":"Boss"}}`)
-	page, _ := b.page("support", "/entries?limit=1&resource="+ken)
+	page, _ := b.page("support", "/log?limit=1&resource="+ken)
 	query := `{"entry":"` + page.Items[0]["id"].(string) + `"}`
 	plan := b.must(200, "operator", "POST", "/undos/plan", query)
 	if list := plan["resources"].([]any); plan["entries"] != 1.0 || len(list) != 1 || list[0].(map[string]any)["id"] != ken {

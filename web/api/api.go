@@ -57,7 +57,8 @@ type api struct {
 	Options
 	huma    huma.API
 	limits  *edge.Limiter[string] // by key
-	waiting chan struct{}         // places of those who wait for changes
+	waiting places                // of those who wait for changes
+	streams places                // of those who follow the log
 }
 
 // New returns the handler of all addresses below Base.
@@ -81,7 +82,7 @@ func build(o Options) (http.Handler, *api) {
 		o.Leaving = func() bool { return false }
 	}
 	router := echo.New()
-	a := &api{Options: o, limits: edge.NewLimiter[string](o.RateLimit, o.Now), waiting: make(chan struct{}, maxWaiting)}
+	a := &api{Options: o, limits: edge.NewLimiter[string](o.RateLimit, o.Now), waiting: make(places, maxWaiting), streams: make(places, maxStreams)}
 	router.Use(a.frame) // which answers all errors
 	a.huma = humaecho.NewWithGroup(router, router.Group(Base), documentConfig())
 	a.huma.UseMiddleware(a.admit)
@@ -98,7 +99,7 @@ func (a *api) operations() {
 	a.connectionOperations()
 	a.settingsOperations()
 	a.matterOperations()
-	a.entryOperations()
+	a.logOperations()
 	a.jobOperations()
 	a.healthOperations()
 	a.undoOperations()

@@ -71,15 +71,6 @@ type changesInput struct {
 	Wait  int   `query:"wait" minimum:"0" maximum:"60" default:"0" doc:"How many seconds to wait for a first change, where there is none yet."`
 }
 
-const (
-	// pollEvery is how often those who wait look whether there is something. They hold no connection meanwhile.
-	pollEvery = 250 * time.Millisecond
-	// maxWaiting bounds how many wait at a time; for more, waiting ends with their patience.
-	maxWaiting = 64
-	// patience is how long one waits for a place, so that clients who ask for ever do not ask without a pause.
-	patience = time.Second
-)
-
 func (a *api) changeOperations() {
 	register(a, operation{id: "listChanges", method: http.MethodGet, path: "/changes", tag: "changes", roles: everybody, errors: []int{http.StatusConflict},
 		summary: "Follow the changes",
@@ -95,8 +86,7 @@ func (c *call) changes(in *changesInput) (*single[ChangePage], error) {
 		return nil, err
 	}
 	if in.After > found.Head {
-		return nil, newProblem(http.StatusConflict, "unknownPosition",
-			"the journal has not come to that position: the database was restored from a backup, or is another one; read everything again and go on from head")
+		return nil, unknownPosition()
 	}
 	out := ChangePage{Items: make([]Change, 0, len(found.Entries)), Head: found.Head}
 	rd := reader{call: c}
@@ -116,51 +106,19 @@ func (c *call) await(in *changesInput) (provisioning.Changes, error) {
 	if err != nil || in.Wait == 0 || found.Head != in.After {
 		return found, err
 	}
-	if !c.takePlace(time.Duration(in.Wait) * time.Second) {
+	wait := time.Duration(in.Wait) * time.Second
+	if !c.take(c.waiting, min(wait, patience)) {
 		return found, nil
 	}
-	c.Waiting(1)
-	defer func() {
-		c.Waiting(-1)
-		<-c.waiting
-	}()
-	end := time.NewTimer(time.Duration(in.Wait) * time.Second)
-	defer end.Stop()
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for found.Head == in.After && !c.Leaving() {
-		since := c.Now()
-		select {
-		case <-tick.C:
-		case <-end.C:
-			c.idle += c.Now().Sub(since)
-			return found, nil
-		case <-c.context().Done():
-			return found, c.context().Err()
-		}
-		c.idle += c.Now().Sub(since)
-		if found, err = c.Service.Changes(c.context(), c.tenant(), in.After, in.Limit); err != nil {
-			return found, err
-		}
+	defer c.leave(c.waiting)
+	err = c.poll(wait, func() (bool, error) {
+		found, err = c.Service.Changes(c.context(), c.tenant(), in.After, in.Limit)
+		return found.Head != in.After, err
+	})
+	if err == nil { // a key that was revoked meanwhile is told nothing more
+		_, err = c.identify()
 	}
-	// A key that was revoked meanwhile is told nothing more.
-	_, err = c.identify()
 	return found, err
-}
-
-// takePlace takes a place among those who wait, and reports whether there was one before its patience was over.
-func (c *call) takePlace(wait time.Duration) bool {
-	since := c.Now()
-	defer func() { c.idle += c.Now().Sub(since) }()
-	patient := time.NewTimer(min(wait, patience))
-	defer patient.Stop()
-	select {
-	case c.waiting <- struct{}{}:
-		return true
-	case <-patient.C:
-	case <-c.context().Done():
-	}
-	return false
 }
 
 // change is the view of one entry.

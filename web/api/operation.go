@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,7 +37,8 @@ type operation struct {
 	roles            []provisioning.KeyRole // who may call it
 	errors           []int                  // beside those that every operation has
 	success          int                    // 0 for 200
-	media            []string               // of an answer that is no JSON
+	media            []string               // of an answer that is a file or a stream
+	page             reflect.Type           // of an answer that is JSON as well, with a Link; nil for none
 	maxBody          int64                  // bytes; 0 for the usual
 }
 
@@ -53,7 +55,7 @@ func register[I, O any](a *api, o operation, h func(*call, *I) (*O, error)) {
 	if success == 0 {
 		success = http.StatusOK
 	}
-	declared := o.declaration(success)
+	declared := o.declaration(a.huma.OpenAPI().Components.Schemas, success)
 	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
 		c := callIn(ctx)
 		c.success = success
@@ -99,7 +101,7 @@ func bodyOf(item *huma.PathItem, method string) *huma.RequestBody {
 }
 
 // declaration is the operation in the words of the document.
-func (o operation) declaration(success int) huma.Operation {
+func (o operation) declaration(schemas huma.Registry, success int) huma.Operation {
 	names := make([]string, len(o.roles))
 	for i, r := range o.roles {
 		names[i] = string(r)
@@ -111,7 +113,7 @@ func (o operation) declaration(success int) huma.Operation {
 	}
 	slices.Sort(codes)
 	return huma.Operation{
-		Responses:   o.files(success),
+		Responses:   o.files(schemas, success),
 		OperationID: o.id, Method: o.method, Path: o.path, Tags: []string{o.tag},
 		Summary: o.summary, Description: strings.TrimSpace(o.description + "\n\nRoles: " + strings.Join(names, ", ") + "."),
 		DefaultStatus: success, Errors: slices.Compact(codes),
@@ -123,16 +125,20 @@ func (o operation) declaration(success int) huma.Operation {
 	}
 }
 
-// files is the answer of an operation that is a file; nil for JSON, which the handler's type describes.
-func (o operation) files(success int) map[string]*huma.Response {
+// files is the answer of an operation that is a file; nil for JSON alone, which the handler's type describes.
+func (o operation) files(schemas huma.Registry, success int) map[string]*huma.Response {
 	if o.media == nil {
 		return nil
 	}
-	content := map[string]*huma.MediaType{}
+	out := &huma.Response{Description: http.StatusText(success), Content: map[string]*huma.MediaType{}}
 	for _, media := range o.media {
-		content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+		out.Content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	}
-	return map[string]*huma.Response{strconv.Itoa(success): {Description: http.StatusText(success), Content: content}}
+	if o.page != nil {
+		out.Content["application/json"] = &huma.MediaType{Schema: schemas.Schema(o.page, true, "")}
+		out.Headers = map[string]*huma.Param{"Link": {Description: linkDoc, Schema: &huma.Schema{Type: huma.TypeString}}}
+	}
+	return map[string]*huma.Response{strconv.Itoa(success): out}
 }
 
 // callKey is where a request's call lies in its context on the way through huma, which hands

@@ -26,12 +26,20 @@ func page[T any](c *call, items []T, next string) *listed[T] {
 	}
 	out := &listed[T]{Body: Page[T]{Items: items, Next: next}}
 	if next != "" {
-		r := c.echo.Request().URL
-		q := r.Query()
-		q.Set("next", next)
-		out.Link = "<" + c.PublicURL + r.EscapedPath() + "?" + q.Encode() + `>; rel="next"`
+		out.Link = c.linkTo(next)
 	}
 	return out
+}
+
+// linkDoc says what linkTo is, as the tag of listed.Link does.
+const linkDoc = "The address of the next page, with rel=next (RFC 8288); absent at the end."
+
+// linkTo is the address of the next page.
+func (c *call) linkTo(next string) string {
+	r := c.echo.Request().URL
+	q := r.Query()
+	q.Set("next", next)
+	return "<" + c.PublicURL + r.EscapedPath() + "?" + q.Encode() + `>; rel="next"`
 }
 
 // Whole is a list that comes in one piece.

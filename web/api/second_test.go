@@ -189,7 +189,7 @@ func TestSecondPersonForUndo(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s provisioning.Store) {
 		b, ids := demanding(t, s, 4, "")
 		latest := func(id string) string {
-			page, _ := b.page("support", "/entries?limit=1&resource="+id)
+			page, _ := b.page("support", "/log?limit=1&resource="+id)
 			return page.Items[0]["id"].(string)
 		}
 		work := func() {
