@@ -197,7 +197,9 @@ func (p *program) followLog(ctx context.Context, s *provisioning.Service, o logO
 	case at < 0:
 		at = told.Head
 	}
-	defer func() { fmt.Fprintf(p.stderr, "`meibo log --tenant %s --follow --after %d` goes on from here\n", o.tenant, at) }()
+	defer func() {
+		fmt.Fprintf(p.stderr, "`meibo log --tenant %s --follow --after %d` goes on from here\n", o.tenant, at)
+	}()
 	tick := time.NewTicker(followPause)
 	defer tick.Stop()
 	for ctx.Err() == nil {

@@ -26,13 +26,13 @@ type UndoPlan struct {
 
 // UndoneOne is what an undo does to one user or group.
 type UndoneOne struct {
-	ID        string         `json:"id" format:"uuid"`
-	Type      string         `json:"type" enum:"User,Group"`
-	Name      string         `json:"name"`
+	ID        string        `json:"id" format:"uuid"`
+	Type      string        `json:"type" enum:"User,Group"`
+	Name      string        `json:"name"`
 	Changes   []EntryChange `json:"changes"`
-	Lost      []string       `json:"lost" doc:"What does not come back, and why."`
-	Conflicts int            `json:"conflicts" minimum:"0" doc:"Values that were changed again since, and stay."`
-	Refused   string         `json:"refused,omitempty" doc:"Why the rest is not done."`
+	Lost      []string      `json:"lost" doc:"What does not come back, and why."`
+	Conflicts int           `json:"conflicts" minimum:"0" doc:"Values that were changed again since, and stay."`
+	Refused   string        `json:"refused,omitempty" doc:"Why the rest is not done."`
 }
 
 // EntryChange is the difference of one attribute.
