@@ -268,12 +268,14 @@ func TestNoAnswerHolds(t *testing.T) {
 	}
 }
 
-var errSilent = errors.New("no answer")
+// silent is a host application that never answers.
+func silent(context.Context, provisioning.ImpactQuery) (map[string]int64, error) {
+	return nil, errors.New("no answer")
+}
 
 // TestAskedLaterEachTime: from a minute to six hours, and for ever.
 func TestAskedLaterEachTime(t *testing.T) {
 	t.Parallel()
-	silent := func(context.Context, provisioning.ImpactQuery) (map[string]int64, error) { return nil, errSilent }
 	eachAsking(t, silent, nil, func(d *directory) {
 		id := d.create(named("ann"))
 		d.remove(id)
@@ -297,7 +299,6 @@ func TestAskedLaterEachTime(t *testing.T) {
 // TestNobodyAsksForever: a host application that is down is not asked about all who wait.
 func TestNobodyAsksForever(t *testing.T) {
 	t.Parallel()
-	silent := func(context.Context, provisioning.ImpactQuery) (map[string]int64, error) { return nil, errSilent }
 	eachAsking(t, silent, nil, func(d *directory) {
 		for _, name := range []string{"ann", "bob", "cy", "dee", "eve"} {
 			d.remove(d.create(named(name)))

@@ -26,7 +26,7 @@ type directory struct {
 func eachDirectory(t *testing.T, edit func(*provisioning.Settings), run func(d *directory)) {
 	storetest.Each(t, func(t *testing.T, s provisioning.Store) {
 		clock := testkit.NewClock(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
-		d := &directory{T: t, clock: clock, store: s, Service: provisioning.New(provisioning.Options{Store: s, Now: clock.Now})}
+		d := &directory{T: t, clock: clock, store: s, Service: provisioning.New(provisioning.Options{Store: s, Now: clock.Now, Impact: silent})}
 		if _, err := d.CreateTenant(t.Context(), d.admin()); err != nil {
 			t.Fatal(err)
 		}

@@ -21,9 +21,10 @@ func TestSecondPersonForSettings(t *testing.T) {
 		"ageing": func(s *provisioning.Settings) {
 			s.Deletion.Ageing = provisioning.AgeingSettings{After: provisioning.Period(48 * time.Hour), Do: provisioning.DeletePolicy}
 		},
-		"grace":      func(s *provisioning.Settings) { s.Deletion.Grace = 0 },
-		"purge":      func(s *provisioning.Settings) { s.Deletion.Purge = provisioning.PurgeAuto },
-		"the demand": func(s *provisioning.Settings) { s.Matters.SecondPerson = false },
+		"grace":        func(s *provisioning.Settings) { s.Deletion.Grace = 0 },
+		"purge":        func(s *provisioning.Settings) { s.Deletion.Purge = provisioning.PurgeAuto },
+		"the question": func(s *provisioning.Settings) { s.Matters.Impact.URL = "https://app.example/impact" },
+		"the demand":   func(s *provisioning.Settings) { s.Matters.SecondPerson = false },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
