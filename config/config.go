@@ -30,6 +30,7 @@ type Config struct {
 	MetricsListen       string        // host:port of /metrics; "" serves it on Listen
 	SecretKey           string        // seals what nobody may read in the database; "" for none
 	CaptureRetention    time.Duration // how long captured requests are kept; 0 captures none
+	LogRetention        time.Duration // how long the journal is kept; 0 keeps it for ever
 	LogLevel            string        // debug, info, warn or error
 	TracesEndpoint      string        // URL that takes OTLP over HTTP; "" for no traces
 	TracesRatio         float64       // of the requests that are traced, more than 0 and 1 at most

@@ -33,7 +33,7 @@ func TestGoodFiles(t *testing.T) {
 			Listen: "0.0.0.0:8443", DatabaseURL: "postgres://meibo:s3cret@db.internal:5432/meibo?sslmode=verify-full",
 			AllowWeakDurability: []string{"fsync", "synchronous_commit"},
 			PublicURL:           "https://scim.example.com", RateLimit: 12.5, MetricsListen: "127.0.0.1:9090",
-			SecretKey: "0123456789abcdef0123456789abcdef", CaptureRetention: 72 * time.Hour,
+			SecretKey: "0123456789abcdef0123456789abcdef", CaptureRetention: 72 * time.Hour, LogRetention: 48 * time.Hour,
 			LogLevel: "warn", TracesEndpoint: "https://collector.internal:4318/v1/traces", TracesRatio: 0.25, ImpactSecret: "whsec_czNjcmV0czNjcmV0czNjcmV0czNjcmV0", ShutdownDelay: 5 * time.Second, ShutdownTimeout: 90 * time.Second,
 		},
 		"loopback-ipv6.yaml": changed(func(c *config.Config) { c.Listen, c.RateLimit = "[::1]:0", 0 }),

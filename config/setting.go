@@ -92,6 +92,12 @@ var settings = []Setting{
 		set:    duration(func(c *Config) *time.Duration { return &c.CaptureRetention }), get: func(c Config) string { return c.CaptureRetention.String() }, show: plain,
 	},
 	{
+		Key: "log_retention", Variable: "MEIBO_LOG_RETENTION", Flag: "log-retention", Default: "9600h",
+		Usage:  "How long the provisioning log is kept; 0 keeps it for ever. Of what is older a baseline of each user and group stays.",
+		Remedy: "write a duration of 24h at least, such as 9600h for 400 days, or 0 to keep it for ever",
+		set:    duration(func(c *Config) *time.Duration { return &c.LogRetention }), get: func(c Config) string { return c.LogRetention.String() }, show: plain,
+	},
+	{
 		Key: "log_level", Variable: "MEIBO_LOG_LEVEL", Flag: "log-level", Default: "info",
 		Usage:  "Least severity that is logged: debug, info, warn or error.",
 		Remedy: "write debug, info, warn or error",

@@ -40,6 +40,7 @@ func (c Config) problems() Problems {
 	report("metrics_listen", c.metricsFault())
 	report("secret_key", secretFault(c.SecretKey))
 	report("capture_retention", retentionFault(c.CaptureRetention))
+	report("log_retention", logRetentionFault(c.LogRetention))
 	report("log_level", logLevelFault(c.LogLevel))
 	report("traces_endpoint", tracesFault(c.TracesEndpoint))
 	report("traces_ratio", ratioFault(c.TracesRatio))
@@ -143,6 +144,13 @@ const MinSecret = 32
 
 func retentionFault(d time.Duration) string {
 	if d < 0 || d > 365*24*time.Hour {
+		return "is out of range"
+	}
+	return ""
+}
+
+func logRetentionFault(d time.Duration) string {
+	if d < 0 || d > 0 && d < 24*time.Hour {
 		return "is out of range"
 	}
 	return ""

@@ -161,10 +161,10 @@ func (l *lacking) fetch(r Reader, f *Facts) error {
 func lastState(r Reader, id string) (reason Reason, err error) {
 	found := errors.New("found")
 	err = r.Entries(EntryQuery{Resource: id}, func(e Entry) error {
-		if !slices.ContainsFunc(e.Diff, func(c AttributeChange) bool { return c.Path == PathState }) {
+		if !changesState(&e) {
 			return nil
 		}
-		reason = e.Reason
+		reason = e.why()
 		return found
 	})
 	if errors.Is(err, found) {

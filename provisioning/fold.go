@@ -79,6 +79,10 @@ func newFold(first *Entry) *fold {
 
 // follow goes on with the next entry that has a version.
 func (f *fold) follow(e *Entry) error {
+	if e.Reason.Code == ReasonBaseline {
+		f.resume(e)
+		return nil
+	}
 	if f.only == "" && e.Version != f.version+1 && f.version > 0 {
 		return fmt.Errorf("the journal of %s %s is damaged: version %d follows %d", f.t, f.id, e.Version, f.version)
 	}

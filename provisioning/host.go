@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -31,18 +32,35 @@ func (s *Service) MembershipsAfter(ctx context.Context, tenant, group, after str
 // Changes is a piece of a tenant's journal in the gapless order of its positions.
 type Changes struct {
 	Entries []PositionedEntry
+	After   int64               // the position that they come after
 	Head    int64               // the last position given
 	Now     map[string]Resource // by id: those that the entries changed, as they are now
 }
 
-// Changes reads the entries after a position, at most limit, with the resources that they changed.
+// FromTheOldest, in the place of a position, is before the oldest entry that is kept.
+const FromTheOldest = -1
+
+// Changes reads the entries after a position, at most limit, with the resources that they changed. Gone where some of those
+// that follow it are kept no longer.
 func (s *Service) Changes(ctx context.Context, tenant string, after int64, limit int) (Changes, error) {
 	return View(ctx, s.store, tenant, func(r Reader) (Changes, error) {
+		if after == FromTheOldest {
+			h, err := r.Horizon()
+			if err != nil {
+				return Changes{}, err
+			}
+			after = h.Position
+		}
 		entries, head, err := r.Changes(after, limit)
 		if err != nil {
 			return Changes{}, err
 		}
-		c := Changes{Entries: entries, Head: head, Now: map[string]Resource{}}
+		// Read after the entries: it moves before any of them goes.
+		if h, err := r.Horizon(); err != nil || after < h.Position {
+			return Changes{}, cmp.Or[error](err, &Error{Kind: Gone, Attribute: "after",
+				Detail: "changes after that position are kept no longer: read everything again, as for a new mirror, and go on from head"})
+		}
+		c := Changes{Entries: entries, After: after, Head: head, Now: map[string]Resource{}}
 		for _, e := range entries {
 			if _, read := c.Now[e.Entry.ResourceID]; read || e.Entry.Version == 0 { // 0: it changed nothing
 				continue

@@ -1,9 +1,11 @@
 package provisioning
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"meibo/scim"
@@ -62,7 +64,11 @@ func notYet(parameter string) *Error {
 
 // pastOf is At for who reads already, from one state.
 func pastOf(r Reader, q PastQuery) (Past, error) {
-	f, err := foldTo(r, q, "")
+	h, err := r.Horizon()
+	if err != nil {
+		return Past{}, err
+	}
+	f, err := foldTo(r, q, h, "")
 	if err != nil {
 		return Past{}, err
 	}
@@ -74,17 +80,22 @@ func pastOf(r Reader, q PastQuery) (Past, error) {
 		out.Members = f.open()
 	}
 	if q.Groups && q.Type == scim.User {
-		out.Groups, err = groupsAt(r, q)
+		out.Groups, err = groupsAt(r, q, h)
 	}
 	return out, err
 }
 
 // foldTo folds the entries of a resource until an instant. With a member, of a group's memberships it follows only that one.
-func foldTo(r Reader, q PastQuery, member string) (*fold, error) {
-	own, err := historyAt(r, q, member)
+func foldTo(r Reader, q PastQuery, h Horizon, member string) (*fold, error) {
+	own, err := historyAt(r, q, h, member)
 	if err != nil {
 		return nil, err
 	}
+	return foldOf(own, member)
+}
+
+// foldOf folds entries that begin with a resource's first one, or with a baseline.
+func foldOf(own []Entry, member string) (*fold, error) {
 	f := newFold(&own[0])
 	f.only = member
 	for i := range own {
@@ -97,42 +108,57 @@ func foldTo(r Reader, q PastQuery, member string) (*fold, error) {
 
 // historyAt are the entries of a resource that made it what it was at an instant, in the order of its versions. With a
 // member, a group's entries that only changed memberships of others are left out.
-func historyAt(r Reader, q PastQuery, member string) ([]Entry, error) {
-	var own []Entry
-	err := r.Entries(EntryQuery{Resource: q.ID, About: member}, func(e Entry) error {
-		if e.Version > 0 && e.ResourceType == q.Type {
-			own = append(own, Entry{ID: e.ID, At: e.At, Connection: e.Connection, ResourceID: e.ResourceID, ResourceType: e.ResourceType,
-				Version: e.Version, Diff: e.Diff, Members: e.Members, Reason: e.Reason}) // a group may have very many
-		}
-		return nil
-	})
+func historyAt(r Reader, q PastQuery, h Horizon, member string) ([]Entry, error) {
+	own, err := versionsOf(r, EntryQuery{Resource: q.ID, About: member}, q.Type)
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(own, func(a, b Entry) int { return int(a.Version - b.Version) })
+	if len(own) == 0 {
+		return nil, withoutHistory(r, q, h)
+	}
 	reached := len(own)
 	for reached > 0 && own[reached-1].At.After(q.At) {
 		reached--
 	}
-	if len(own) == 0 {
-		return nil, &Error{Kind: NotFound, Detail: fmt.Sprintf("there is no %s with that id", q.Type)}
+	begins := own[0].Version == 1 && own[0].Reason.Code != ReasonBaseline
+	switch {
+	case reached == 0 && begins:
+		return nil, &Error{Kind: NotFound, Attribute: "at", Detail: fmt.Sprintf("the %s with that id was not there yet at that instant", q.Type)}
+	case reached == 0, q.At.Before(h.Cut):
+		return nil, pastHorizon("at", h)
 	}
-	if reached == 0 {
-		return nil, beforeHistory(q, &own[0])
-	}
-	return own[:reached], nil
+	return sinceBaseline(own[:reached]), nil
 }
 
-// beforeHistory is the answer to who asks for an instant before a resource's first entry.
-func beforeHistory(q PastQuery, first *Entry) *Error {
-	if first.Version > 1 || first.Reason.Code == ReasonBaseline {
-		return &Error{Kind: Gone, Attribute: "at", Detail: "the journal is kept for a limited time and does not reach back to that instant; name a later one"}
+// versionsOf are the entries that changed a resource, in the order of its versions, as far as a fold needs them: a group
+// may have very many.
+func versionsOf(r Reader, q EntryQuery, t scim.ResourceType) ([]Entry, error) {
+	var own []Entry
+	err := r.Entries(q, func(e Entry) error {
+		if e.Version > 0 && e.ResourceType == t {
+			own = append(own, Entry{ID: e.ID, At: e.At, Connection: e.Connection, ResourceID: e.ResourceID, ResourceType: e.ResourceType,
+				ResourceName: e.ResourceName, Version: e.Version, Diff: e.Diff, Members: e.Members, Reason: e.Reason})
+		}
+		return nil
+	})
+	slices.SortStableFunc(own, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(a.Version, b.Version), strings.Compare(a.ID, b.ID)) // those of a baseline have one version
+	})
+	return own, err
+}
+
+// withoutHistory is the answer to who asks for a resource that no entry tells of.
+func withoutHistory(r Reader, q PastQuery, h Horizon) error {
+	if !h.Cut.IsZero() {
+		if _, err := r.Account(q.Type, q.ID, References{}); KindOf(err) != NotFound || err == nil {
+			return cmp.Or[error](err, pastHorizon("at", h))
+		}
 	}
-	return &Error{Kind: NotFound, Attribute: "at", Detail: fmt.Sprintf("the %s with that id was not there yet at that instant", q.Type)}
+	return &Error{Kind: NotFound, Detail: fmt.Sprintf("there is no %s with that id", q.Type)}
 }
 
 // groupsAt are the groups that a user was in, by id.
-func groupsAt(r Reader, q PastQuery) ([]PastGroup, error) {
+func groupsAt(r Reader, q PastQuery, h Horizon) ([]PastGroup, error) {
 	var ids []string
 	// An entry may be stamped a little before, or after, one that it follows.
 	err := r.GroupsOf(q.ID, q.At.Add(-2*writeTimeout), q.At.Add(2*writeTimeout), func(group string) error {
@@ -145,7 +171,7 @@ func groupsAt(r Reader, q PastQuery) ([]PastGroup, error) {
 	slices.Sort(ids)
 	var out []PastGroup
 	for _, id := range slices.Compact(ids) {
-		f, err := foldTo(r, PastQuery{Type: scim.Group, ID: id, At: q.At}, q.ID)
+		f, err := foldTo(r, PastQuery{Type: scim.Group, ID: id, At: q.At}, h, q.ID)
 		if KindOf(err) == NotFound {
 			continue // it was made a moment later
 		}

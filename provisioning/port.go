@@ -35,6 +35,10 @@ type Store interface {
 	// DropCaptures deletes the oldest captures of requests that came before an instant, of all tenants, so many at most, and
 	// tells how many those were.
 	DropCaptures(ctx context.Context, before time.Time, limit int) (int, error)
+	// DropMemberships deletes a tenant's memberships that ended before an instant, at most limit, and tells how many those were.
+	DropMemberships(ctx context.Context, tenant string, before time.Time, limit int) (int, error)
+	// DropPositions deletes a tenant's positions up to one, at most limit, and tells how many those were.
+	DropPositions(ctx context.Context, tenant string, upTo int64, limit int) (int, error)
 }
 
 // Reader reads one tenant.
@@ -94,6 +98,8 @@ type Reader interface {
 	// both included, in one view at least; with one as often as it had. A zero to is for ever.
 	GroupsOf(member string, from, to time.Time, fn func(group string) error) error
 
+	// Horizon is how far back the journal reaches; zero while nothing of it was purged.
+	Horizon() (Horizon, error)
 	// Changes reads the entries after a position in the tenant's journal, at most limit, in the order of positions,
 	// each with its own; head is the last position given.
 	Changes(after int64, limit int) (entries []PositionedEntry, head int64, err error)
@@ -165,6 +171,7 @@ type Batch struct {
 
 	Captures     []Capture // those that are there already stay as they are
 	DropCaptures []string  // correlations of captures that go; those that are not there are none
+	Journal      []JournalChange
 }
 
 // View runs fn against one tenant and returns its result.

@@ -23,6 +23,7 @@ const (
 	ReasonUndone       = "undone"       // what an earlier change did to the effective state was taken back; args: entry, entries
 	ReasonSecondPerson = "secondPerson" // somebody else has to ask for the same; args: what, and what it says
 	ReasonPurged       = "purged"       // the grace time was over, or a person said so
+	ReasonExpired      = "expired"      // all that the entry said was kept for as long as the journal is
 	ReasonBaseline     = "baseline"     // all that the journal says of the time before it; see Baseline
 
 	ReasonImpact   = "impact"         // a deletion waits until the host application has said what hangs on it; args: cause, policy

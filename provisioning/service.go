@@ -25,6 +25,8 @@ type Options struct {
 	// name. The text of its error is shown to people and stored, so that nothing of an answer is in it. nil: nothing to sign
 	// a question with, so that settings which want one are refused.
 	Impact func(context.Context, ImpactQuery) (map[string]int64, error)
+	// LogRetention is how long the journal is kept; zero: for ever.
+	LogRetention time.Duration
 }
 
 // Service is the one way to read and change a directory. It is safe for concurrent use.
@@ -36,15 +38,16 @@ type Service struct {
 	swept func(Waiting)
 	asks  func(context.Context, ImpactQuery) (map[string]int64, error) // nil where nothing can be asked
 
-	traffic  traffic
-	captures time.Duration // how long they are kept; zero: for ever
-	flagged  sync.Map      // of tenants to map[string]bool: ids of the overdue matters that the journal has, as of the last sweep
-	compiled sync.Map      // of ids of connections to []*Rules: see keepRules
+	traffic   traffic
+	captures  time.Duration // how long they are kept; zero: for ever
+	retention time.Duration // of the journal; zero: for ever
+	flagged   sync.Map      // of tenants to map[string]bool: ids of the overdue matters that the journal has, as of the last sweep
+	compiled  sync.Map      // of ids of connections to []*Rules: see keepRules
 }
 
 // New returns a Service on a store.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, now: o.Now, newID: o.NewID, heard: o.Decided, swept: o.Swept, captures: o.CaptureRetention, asks: o.Impact}
+	s := &Service{store: o.Store, now: o.Now, newID: o.NewID, heard: o.Decided, swept: o.Swept, captures: o.CaptureRetention, retention: o.LogRetention, asks: o.Impact}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -45,6 +45,7 @@ type undo struct {
 	connection int64
 	owners     map[int64]Connection // of the tenant, by id
 	own        string               // correlation of what the undo itself does; "" for a plan
+	horizon    Horizon
 }
 
 // resolve checks the query and ends its time at now at the latest.
@@ -65,6 +66,12 @@ func (q UndoQuery) resolve(r Reader, tenant string, now time.Time) (u undo, err 
 	} else if _, err := tenantOf(r, tenant); err != nil {
 		return u, err
 	}
+	if u.horizon, err = r.Horizon(); err != nil {
+		return u, err
+	}
+	if !q.From.IsZero() && q.From.Before(u.horizon.Cut) {
+		return u, pastHorizon("from", u.horizon)
+	}
 	u.owners, err = ownersOf(r)
 	return u, err
 }
@@ -78,7 +85,7 @@ func (u undo) entries() EntryQuery {
 // none that the connection made.
 func (u undo) selects(e *Entry) bool {
 	switch {
-	case e.Version == 0:
+	case e.Version == 0, e.Reason.Code == ReasonBaseline:
 		return false
 	case u.Entry != "":
 		return e.ID == u.Entry
@@ -102,7 +109,9 @@ type pick struct {
 func (u undo) picks(r Reader, q EntryQuery) (picks []pick, entries, other int, err error) {
 	seen, found := map[string]bool{}, false
 	err = r.Entries(q, func(e Entry) error {
-		found = true
+		if found = true; e.At.Before(u.horizon.Cut) {
+			return pastHorizon("entry", u.horizon)
+		}
 		switch {
 		case e.Action == ActionOther:
 			other++

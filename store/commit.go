@@ -152,6 +152,9 @@ func (x *session) besides(b provisioning.Batch) (steps []step, err error) {
 		add(x.jobStep(c), nil)
 	}
 	steps = append(steps, x.captureSteps(b)...)
+	for _, c := range b.Journal {
+		add(x.journalStep(c))
+	}
 	for i := range b.Budgets {
 		add(x.budgetStep(&b.Budgets[i]))
 	}

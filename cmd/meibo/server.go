@@ -122,6 +122,12 @@ func (s *server) serve() {
 		s.work.Go(func() { s.capture.Run(ctx) })
 	}
 	s.work.Go(func() {
+		s.service.RunRetention(ctx, func(err error) {
+			s.metrics.failed.WithLabelValues(workJobs).Inc()
+			s.log.Warn("the provisioning log was not purged of what is old", zap.Error(err))
+		})
+	})
+	s.work.Go(func() {
 		s.service.Run(ctx, func(err error) {
 			s.metrics.failed.WithLabelValues(workJobs).Inc()
 			s.log.Warn("a job or the schedule failed", zap.Error(err))

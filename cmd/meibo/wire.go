@@ -67,7 +67,7 @@ func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error
 		metrics: m,
 		tracing: t,
 		store:   st,
-		service: provisioning.New(provisioning.Options{Store: st, Decided: m.decided, Swept: m.swept, CaptureRetention: c.CaptureRetention, Impact: ask}),
+		service: provisioning.New(provisioning.Options{Store: st, Decided: m.decided, Swept: m.swept, CaptureRetention: c.CaptureRetention, LogRetention: c.LogRetention, Impact: ask}),
 		auth: auth.New(auth.Options{Store: st, Report: func(err error) {
 			m.failed.WithLabelValues(workLastUsed).Inc()
 			log.Warn("the last-used time of a token or API key was not written", zap.Error(err))

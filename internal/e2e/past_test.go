@@ -48,6 +48,69 @@ func TestPastIsAsItWas(t *testing.T) {
 	}
 }
 
+// TestPastAcrossPurges does the same while the journal is purged twice: what is after the cut is as it was, what is before it is
+// not told, and what is left of the journal folds to what is stored.
+func TestPastAcrossPurges(t *testing.T) {
+	for _, db := range databases {
+		t.Run(db.name, func(t *testing.T) {
+			n := *histories
+			if raceDetector || testing.Short() {
+				n = min(n, 9)
+			}
+			if db.driver != "sqlite" {
+				n = (n + 2) / 3
+			}
+			setChecks(t, n)
+			d := directoryIn(t, db)
+			rapid.Check(t, func(t *rapid.T) {
+				y, done := d.year(t)
+				defer done()
+				var h []instant
+				var cut time.Time
+				for range 2 {
+					h = append(h, y.history(rapid.IntRange(5, 25).Draw(t, "steps"))...)
+					cut = h[rapid.IntRange(0, len(h)-1).Draw(t, "cut")].at
+					y.purge(cut)
+				}
+				for _, then := range h {
+					y.wantPast(then)
+				}
+			})
+		})
+	}
+}
+
+// purge cuts the journal, and looks whether the rest of it says the same.
+func (y *year) purge(cut time.Time) {
+	y.Helper()
+	for more := true; more; {
+		var err error
+		_, more, err = y.store.Follow(y.ctx)
+		y.must(err)
+	}
+	done, err := y.service.Retain(y.ctx, acme, cut)
+	y.must(err)
+	again, err := y.service.Retain(y.ctx, acme, cut)
+	y.must(err)
+	if again != (provisioning.Retained{}) {
+		y.Fatalf("a purge did %+v, and the same once more %+v", done, again)
+	}
+	if cut.After(y.cut) {
+		y.cut = cut
+	}
+	y.look()
+	y.journal, y.entries, y.changes = witness.NewJournal(), 0, nil
+	for _, problem := range y.fold(map[string]int{}) {
+		y.Fatal(problem)
+	}
+	y.must(y.service.Entries(y.ctx, acme, provisioning.EntryQuery{Until: cut}, func(e provisioning.Entry) error {
+		if e.Reason.Code != provisioning.ReasonBaseline && e.Reason.Code != provisioning.ReasonExpired {
+			y.Fatalf("the entry of %v, %s, is there after a purge until %v", e.At, e.Reason.Code, cut)
+		}
+		return nil
+	}))
+}
+
 // instant is a tenant as its tables were.
 type instant struct {
 	at     time.Time
@@ -56,6 +119,7 @@ type instant struct {
 
 // history makes up steps, and keeps what was stored after each.
 func (y *year) history(steps int) (all []instant) {
+	y.clock.Advance(time.Second)
 	for range 4 {
 		y.must(y.create(y.origin()))
 	}
@@ -76,6 +140,13 @@ func (y *year) wantPast(was instant) {
 		past, err := y.service.At(y.ctx, acme, q)
 		then, there := was.stored[id]
 		switch {
+		case was.at.Before(y.cut):
+			if kind := provisioning.KindOf(err); kind != provisioning.Gone && (there || kind != provisioning.NotFound) {
+				y.Fatalf("%s %s at %v, before the cut of %v: %+v, %v", now.Type, id, was.at, y.cut, past, err)
+			}
+			continue
+		case then.IsGone() && provisioning.KindOf(err) == provisioning.Gone: // all of it went
+			continue
 		case !there && provisioning.KindOf(err) != provisioning.NotFound:
 			y.Fatalf("%s %s was not there at %v, but there is %+v, %v", now.Type, id, was.at, past, err)
 		case !there:
@@ -84,7 +155,13 @@ func (y *year) wantPast(was instant) {
 			y.Fatalf("%s %s at %v: %v", now.Type, id, was.at, err)
 		}
 		then.Members = lasting(then)
-		if difference := cmp.Diff(then, y.pastState(past)); difference != "" {
+		said := y.pastState(past)
+		for i := range said.Members {
+			if said.Members[i].From == 0 && i < len(then.Members) && then.Members[i].From < y.cut.UnixMicro() {
+				then.Members[i].From = 0
+			}
+		}
+		if difference := cmp.Diff(then, said); difference != "" {
 			y.Fatalf("%s %s at %v (-stored +said):\n%s", now.Type, id, was.at, difference)
 		}
 		if difference := cmp.Diff(was.groupsOf(id), y.groupsSaid(past)); difference != "" {

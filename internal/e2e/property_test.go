@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -162,6 +163,7 @@ type year struct {
 	groups  []string
 	export  []byte // of some time ago
 	changes []provisioning.Entry
+	cut     time.Time // of the last purge
 }
 
 // year begins a sequence that ends with done.
@@ -642,5 +644,14 @@ func (y *year) fold(seen map[string]int) (problems []string) {
 	miscounts, err := y.rows.Miscounts(y.ctx, acme)
 	y.must(err)
 	problems = append(y.journal.Add(fresh), miscounts...)
-	return append(problems, witness.Differences(y.stored, y.journal.States())...)
+	stored := y.stored
+	if !y.cut.IsZero() {
+		told := y.journal.States()
+		stored = maps.Clone(stored)
+		maps.DeleteFunc(stored, func(id string, s witness.State) bool {
+			_, is := told[id]
+			return !is && s.IsGone()
+		})
+	}
+	return append(problems, witness.Differences(stored, y.journal.States())...)
 }

@@ -51,7 +51,16 @@ func (r *Reader) Follow(ctx context.Context, m *Mirror, wait int, hear func(Item
 			Items []Item
 			Head  int64
 		}
-		if err := r.read(ctx, fmt.Sprintf("/changes?after=%d&limit=50&wait=%d", m.At, wait), &page); err != nil {
+		err := r.read(ctx, fmt.Sprintf("/changes?after=%d&limit=50&wait=%d", m.At, wait), &page)
+		if refused, ok := errors.AsType[*Refused](err); ok && refused.Status == http.StatusGone { // it was away for longer than the journal is kept
+			whole, err := r.Full(ctx)
+			if err != nil {
+				return err
+			}
+			*m = *whole
+			continue
+		}
+		if err != nil {
 			return err
 		}
 		for _, item := range page.Items {

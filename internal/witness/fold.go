@@ -34,7 +34,12 @@ func Disagreements(entries []provisioning.Entry, stored map[string]State) []stri
 // Differences compares stored with folded states, by id.
 func Differences(stored, folded map[string]State) []string {
 	differ := map[string]bool{}
+	stored = maps.Clone(stored)
 	for id, s := range stored {
+		if f := folded[id]; f.Since > 0 {
+			s = s.from(f.Since)
+			stored[id] = s
+		}
 		if f, ok := folded[id]; !ok || !reflect.DeepEqual(s, f) {
 			differ[id] = true
 		}
@@ -58,6 +63,28 @@ func Differences(stored, folded map[string]State) []string {
 		}
 	}
 	return problems
+}
+
+// from is the state without what a journal cannot tell that begins at an instant.
+func (s State) from(at int64) State {
+	s.Since = at
+	var kept []Membership
+	for _, m := range s.Members {
+		if m.To != 0 && m.To <= at {
+			continue
+		}
+		if m.From <= at {
+			m.From, m.FromEntry = 0, ""
+		}
+		kept = append(kept, m)
+	}
+	s.Members = kept
+	return s
+}
+
+// IsGone reports whether it was purged: a journal may have forgotten it.
+func (s State) IsGone() bool {
+	return s.State == string(provisioning.Removed) && !s.Visible && len(s.Document) <= 1
 }
 
 // Journal is a fold that goes on as entries come in. Not safe for concurrent use.
@@ -121,6 +148,7 @@ type folding struct {
 	created  int64
 	modified int64
 	left     int64
+	since    int64 // of the baseline; 0 without one
 	version  int64
 	document map[string]any
 	row      map[string]any // by path, what is no part of the document
@@ -139,6 +167,10 @@ func (f *folding) problem(e *provisioning.Entry, format string, args ...any) {
 }
 
 func (f *folding) apply(e *provisioning.Entry) {
+	if e.Reason.Code == provisioning.ReasonBaseline {
+		f.begin(e)
+		return
+	}
 	f.modified = e.At.UnixMicro()
 	if f.version++; e.Version != f.version {
 		f.problem(e, "version %d was to be next", f.version)
@@ -167,6 +199,30 @@ func (f *folding) apply(e *provisioning.Entry) {
 	f.stay(e, wasIn)
 	f.leave(e)
 	f.join(e)
+}
+
+// begin follows one entry of a baseline, which has all that the resource had come to as a difference from nothing: its
+// entries have one version, and one of them says when the resource was made, changed and left. Since when its members were in it
+// is not told.
+func (f *folding) begin(e *provisioning.Entry) {
+	if f.version != e.Version {
+		*f = *newFolding(e)
+		f.version, f.since = e.Version, e.At.UnixMicro()
+	}
+	for _, c := range e.Diff {
+		f.assign(e, c)
+	}
+	f.departs(e)
+	f.join(e)
+	for id, m := range f.open {
+		m.From, m.FromEntry = 0, ""
+		f.open[id] = m
+	}
+	for name, to := range map[string]*int64{"created": &f.created, "modified": &f.modified, "left": &f.left} {
+		if at, err := time.Parse(time.RFC3339Nano, e.Reason.Args[name]); err == nil {
+			*to = at.UnixMicro()
+		}
+	}
 }
 
 // isIn reports whether the host application lets it in.
@@ -389,7 +445,7 @@ func (f *folding) join(e *provisioning.Entry) {
 // state is what the resource has come to, in a copy.
 func (f *folding) state() State {
 	s := State{Type: string(f.kind), Connection: f.owner, Version: f.version,
-		Created: f.created, Modified: f.modified, LeftAt: f.left, Document: maps.Clone(f.document)}
+		Created: f.created, Modified: f.modified, LeftAt: f.left, Since: f.since, Document: maps.Clone(f.document)}
 	for _, m := range f.open {
 		if m.Effective {
 			s.Open++

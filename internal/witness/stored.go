@@ -32,6 +32,7 @@ type State struct {
 	Names      [2]string      // asserted name and effective userName, folded, as they are looked up
 	Open       int            // effective memberships of a group that last
 	Members    []Membership   // those that ended as well, in the order of member and time
+	Since      int64          // of a fold that begins at a baseline: its time; else 0
 }
 
 // Membership is one interval in which a resource was a member of a group, in one view at least.

@@ -72,15 +72,18 @@ type changesInput struct {
 }
 
 func (a *api) changeOperations() {
-	register(a, operation{id: "listChanges", method: http.MethodGet, path: "/changes", tag: "changes", roles: everybody, errors: []int{http.StatusConflict},
+	register(a, operation{id: "listChanges", method: http.MethodGet, path: "/changes", tag: "changes", roles: everybody, errors: []int{http.StatusConflict, http.StatusGone},
 		summary: "Follow the changes",
 		description: "The journal after a position, without a gap. To mirror the directory: read `head` here (`limit=1`), read /users, /groups and the members of each group in full, with removed ones, " +
 			"then go on from that `head` with `after`, for ever: put in each user and group as told, drop what is null with its memberships, add and remove members as told. " +
-			"What was changed during the full read is told again, and comes to the same. 409 says that the position is none that was given: start over."},
+			"What was changed during the full read is told again, and comes to the same. 409 says that the position is none that was given, 410 that what follows it is kept no longer: start over. Without `after` it begins with the oldest that is kept."},
 		(*call).changes)
 }
 
 func (c *call) changes(in *changesInput) (*single[ChangePage], error) {
+	if !c.echo.Request().URL.Query().Has("after") {
+		in.After = provisioning.FromTheOldest // who has reached nothing and says nothing wants to know the head
+	}
 	found, err := c.await(in)
 	if err != nil {
 		return nil, err
@@ -103,7 +106,7 @@ func (c *call) changes(in *changesInput) (*single[ChangePage], error) {
 // await reads the changes, again and again until there is one or the time to wait is over.
 func (c *call) await(in *changesInput) (provisioning.Changes, error) {
 	found, err := c.Service.Changes(c.context(), c.tenant(), in.After, in.Limit)
-	if err != nil || in.Wait == 0 || found.Head != in.After {
+	if err != nil || in.Wait == 0 || found.Head != found.After {
 		return found, err
 	}
 	wait := time.Duration(in.Wait) * time.Second
@@ -113,7 +116,7 @@ func (c *call) await(in *changesInput) (provisioning.Changes, error) {
 	defer c.leave(c.waiting)
 	err = c.poll(wait, func() (bool, error) {
 		found, err = c.Service.Changes(c.context(), c.tenant(), in.After, in.Limit)
-		return found.Head != in.After, err
+		return found.Head != found.After, err
 	})
 	if err == nil { // a key that was revoked meanwhile is told nothing more
 		_, err = c.identify()

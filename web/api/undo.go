@@ -49,7 +49,7 @@ const shownUndone = 100
 
 func (a *api) undoOperations() {
 	const tag = "undo"
-	errors := []int{http.StatusNotFound, http.StatusConflict}
+	errors := []int{http.StatusNotFound, http.StatusConflict, http.StatusGone}
 	register(a, operation{id: "planUndo", method: http.MethodPost, path: "/undos/plan", tag: tag, roles: operators, errors: errors, success: http.StatusOK,
 		summary: "Show what an undo would do", description: "Nothing is changed. An undo changes what is effective, never what a client asserts."},
 		func(c *call, in *undoInput) (*single[UndoPlan], error) {

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"meibo/provisioning"
+)
+
+// Horizon implements provisioning.Reader.
+func (x *session) Horizon() (h provisioning.Horizon, err error) {
+	var cut, done instant
+	_, err = x.row("select cut, done, position from horizon where tenant = $1", []any{x.tenant}, &cut, &done, &h.Position)
+	h.Cut, h.Done = cut.Time, done.Time
+	return h, err
+}
+
+// journalStep is the plan of one change to what is kept of the journal.
+func (x *session) journalStep(c provisioning.JournalChange) (step, error) {
+	s := step{name: "entry", statement: statement{dialect: x.dialect}}
+	switch {
+	case c.Rewrite != nil:
+		s.missed = errOvertaken
+		return s, s.rewriteEntry(x.tenant, c.Rewrite)
+	case len(c.Drop) > 0:
+		s.dropEntries(x.tenant, c.Drop)
+	case c.Horizon != nil:
+		s.name = "horizon"
+		s.add("insert into horizon (tenant, cut, done, position) values (", s.typed(x.tenant, "text"), ", ", s.typed(x.time(c.Horizon.Cut), "timestamptz"), ", ",
+			s.typed(x.time(c.Horizon.Done), "timestamptz"), ", ", s.typed(c.Horizon.Position, "bigint"), ") on conflict (tenant) do update set ",
+			"cut = excluded.cut, done = excluded.done, position = excluded.position where horizon.cut <= excluded.cut and horizon.position <= excluded.position")
+	}
+	return s, nil
+}
+
+// rewriteEntry puts an entry in the place of another, which must be what it was when it was read.
+func (s *statement) rewriteEntry(tenant string, r *provisioning.EntryRewrite) error {
+	s.add("update entry set (", entryColumns, ") = (select ")
+	if err := s.entryValues(tenant, &r.Is); err != nil {
+		return err
+	}
+	// The id alone finds it: no other index is to serve.
+	s.add(") where id = ", s.arg(r.Was.ID), " and tenant || '' = ", s.arg(tenant), " and at = ", s.arg(s.time(r.Was.At)),
+		" and resource_name || '' = ", s.arg(r.Was.ResourceName))
+	return nil
+}
+
+// dropEntries deletes entries but for the one that the follower goes on from.
+func (s *statement) dropEntries(tenant string, ids []string) {
+	list := s.elements(s.arg(s.list(ids)), "x")
+	if s.postgres { // one look-up each, see probe
+		s.add("delete from entry where ctid = any(array(select e.ctid from ", list, " cross join lateral (select ctid from entry where id = x.id limit 1) as e))")
+	} else {
+		s.add("delete from entry where id in (select x.id from ", list, ")")
+	}
+	owner := s.arg(tenant)
+	s.add(" and tenant || '' = ", owner, " and id <> coalesce((select entry from position_head where tenant = ", owner, "), '')")
+}
+
+// DropMemberships implements provisioning.Store.
+func (s *Store) DropMemberships(ctx context.Context, tenant string, before time.Time, limit int) (int, error) {
+	row := "rowid"
+	if s.dialect.postgres {
+		row = "ctid"
+	}
+	return s.dropSome(ctx, "member", row, "from member as m where valid_to is not null and valid_to < $1 and "+
+		"exists (select 1 from resource g where g.id = m.grp and g.tenant = $2) order by valid_to", limit, s.dialect.time(before), tenant)
+}
+
+// DropPositions implements provisioning.Store. The head's stays.
+func (s *Store) DropPositions(ctx context.Context, tenant string, upTo int64, limit int) (int, error) {
+	return s.dropSome(ctx, "position", "position", "from position where tenant = $1 and position <= $2 order by position", limit, tenant, upTo)
+}
+
+// dropSome deletes the first rows of a table that a text selects, in a unit of work of its own.
+func (s *Store) dropSome(ctx context.Context, table, row, selected string, limit int, args ...any) (int, error) {
+	of := "select " + row + " " + selected + " limit " + strconv.Itoa(limit)
+	where := row + " in (" + of + ")"
+	if s.dialect.postgres {
+		where = row + " = any(array(" + of + "))"
+	}
+	if table == "position" {
+		where += " and tenant = $1"
+	}
+	x := s.session(ctx, "", s.reads)
+	if s.dialect.postgres {
+		n, err := x.exec(table, "delete from "+table+" where "+where, args...)
+		return int(n), err
+	}
+	var some int
+	if found, err := x.row("select 1 "+selected+" limit 1", args, &some); err != nil || !found { // and spare the writer
+		return 0, err
+	}
+	var n int64
+	err := s.writer.do(ctx, func(l *lent) (err error) {
+		x := s.session(ctx, "", l.db)
+		x.transaction = true
+		n, err = x.exec(table, "delete from "+table+" where "+where, args...)
+		return err
+	})
+	return int(n), err
+}

@@ -1,0 +1,92 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"meibo/internal/testkit"
+	"meibo/provisioning"
+	"meibo/scim"
+	"meibo/store/storetest"
+	"meibo/web/api"
+)
+
+// TestBeforeTheCut: who asks for what was purged is told so, and what to do; positions go on without a gap.
+func TestBeforeTheCut(t *testing.T) {
+	t.Parallel()
+	clock := testkit.NewClock(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC))
+	st := storetest.Open(t)
+	b := newBenchOn(t, st, func(o *api.Options) { o.Service = provisioning.New(provisioning.Options{Store: st, Now: clock.Now}) })
+	service := provisioning.New(provisioning.Options{Store: st, Now: clock.Now})
+	connection, err := service.Connection(t.Context(), tenant, provisioning.DefaultConnection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := provisioning.Origin{Tenant: tenant, Connection: connection, Actor: "test", Correlation: "long ago"}
+	create := func(name string) string {
+		done, err := service.Create(t.Context(), o, scim.User, provisioning.Body{Attributes: scim.Attributes{"userName": name}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return done.Resource.ID
+	}
+	ada := create("ada")
+	var old provisioning.Entry
+	if err := service.Entries(t.Context(), tenant, provisioning.EntryQuery{Resource: ada}, func(e provisioning.Entry) error {
+		old = e
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Refuse(t.Context(), o, provisioning.Intent{Action: provisioning.ActionCreate, Type: scim.User, Name: "nobody"}, provisioning.Taken("userName")); err == nil {
+		t.Fatal("a refusal is an error")
+	}
+	clock.Advance(48 * time.Hour)
+	cut := clock.Now()
+	clock.Advance(48 * time.Hour)
+	create("bob")
+	follow := func() {
+		if _, _, err := st.Follow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	follow()
+	type feed struct {
+		Items []struct{ Position int64 }
+		Head  int64
+	}
+	var before, after feed
+	b.do("application", http.MethodGet, "/changes", "").read(t, &before)
+	if _, err := service.Retain(t.Context(), tenant, cut); err != nil {
+		t.Fatal(err)
+	}
+	create("cleo")
+	follow()
+	b.do("application", http.MethodGet, "/changes", "").read(t, &after)
+	if after.Head != before.Head+1 || len(after.Items) != 2 || after.Items[0].Position != before.Head || after.Items[1].Position != after.Head {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	wantProblem(t, "changes from before the cut", b.do("application", http.MethodGet, "/changes?after=0", ""), http.StatusGone)
+	if a := b.do("application", http.MethodGet, fmt.Sprint("/changes?after=", before.Head-1), ""); a.status != http.StatusOK {
+		t.Errorf("changes from the cut on: %d %s", a.status, a.body)
+	}
+	wantProblem(t, "the user before the cut", b.do("owner", http.MethodGet, "/users/"+ada+"?at=2026-03-01T10:00:00Z", ""), http.StatusGone)
+	if a := b.do("owner", http.MethodGet, "/users/"+ada+"?at="+cut.Format(time.RFC3339), ""); a.status != http.StatusOK {
+		t.Errorf("the user at the cut: %d %s", a.status, a.body)
+	}
+	for _, body := range []string{`{"entry": "` + old.ID + `"}`, `{"connection": "default", "from": "2026-03-01T08:00:00Z"}`} {
+		wantProblem(t, "undo "+body, b.do("owner", http.MethodPost, "/undos/plan", body), http.StatusGone)
+	}
+	if err := st.View(t.Context(), tenant, func(r provisioning.Reader) error {
+		return r.Entries(provisioning.EntryQuery{Until: cut}, func(e provisioning.Entry) error {
+			if e.ResourceName == "nobody" {
+				t.Error("the refusal is there after its time")
+			}
+			return nil
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
