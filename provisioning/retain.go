@@ -141,7 +141,7 @@ type retention struct {
 func (w *retention) walk(ctx context.Context) error {
 	q := EntryQuery{Since: w.horizon.Done, Until: w.horizon.Cut, Limit: retainStride}
 	for {
-		began := time.Now()
+		began := w.now()
 		page, err := View(ctx, w.store, w.tenant, func(r Reader) (EntryPage, error) { return r.EntryPage(q) })
 		if err != nil {
 			return err
@@ -152,7 +152,7 @@ func (w *retention) walk(ctx context.Context) error {
 		if q.Before = page.Next; q.Before.IsZero() {
 			return nil
 		}
-		if err := rest(ctx, retainRest*time.Since(began)); err != nil {
+		if err := rest(ctx, retainRest*w.now().Sub(began)); err != nil {
 			return err
 		}
 	}
