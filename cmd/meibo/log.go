@@ -51,6 +51,7 @@ func (p *program) logCommand() *cobra.Command {
 	f.StringVar(&o.Mail, "mail", "", "only of users who have this address now, or had it last")
 	f.StringVar(&o.ExternalID, "external-id", "", "only of users and groups that a client calls so now, or called so last")
 	f.StringVar(&o.Member, "member", "", "only changes of groups' members that name this id")
+	f.StringVar(&o.Cycle, "cycle", "", "only of this cycle")
 	f.StringVar(&o.CorrelationID, "correlation", "", "only of the request or run with this correlation id")
 	f.StringVar(&o.Action, "action", "", "only create, update, disable, delete, stagedDelete or other")
 	f.StringVar(&o.Outcome, "outcome", "", "only success, failure, skipped or warning")
@@ -100,6 +101,11 @@ func (o *logOptions) query(ctx context.Context, s *provisioning.Service) (q prov
 	}
 	if q, err = o.Query(c.ID); err != nil {
 		return q, misuse("--status: %v", err)
+	}
+	if o.Cycle != "" {
+		if q, err = s.InCycle(ctx, o.tenant, q, o.Cycle); err != nil {
+			return q, err
+		}
 	}
 	q.Slower = o.slower
 	if q.Limit = o.limit; q.Limit == 0 && !o.json && !o.csv {

@@ -28,11 +28,13 @@ type Filter struct {
 	Member        string    `query:"member" minLength:"1" maxLength:"1024" doc:"A group's members changed, and this id is named."`
 	Method        string    `query:"method" enum:"GET,POST,PUT,PATCH,DELETE" doc:"Of the request."`
 	Status        string    `query:"status" pattern:"^[1-5]([0-9][0-9]|xx)$" doc:"What the request was answered: a code, or a class such as 4xx."`
+	Cycle         string    `query:"cycle" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"Of one cycle, as /cycles names it."`
 	CorrelationID string    `query:"correlationId" minLength:"1" maxLength:"64" doc:"Of one request or run."`
 	Slower        int       `query:"slower" minimum:"1" maximum:"86400000" doc:"The request took so many milliseconds, or more."`
 }
 
-// Query is the filter as the core has it, for the connection that Connection names: 0 without one.
+// Query is the filter as the core has it, for the connection that Connection names: 0 without one. What Cycle means is for
+// the core to say (InCycle).
 func (f Filter) Query(connection int64) (provisioning.EntryQuery, error) {
 	status, err := statusOf(f.Status)
 	return provisioning.EntryQuery{Since: f.Since, Until: f.Until, Connection: connection,

@@ -68,7 +68,7 @@ func (a *api) logOperations() {
 		summary: "Count what happened by the hour", description: "By action and outcome. It is some moments behind the log."}, (*call).summary)
 }
 
-// filter resolves what a filter names. NotFound for a connection that is not there.
+// filter resolves what a filter names. NotFound for a connection or a cycle that is not there.
 func (c *call) filter(f summary.Filter) (provisioning.EntryQuery, error) {
 	var connection provisioning.Connection
 	if f.Connection != "" {
@@ -77,7 +77,11 @@ func (c *call) filter(f summary.Filter) (provisioning.EntryQuery, error) {
 			return provisioning.EntryQuery{}, err
 		}
 	}
-	return f.Query(connection.ID)
+	q, err := f.Query(connection.ID)
+	if err == nil && f.Cycle != "" {
+		q, err = c.Service.InCycle(c.context(), c.tenant(), q, f.Cycle)
+	}
+	return q, err
 }
 
 func (c *call) log(in *logInput) (*huma.StreamResponse, error) {

@@ -71,6 +71,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"changeUser": operators, "changeGroup": operators, "listMatters": people, "getMatter": people, "resolveMatter": operators, "resolveMatters": operators, "reopenMatter": operators, "allowDepartures": operators,
 		"getSettings": people, "applySettings": operators, "planSettings": operators, "testMapping": operators, "rollbackSettings": operators, "listSettingsVersions": people, "getSettingsVersion": people,
 		"exportDirectory": people, "planImport": operators, "importFile": operators,
+		"listCycles": people, "getCycle": people, "getConnectionHealth": people, "debugConnection": operators,
 		"listLog": people, "getLogEntry": people, "getUserHistory": people, "getGroupHistory": people, "followLog": people, "getSummary": people,
 		"planUndo": operators, "undo": operators, "listJobs": people, "getJob": people,
 		"listKeys": owners, "createKey": owners, "revokeKey": owners,
