@@ -24,7 +24,8 @@ const (
 )
 
 // Follow gives positions to committed entries that have none, as many as one pass takes, and tells
-// how many those were and whether more may wait.
+// how many those were and whether more may wait. It also keeps what is derived of entries and no write shall wait
+// for: the hours' activity, and which members an entry mentions.
 //
 // The positions of a tenant are 1, 2, 3, … without a gap. An entry written after another was
 // committed has the greater position; so the entries of a resource are in the order of its versions.
@@ -82,15 +83,34 @@ with l as materialized (select pg_try_advisory_xact_lock($1) as mine),
 d as (delete from pending where ctid = any(array(
 	select p.ctid from l, pending p where l.mine order by p.seq limit $2::bigint))
 	returning seq, entry),
-e as (select d.seq, d.entry, x.tenant, row_number() over (partition by x.tenant order by d.seq) as i,
+e as materialized (select d.seq, d.entry, x.*, row_number() over (partition by x.tenant order by d.seq) as i,
 		row_number() over (partition by x.tenant order by d.seq desc) as back
-	from d cross join lateral (select tenant from entry where id = d.entry limit 1) as x),
-h as (insert into position_head as h (tenant, position, entry)
-	select tenant, i, entry from e where back = 1
-	on conflict (tenant) do update set position = h.position + excluded.position, entry = excluded.entry
-	returning tenant, position)
+	from d cross join lateral (select tenant, at, connection, action, outcome, request, duration, reason, members
+		from entry where id = d.entry limit 1) as x),
+h as (insert into position_head as h (tenant, position, entry, counted)
+	select tenant, i, entry, i from e where back = 1
+	on conflict (tenant) do update set position = h.position + excluded.position, entry = excluded.entry, counted = h.counted + excluded.counted
+	returning tenant, position),
+a as (insert into activity as a (` + activityColumns + `)
+	select tenant, date_bin('1 hour', at, timestamptz 'epoch'), connection, action, outcome, coalesce(reason ->> 'code', ''),
+		coalesce(request ->> 'method', ''), coalesce(cast(request ->> 'status' as bigint), 0),
+		count(*), coalesce(sum(duration), 0), coalesce(max(duration), 0)
+	from e group by 1, 2, 3, 4, 5, 6, 7, 8
+	on conflict (` + activityKey + `) do update
+	set n = a.n + excluded.n, micros = a.micros + excluded.micros, slowest = greatest(a.slowest, excluded.slowest)),
+m as (insert into mention (member, entry)
+	select coalesce(x.one ->> 'value', x.one #>> '{}'), e.entry from e cross join lateral (
+		select json_array_elements(e.members -> 'assertedAdd') as one union all select json_array_elements(e.members -> 'assertedRemove')
+		union all select json_array_elements(e.members -> 'effectiveAdd') union all select json_array_elements(e.members -> 'effectiveRemove')) as x
+	where e.members is not null
+	on conflict do nothing)
 insert into position (tenant, position, entry)
 select e.tenant, h.position - e.back + 1, e.entry from e join h on h.tenant = e.tenant`
+
+const (
+	activityKey     = "tenant, hour, connection, action, outcome, reason, method, status"
+	activityColumns = activityKey + ", n, micros, slowest"
+)
 
 // followSQLite gives positions in the order of rows, which is that of commits. It goes on after the
 // last entry that has one, and finds that by its id, since a VACUUM may number rows anew.
@@ -103,10 +123,15 @@ func (s *Store) followSQLite(ctx context.Context) (n int64, err error) {
 		if err := s.ask(ctx, l.db, followFrom, &last); err != nil {
 			return err
 		}
-		if n, err = s.follow(ctx, l, followPositions, last); err == nil {
-			_, err = s.follow(ctx, l, followHeads, last)
+		if n, err = s.follow(ctx, l, followPositions, last); err != nil {
+			return err
 		}
-		return err
+		for _, text := range []string{followHeads, followActivity, followMentions} {
+			if _, err := s.follow(ctx, l, text, last); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return n, err
 }
@@ -141,7 +166,7 @@ const followFrom = `select coalesce(max(e.rowid), 0) from position_head h join e
 
 var (
 	// followNext are the first entries after that.
-	followNext = fmt.Sprintf(`(select rowid as row, tenant, id from entry where rowid > $1 order by rowid limit %d) as e`, followTurn)
+	followNext = followNextOf("tenant, id")
 
 	followPositions = `
 insert into position (tenant, position, entry)
@@ -149,10 +174,31 @@ select e.tenant, coalesce(h.position, 0) + row_number() over (partition by e.ten
 from ` + followNext + ` left join position_head h on h.tenant = e.tenant`
 
 	followHeads = `
-insert into position_head (tenant, position, entry)
-select tenant, n, id from (select e.tenant, count(*) as n, e.id, max(e.row) from ` + followNext + ` group by e.tenant) as t where true
-on conflict (tenant) do update set position = position + excluded.position, entry = excluded.entry`
+insert into position_head (tenant, position, entry, counted)
+select tenant, n, id, n from (select e.tenant, count(*) as n, e.id, max(e.row) from ` + followNext + ` group by e.tenant) as t where true
+on conflict (tenant) do update set position = position + excluded.position, entry = excluded.entry, counted = counted + excluded.counted`
+
+	followActivity = `
+insert into activity (` + activityColumns + `)
+select tenant, at - at % 3600000000, connection, action, outcome, coalesce(reason ->> 'code', ''), coalesce(request ->> 'method', ''),
+	coalesce(request ->> 'status', 0), count(*), coalesce(sum(duration), 0), coalesce(max(duration), 0)
+from ` + followNextOf("tenant, at, connection, action, outcome, request, duration, reason") + ` where true group by 1, 2, 3, 4, 5, 6, 7, 8
+on conflict (` + activityKey + `) do update
+set n = n + excluded.n, micros = micros + excluded.micros, slowest = max(slowest, excluded.slowest)`
+
+	followMentions = `
+insert into mention (member, entry)
+select case x.type when 'object' then x.value ->> 'value' else x.value end, e.id from ` + followNextOf("id, members") + `,
+	json_each(json_array(e.members -> 'assertedAdd', e.members -> 'assertedRemove', e.members -> 'effectiveAdd', e.members -> 'effectiveRemove')) as l,
+	json_each(l.value) as x
+where e.members is not null and l.type = 'array'
+on conflict do nothing`
 )
+
+// followNextOf are some columns of those entries, and their rows.
+func followNextOf(columns string) string {
+	return fmt.Sprintf("(select rowid as row, %s from entry where rowid > $1 order by rowid limit %d) as e", columns, followTurn)
+}
 
 // positioned are the entries of a tenant behind a position, with their places and the last one that is given.
 func (d dialect) positioned() string {
