@@ -9,7 +9,8 @@ import (
 
 // The log is the journal as people read it: newest first, in the order of places.
 
-// Place is where an entry stands in the log: by time, then by id. It stays where it is when the entry is purged.
+// Place is where an entry stands in the log: by time, then by id. It stays where it is when the entry is purged. One
+// without an id is before all entries of its moment.
 type Place struct {
 	At time.Time
 	ID string
@@ -23,9 +24,9 @@ func (p Place) String() string { return strconv.FormatInt(p.At.UnixMicro(), 10) 
 
 // ParsePlace reads what String wrote. Invalid "next" for anything else.
 func ParsePlace(s string) (Place, error) {
-	micros, id, _ := strings.Cut(s, ".")
+	micros, id, found := strings.Cut(s, ".")
 	at, err := strconv.ParseInt(micros, 10, 64)
-	if err != nil || id == "" {
+	if err != nil || !found {
 		return Place{}, &Error{Kind: Invalid, Attribute: "next", Detail: "that is no place in the log; give the next of an answer as it came"}
 	}
 	return Place{time.UnixMicro(at).UTC(), id}, nil
@@ -104,7 +105,7 @@ func (s *Service) Entries(ctx context.Context, tenant string, q EntryQuery, fn f
 				return err
 			}
 		}
-		if n += len(page.Entries); page.Next.IsZero() || n == limit {
+		if n += len(page.Entries); page.Next.IsZero() || limit > 0 && n == limit {
 			return nil
 		}
 		q.Before = page.Next

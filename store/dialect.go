@@ -32,6 +32,19 @@ func (d dialect) list(values []string) any {
 	return string(data)
 }
 
+// times is a list of times as one argument.
+func (d dialect) times(values []time.Time) any {
+	if d.postgres {
+		return values
+	}
+	micros := make([]int64, len(values))
+	for i, t := range values {
+		micros[i] = t.UnixMicro()
+	}
+	data, _ := json.Marshal(micros) // numbers always marshal
+	return string(data)
+}
+
 // elements is a table with the columns id and ord of the list in a placeholder.
 func (d dialect) elements(placeholder, alias string) string {
 	if d.postgres {

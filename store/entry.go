@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"meibo/provisioning"
@@ -25,6 +26,9 @@ type entryMember struct {
 	Value   string `json:"value"`
 	Display string `json:"display,omitempty"`
 }
+
+// entrySize is about what an entry holds besides its documents.
+const entrySize = 1_000
 
 const entryColumns = `id, tenant, at, connection, connection_name, actor, correlation, request, duration, action, outcome, ` +
 	`resource, resource_type, resource_name, resource_folded, version, matched_by, diff, members, reason, error, settings_version`
@@ -104,6 +108,11 @@ func foldedName(e *provisioning.Entry) any {
 	return nil
 }
 
+// entryColumnsOf are entryColumns of an alias.
+func entryColumnsOf(alias string) string {
+	return alias + "." + strings.ReplaceAll(entryColumns, ", ", ", "+alias+".")
+}
+
 // scanEntry scans entryColumns, behind what comes before them.
 func scanEntry(rows *sql.Rows, before ...any) (provisioning.Entry, error) {
 	var r entryRow
@@ -129,6 +138,11 @@ func (r *entryRow) columns() []any {
 	return []any{&e.ID, &r.tenant, &r.at, &e.Connection, &e.ConnectionName, &e.Actor, &e.Correlation, &r.request, &r.duration,
 		&e.Action, &e.Outcome, &e.ResourceID, &e.ResourceType, &e.ResourceName, &r.folded, &e.Version, &e.MatchedBy,
 		&r.diff, &r.members, &r.reason, &r.failure, &e.SettingsVersion}
+}
+
+// size is about how many bytes the row holds.
+func (r *entryRow) size() int {
+	return entrySize + len(r.request) + len(r.diff) + len(r.members) + len(r.reason) + len(r.failure)
 }
 
 // entry is what the row says.

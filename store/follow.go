@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -170,12 +169,12 @@ var (
 
 	followPositions = `
 insert into position (tenant, position, entry)
-select e.tenant, coalesce(h.position, 0) + row_number() over (partition by e.tenant order by e.row), e.id
-from ` + followNext + ` left join position_head h on h.tenant = e.tenant`
+select w.tenant, coalesce(h.position, 0) + row_number() over (partition by w.tenant order by w.row), w.id
+from ` + followNext + ` left join position_head h on h.tenant = w.tenant`
 
 	followHeads = `
 insert into position_head (tenant, position, entry, counted)
-select tenant, n, id, n from (select e.tenant, count(*) as n, e.id, max(e.row) from ` + followNext + ` group by e.tenant) as t where true
+select tenant, n, id, n from (select w.tenant, count(*) as n, w.id, max(w.row) from ` + followNext + ` group by w.tenant) as t where true
 on conflict (tenant) do update set position = position + excluded.position, entry = excluded.entry, counted = counted + excluded.counted`
 
 	followActivity = `
@@ -188,26 +187,25 @@ set n = n + excluded.n, micros = micros + excluded.micros, slowest = max(slowest
 
 	followMentions = `
 insert into mention (member, entry)
-select case x.type when 'object' then x.value ->> 'value' else x.value end, e.id from ` + followNextOf("id, members") + `,
-	json_each(json_array(e.members -> 'assertedAdd', e.members -> 'assertedRemove', e.members -> 'effectiveAdd', e.members -> 'effectiveRemove')) as l,
-	json_each(l.value) as x
-where e.members is not null and l.type = 'array'
+select case one.type when 'object' then one.value ->> 'value' else one.value end, w.id from ` + followNextOf("id, members") + `,
+	json_each(json_array(w.members -> 'assertedAdd', w.members -> 'assertedRemove', w.members -> 'effectiveAdd', w.members -> 'effectiveRemove')) as l,
+	json_each(l.value) as one
+where w.members is not null and l.type = 'array'
 on conflict do nothing`
 )
 
 // followNextOf are some columns of those entries, and their rows.
 func followNextOf(columns string) string {
-	return fmt.Sprintf("(select rowid as row, %s from entry where rowid > $1 order by rowid limit %d) as e", columns, followTurn)
+	return fmt.Sprintf("(select rowid as row, %s from entry where rowid > $1 order by rowid limit %d) as w", columns, followTurn)
 }
 
 // positioned are the entries of a tenant behind a position, with their places and the last one that is given.
 func (d dialect) positioned() string {
-	columns := "e." + strings.ReplaceAll(entryColumns, ", ", ", e.")
 	entry := "cross join entry as e on e.id = p.entry" // in SQLite a cross join keeps its order
 	if d.postgres {
 		entry = "cross join lateral (select * from entry where id = p.entry limit 1) as e"
 	}
-	return "select (" + headOf + "), p.position, " + columns + " from position p " + entry +
+	return "select (" + headOf + "), p.position, " + entryColumnsOf("e") + " from position p " + entry +
 		" where p.tenant = $1 and p.position > $2 order by p.position"
 }
 

@@ -83,7 +83,8 @@ func write1(kind scim.ResourceType, id string, edit func(*provisioning.Change)) 
 func entries(q provisioning.EntryQuery) func(*planner) error {
 	return func(p *planner) error {
 		return p.read(func(r provisioning.Reader) error {
-			return r.Entries(q, func(provisioning.Entry) error { return nil })
+			_, err := r.EntryPage(q)
+			return err
 		})
 	}
 }
@@ -101,6 +102,9 @@ func many(n int) (all []scim.Member) {
 	}
 	return all
 }
+
+// middle is the place of an entry in the midst of those of planRows.
+var middle = provisioning.Place{At: epoch.Add(10_000 * time.Minute), ID: "e10000"}
 
 var hots = []hot{
 	{"by id", resource(scim.User, "u7", provisioning.ResourceQuery{}), []string{"resource_pkey"}},
@@ -158,14 +162,42 @@ var hots = []hot{
 		}
 		return err
 	}, []string{"credential_hash"}},
-	{"journal of a resource", entries(provisioning.EntryQuery{Resource: "u7", Limit: 50}), []string{"entry_resource"}},
-	{"newest entries", entries(provisioning.EntryQuery{Limit: 50}), []string{"entry_at"}},
-	{"entries of a request", entries(provisioning.EntryQuery{Correlation: "c7"}), []string{"entry_correlation"}},
-	{"entries of a time", entries(provisioning.EntryQuery{Since: epoch, Until: epoch.AddDate(2, 0, 0), Limit: 50}), []string{"entry_at"}},
-	{"older entries", entries(provisioning.EntryQuery{Before: provisioning.Place{At: epoch, ID: "e700"}, Limit: 50}), []string{"entry_at"}},
-	{"older entries of a resource", entries(provisioning.EntryQuery{Resource: "u7", Before: provisioning.Place{At: epoch, ID: "e700"}, Limit: 50}), []string{"entry_resource"}},
-	{"entries of a name in a day", entries(provisioning.EntryQuery{Name: "user7", Since: epoch, Until: epoch.AddDate(0, 0, 1), Limit: 50}), []string{"entry_at"}},
-	{"entries by action and outcome", entries(provisioning.EntryQuery{Connection: 1, Action: provisioning.ActionUpdate, Outcome: provisioning.Success, Limit: 50}), []string{"entry_at"}},
+	{"log in order", entries(provisioning.EntryQuery{Limit: 50}), []string{"entry_at"}},
+	{"log in order, of a resource", entries(provisioning.EntryQuery{Resource: "u7", Limit: 50}), []string{"entry_resource"}},
+	{"log in order, of a request", entries(provisioning.EntryQuery{Correlation: "c7", Limit: 50}), []string{"entry_correlation"}},
+	{"log in order, of a name", entries(provisioning.EntryQuery{Name: "USER7", Limit: 50}), []string{"entry_name"}},
+	{"log in order, of a long name", entries(provisioning.EntryQuery{Name: strings.Repeat("user7", 50), Limit: 50}), []string{"entry_name"}},
+	{"log in order, of a time", entries(provisioning.EntryQuery{Since: epoch, Until: epoch.AddDate(0, 0, 7), Limit: 50}), []string{"entry_at"}},
+	{"log in order, next", entries(provisioning.EntryQuery{Before: middle, Limit: 50}), []string{"entry_at"}},
+	{"log in order, next of a resource", entries(provisioning.EntryQuery{Resource: "u7", Before: middle, Limit: 50}), []string{"entry_resource"}},
+	{"log in order, next of a request", entries(provisioning.EntryQuery{Correlation: "c7", Before: middle, Limit: 50}), []string{"entry_correlation"}},
+	{"log in order, next of a name in a time", entries(provisioning.EntryQuery{Name: "user7", Since: epoch, Before: middle, Limit: 50}), []string{"entry_name"}},
+	{"log in order, of a resource and an outcome", entries(provisioning.EntryQuery{Resource: "u7", Outcome: provisioning.Failure, Before: middle, Limit: 50}), []string{"entry_resource"}},
+	{"log in order, of a name and a status", entries(provisioning.EntryQuery{Name: "user7", Status: 4, Limit: 50}), []string{"entry_name"}},
+	{"log of a request and a member", entries(provisioning.EntryQuery{Correlation: "c7", Member: "u7", Limit: 50}),
+		[]string{"entry_correlation", "member_of", "member_was", "mention_pkey"}},
+	{"log of a common prefix", entries(provisioning.EntryQuery{Prefix: "user", Limit: 50}), []string{"entry_name"}},
+	{"log of a prefix", entries(provisioning.EntryQuery{Prefix: "user77", Limit: 50}), []string{"entry_name"}},
+	{"log of a prefix of nobody", entries(provisioning.EntryQuery{Prefix: "nobody", Outcome: provisioning.Failure, Before: middle, Limit: 50}), []string{"entry_name"}},
+	{"log of a mail address", entries(provisioning.EntryQuery{Mail: "user7@example.com", Limit: 50}), []string{"resource_value_key"}},
+	{"log of an externalId", entries(provisioning.EntryQuery{ExternalID: "ext7", Limit: 50}), []string{"resource_ext_key"}},
+	{"log of a member", entries(provisioning.EntryQuery{Member: "u7", Limit: 50}), []string{"member_of", "member_was", "mention_pkey", "entry_pkey"}},
+	{"log of a member, next of an action", entries(provisioning.EntryQuery{Member: "u7", Action: provisioning.ActionUpdate, Before: middle, Limit: 50}),
+		[]string{"member_of", "member_was", "mention_pkey", "entry_pkey"}},
+	{"log of few hours", func(p *planner) error {
+		return entries(provisioning.EntryQuery{Connection: p.connection, Action: provisioning.ActionUpdate, Outcome: provisioning.Success, Reason: "why", Method: "PUT", Status: 200,
+			Slower: 1, Limit: 50})(p)
+	}, []string{"activity_pkey"}},
+	{"log of few hours, next", entries(provisioning.EntryQuery{Outcome: provisioning.Success, Since: epoch, Until: middle.At, Before: middle, Limit: 50}), []string{"activity_pkey"}},
+	{"log of hours", func(p *planner) error {
+		return p.read(func(r provisioning.Reader) error {
+			f := finder{session: r.(*session), limit: 50, rest: provisioning.EntryQuery{Status: 4}, span: span{since: epoch, before: middle}}
+			return f.readHours([]hour{{begin: middle.At}, {begin: epoch}})
+		})
+	}, []string{"entry_at"}},
+	{"activity", found(func(p *planner, r provisioning.Reader) error {
+		return r.Activity(provisioning.ActivityQuery{Connection: p.connection, Since: epoch, Until: middle.At}, func(provisioning.Activity) error { return nil })
+	}), []string{"activity_pkey"}},
 	{"create a user", fresh(testUser), nil},
 	{"create a group", fresh(testGroup), nil},
 	{"patch", write1(scim.User, "u7", func(c *provisioning.Change) { c.After.Role = "admin" }), []string{"resource_pkey"}},
@@ -182,7 +214,7 @@ var hots = []hot{
 	{"remove members of one view", write1(scim.Group, "g1", func(c *provisioning.Change) {
 		c.Members.AssertedRemove, c.Members.EffectiveRemove = []string{"u7", "u8"}, []string{"u9", "u10"}
 	}), []string{"resource_pkey", "member_open"}},
-	{"entry", entries(provisioning.EntryQuery{ID: "e700"}), []string{"entry_pkey"}},
+	{"entry", entries(provisioning.EntryQuery{ID: "e700", Limit: 1}), []string{"entry_pkey"}},
 	{"rename a group", write1(scim.Group, "g1", func(c *provisioning.Change) { c.After.Index.Name = "other" }), []string{"resource_pkey"}},
 	{"mail candidates", func(p *planner) error {
 		return p.read(func(r provisioning.Reader) error {
@@ -418,7 +450,9 @@ func (p *planner) exec(texts ...string) {
 // 10,000 members and each other one 20.
 func planRows(d dialect, connection int64) []string {
 	at, yes, no, doc, hash := "1", "1", "0", "'{}'", "cast('hash' || n as blob)"
+	minute := fmt.Sprintf("%d + n * 60000000", epoch.UnixMicro())
 	if d.postgres {
+		minute = fmt.Sprintf("timestamptz '%s' + n * interval '1 minute'", epoch.Format(time.RFC3339))
 		at, yes, no, doc, hash = "now()", "true", "false", "'{}'::json", "convert_to('hash' || n, 'UTF8')"
 	}
 	series := func(n int) string {
@@ -441,8 +475,14 @@ func planRows(d dialect, connection int64) []string {
 		fmt.Sprintf(members, "'g1'", "n <= 10000"),
 		fmt.Sprintf(members, "'g' || (2 + n % 199)", "n <= 4000"),
 		fmt.Sprintf(`insert into entry (id, tenant, at, connection, connection_name, actor, correlation, action, outcome, resource, resource_type,
-			resource_name, version, matched_by, reason) %s select 'e' || n, 'acme', %s, %d, '', '', 'c' || n, 'update', 'success', 'u' || (n %% 500), 'User',
-			'', 1, '', %s from s`, series(20_000), at, connection, doc),
+			resource_name, version, matched_by, reason, request, duration) %s select 'e' || n, 'acme', %s, %d, '', '', 'c' || n, 'update', 'success', 'u' || (n %% 500), 'User',
+			'user' || (n %% 5000), 1, '', %s, %s, 1000000 from s`, series(20_000), minute, connection,
+			strings.Replace(doc, "{}", `{"code":"why"}`, 1), strings.Replace(doc, "{}", `{"method":"PUT","status":200}`, 1)),
+		fmt.Sprintf(`insert into activity (tenant, hour, connection, action, outcome, reason, method, status, n, micros, slowest)
+			%s select 'acme', %s, %d, 'update', 'success', 'why', 'PUT', 200, 60, 1000000, 1000000 from s`,
+			series(20_000), strings.ReplaceAll(minute, "n *", "60 * n *"), connection),
+		fmt.Sprintf("insert into mention (member, entry) %s select 'u' || (n %% 5000), 'e' || n from s", series(20_000)),
+		fmt.Sprintf("insert into member (grp, member, valid_from, from_entry, valid_to, to_entry) %s select 'g' || n, 'u' || (n %% 5000), %s, 'e' || n, %s, 'e' || n from s", series(20_000), at, at),
 		fmt.Sprintf(`insert into tally_block (lane, level, block, n) %s select %d + n %% 500, 10, n / 500, 1000 from s`, series(10_000), connection*8),
 		fmt.Sprintf(`insert into credential (id, tenant, connection, hash, hint, created) %s select 'k' || n, 'acme', %d, %s, '', %s from s`,
 			series(1000), connection, hash, at),
@@ -463,6 +503,7 @@ func planRows(d dialect, connection int64) []string {
 			%s select 'c' || n, 'acme', n %% 500, %s, %s, 0, 0, 0, 0, 0 from s`, series(20_000), at, at),
 		fmt.Sprintf(`insert into cycle_entries (cycle, action, outcome, n) %s select 'c' || n, '', '', 1 from s`, series(20_000)),
 		fmt.Sprintf(`insert into position (tenant, position, entry) %s select 'acme', 1000000 + n, 'e' || n from s`, series(20_000)),
+		"insert into position_head (tenant, position, entry, counted) values ('acme', 1020000, 'e20000', 0) on conflict (tenant) do update set position = 1020000, entry = 'e20000'",
 		fmt.Sprintf(`insert into tally_total (lane, n) %s select 1000000 + n, 1 from s`, series(5_000)),
 		fmt.Sprintf(`insert into tally_block (lane, level, block, n) values (%d, 16, 0, 20000)`, connection*8),
 	}
@@ -489,6 +530,9 @@ func (p *planner) check(state string) {
 				}
 				if strings.Contains(h.name, "page") && sortedLane.MatchString(plan) {
 					t.Errorf("%s sorts a lane that its index has in order:\n%s", mode, plan)
+				}
+				if strings.HasPrefix(h.name, "log in order") && sortedLog.MatchString(plan) {
+					t.Errorf("%s sorts what an index has in order:\n%s", mode, plan)
 				}
 				if strings.HasPrefix(h.name, "keyset") && sortedKeyset.MatchString(plan) {
 					t.Errorf("%s sorts what an index has in order:\n%s", mode, plan)
@@ -601,6 +645,12 @@ func literal(t *testing.T, v any) string {
 		return fmt.Sprintf(`'\x%x'`, v)
 	case time.Time:
 		return quote(v.Format(time.RFC3339Nano))
+	case []time.Time:
+		parts := make([]string, len(v))
+		for i, at := range v {
+			parts[i] = quote(at.Format(time.RFC3339Nano))
+		}
+		return "array[" + strings.Join(parts, ", ") + "]::timestamptz[]"
 	case []string:
 		parts := make([]string, len(v))
 		for i, s := range v {
@@ -620,12 +670,15 @@ var sortedLane = regexp.MustCompile(`(?m)^ {4,}Sort Key: r\.seq|Bitmap Index Sca
 // sortedKeyset is a sort by a keyset's own order.
 var sortedKeyset = regexp.MustCompile(`(?m)Sort Key: .*(tenant|position|member)|TEMP B-TREE FOR ORDER BY$`)
 
+// sortedLog is a sort of the log by its own order.
+var sortedLog = regexp.MustCompile(`(?m)Sort Key: e\.at|TEMP B-TREE FOR .*ORDER BY$|Bitmap Index Scan on entry_(at|resource|correlation)`)
+
 var memberTable = regexp.MustCompile(`\bmember\b`)
 
 // scans finds where a plan reads one of the growing tables, or all of an index, from end to end.
 var (
-	scanPostgres = regexp.MustCompile(`Seq Scan on (resource|resource_value|member|entry|credential|tally_block|tally_total|matter|budget|settings|api_key|job|position)\b`)
-	scanSQLite   = regexp.MustCompile(`^SCAN (resource|resource_value|member|entry|credential|tally_block|tally_total|matter|budget|settings|api_key|job|position|r|d|g|x|s|v\d*|m\d*|i\d*|o|om)\b`)
+	scanPostgres = regexp.MustCompile(`Seq Scan on (resource|resource_value|member|entry|credential|tally_block|tally_total|matter|budget|settings|api_key|job|position|activity|mention)\b`)
+	scanSQLite   = regexp.MustCompile(`^SCAN (resource|resource_value|member|entry|credential|tally_block|tally_total|matter|budget|settings|api_key|job|position|activity|mention|e|r|d|g|x|s|v\d*|m\d*|i\d*|o|om)\b`)
 )
 
 func wholeTables(d dialect, plan string) (lines []string) {

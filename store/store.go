@@ -70,6 +70,7 @@ type Store struct {
 	suspects atomic.Uint64                 // see suspect
 	places   int64                         // PostgreSQL: connections of the pool
 	using    atomic.Int64                  // how many use one or wait for one
+	log      logBounds                     // of tests, else the default ones
 }
 
 // Open connects to the database that options.URL names. An SQLite file is created if there is
@@ -79,7 +80,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if options.Overtaken == nil {
 		options.Overtaken = func() {}
 	}
-	s := &Store{options: options, analysed: map[string]int64{}, swept: map[string]int64{}}
+	s := &Store{options: options, analysed: map[string]int64{}, swept: map[string]int64{}, log: defaultLogBounds}
 	err := s.checkAllowed()
 	if err != nil {
 		return nil, err

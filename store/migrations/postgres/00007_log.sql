@@ -3,16 +3,13 @@
 -- No follower works meanwhile; one of an earlier version finds nothing to do.
 select pg_advisory_xact_lock(1835362918);
 
--- The log's order is (at, id), whatever selects from it.
+-- The log's order is (at, id), whatever selects from it. Expressions, so that no other look-up can take them.
 drop index entry_resource;
-create index entry_resource on entry (tenant, resource, at, id);
+create index entry_resource on entry ((tenant || '/' || resource), at, id);
 drop index entry_correlation;
 create index entry_correlation on entry (correlation, at, id);
--- An expression, so that no other look-up can take it. A name of any length fits into a part of a page.
+-- Of the name only so much that it fits into a page, however long it is.
 create index entry_name on entry ((tenant || '/' || left(coalesce(resource_folded, resource_name), 100)), at, id);
-
--- Memberships that ended; member_of has the others.
-create index member_past on member (member) where valid_to is not null;
 
 -- What members lists an entry names in one view alone: the other view may have the membership already, or still, so that
 -- no row of member begins or ends with the entry.

@@ -1,12 +1,10 @@
 -- +goose Up
 
 drop index entry_resource;
-create index entry_resource on entry (tenant, resource, at, id);
+create index entry_resource on entry (tenant || '/' || resource, at, id);
 drop index entry_correlation;
 create index entry_correlation on entry (correlation, at, id);
 create index entry_name on entry (tenant || '/' || substr(coalesce(resource_folded, resource_name), 1, 100), at, id);
-
-create index member_past on member (member) where valid_to is not null;
 
 create table mention (
     member text not null,
