@@ -256,7 +256,9 @@ func (b *book) paged(t testing.TB, q provisioning.EntryQuery, between func()) (i
 func (b *book) singles() []func(*provisioning.EntryQuery, func(n int) int) {
 	type set = func(*provisioning.EntryQuery, func(n int) int)
 	e := func(at func(n int) int) provisioning.Entry { return b.entries[at(len(b.entries))] }
-	person := func(at func(n int) int) provisioning.Resource { return slices.Concat(b.people, b.groups)[at(len(b.people)+len(b.groups))] }
+	person := func(at func(n int) int) provisioning.Resource {
+		return slices.Concat(b.people, b.groups)[at(len(b.people)+len(b.groups))]
+	}
 	return []set{
 		func(q *provisioning.EntryQuery, at func(int) int) { q.Connection = b.connections[at(2)].ID },
 		func(q *provisioning.EntryQuery, at func(int) int) { q.Correlation = fmt.Sprint("c", at(6)) },
@@ -264,20 +266,28 @@ func (b *book) singles() []func(*provisioning.EntryQuery, func(n int) int) {
 		func(q *provisioning.EntryQuery, at func(int) int) { q.Outcome = bookOutcomes[at(len(bookOutcomes))] },
 		func(q *provisioning.EntryQuery, at func(int) int) { q.Reason = bookReasons[at(len(bookReasons))] },
 		func(q *provisioning.EntryQuery, at func(int) int) { q.Method = bookMethods[at(len(bookMethods))] },
-		func(q *provisioning.EntryQuery, at func(int) int) { q.Status = append(bookStatuses, 2, 4, 5)[at(len(bookStatuses)+3)] },
+		func(q *provisioning.EntryQuery, at func(int) int) {
+			q.Status = append(bookStatuses, 2, 4, 5)[at(len(bookStatuses)+3)]
+		},
 		func(q *provisioning.EntryQuery, at func(int) int) { q.Slower = time.Duration(at(6)) * time.Second },
 		func(q *provisioning.EntryQuery, at func(int) int) { q.Resource = person(at).ID },
-		func(q *provisioning.EntryQuery, at func(int) int) { q.Name = strings.ToUpper(bookNames[at(len(bookNames))]) },
+		func(q *provisioning.EntryQuery, at func(int) int) {
+			q.Name = strings.ToUpper(bookNames[at(len(bookNames))])
+		},
 		func(q *provisioning.EntryQuery, at func(int) int) {
 			name := []rune(bookNames[at(len(bookNames))])
 			q.Prefix = string(name[:at(len(name)+1)])
 		},
-		func(q *provisioning.EntryQuery, at func(int) int) { q.Mail = append([]string{"New", "none"}, "mail0", "MAIL1", "mail4")[at(5)] },
+		func(q *provisioning.EntryQuery, at func(int) int) {
+			q.Mail = append([]string{"New", "none"}, "mail0", "MAIL1", "mail4")[at(5)]
+		},
 		func(q *provisioning.EntryQuery, at func(int) int) { q.ExternalID = fmt.Sprint("ext", at(7)) },
 		func(q *provisioning.EntryQuery, at func(int) int) { q.Member = b.people[at(8)].ID },
 		func(q *provisioning.EntryQuery, at func(int) int) { q.Since = e(at).At },
 		func(q *provisioning.EntryQuery, at func(int) int) { q.Until = e(at).At },
-		func(q *provisioning.EntryQuery, at func(int) int) { q.Before = provisioning.Place{At: e(at).At, ID: e(at).ID} },
+		func(q *provisioning.EntryQuery, at func(int) int) {
+			q.Before = provisioning.Place{At: e(at).At, ID: e(at).ID}
+		},
 		func(q *provisioning.EntryQuery, at func(int) int) { q.ID = e(at).ID },
 	}
 }
