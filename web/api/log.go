@@ -28,7 +28,7 @@ type LogPage struct {
 // LogPaging are the parameters of a page of the log.
 type LogPaging struct {
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most in a page. A stream has them all."`
-	Next  string `query:"next" maxLength:"100" pattern:"^-?[0-9]{1,18}\\.[0-9A-Za-z-]{1,64}$" doc:"The next of the page before."`
+	Next  string `query:"next" maxLength:"100" pattern:"^-?[0-9]{1,18}\\.[0-9A-Za-z-]{0,64}$" doc:"The next of the page before."`
 }
 
 type logInput struct {
