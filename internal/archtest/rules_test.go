@@ -54,6 +54,7 @@ var rows = []row{
 	{pkg: "internal/seal"},
 	{pkg: "internal/capture", imports: []string{"meibo/provisioning", "meibo/internal/seal"},
 		tests: []string{"meibo/store/storetest", "github.com/google/go-cmp"}},
+	{pkg: "internal/replay", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth", "meibo/internal/capture", uuid}},
 	{pkg: "scim/endpoint", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth", "meibo/internal/capture", "meibo/internal/edge",
 		echo, otel, uuid, zap},
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
@@ -80,7 +81,7 @@ var rows = []row{
 	{pkg: "internal/mirror", imports: []string{"github.com/google/go-cmp"}},
 	// It puts the whole server together, but for the binary, and has tests alone.
 	{pkg: "internal/e2e", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/web/api", "meibo/provisioning", "meibo/provisioning/transfer", "meibo/store", "meibo/internal/auth",
-		"meibo/internal/drill", otel, zap, "golang.org/x/sync"}},
+		"meibo/internal/capture", "meibo/internal/replay", "meibo/internal/drill", otel, zap, "golang.org/x/sync"}},
 	// It breaks the binary from outside and reads its database; it too has tests alone.
 	{pkg: "internal/campaign", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/provisioning", "meibo/store", "meibo/internal/drill",
 		"github.com/jackc/pgx/v5", "modernc.org/sqlite", "github.com/anishathalye/porcupine", "golang.org/x/sync"}},

@@ -54,7 +54,13 @@ func NewBody(whole []byte) Body {
 	return b
 }
 
-const cutNote = "cut off at 64 KiB"
+const (
+	cutNote    = "cut off at 64 KiB"
+	secretNote = "secrets were taken out"
+)
+
+// IsWhole reports whether Text is all of the body, but for secrets.
+func (b Body) IsWhole() bool { return b.Note == "" || b.Note == secretNote }
 
 // weight is how much memory an exchange takes, about.
 func (x *Exchange) weight() int {

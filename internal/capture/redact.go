@@ -70,7 +70,7 @@ func (b *Body) redactValues() {
 	}
 	if hideSecrets(v) {
 		b.Text, _ = json.Marshal(v) // what was decoded always encodes
-		b.Note = "secrets were taken out"
+		b.Note = secretNote
 	}
 }
 

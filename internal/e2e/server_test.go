@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"meibo/internal/auth"
+	"meibo/internal/capture"
 	"meibo/internal/testkit"
 	"meibo/internal/witness"
 	"meibo/provisioning"
@@ -75,6 +76,7 @@ type options struct {
 	now       func() time.Time
 	tracer    trace.Tracer
 	leaving   func() bool
+	capture   func(capture.Exchange)
 }
 
 // server is a whole meibo on a database of its own, listening on loopback.
@@ -113,7 +115,7 @@ func newServer(t testing.TB, db database, o options) *server {
 	publicURL, surfaces := "http://"+s.http.Listener.Addr().String(), http.NewServeMux()
 	surfaces.Handle("/t/", endpoint.New(endpoint.Options{
 		Service: s.service, Authenticate: authenticator.Authenticate, RateLimit: o.rateLimit, Now: o.now, Log: zap.NewNop(), Tracer: o.tracer,
-		PublicURL: publicURL,
+		PublicURL: publicURL, Capture: o.capture,
 	}))
 	surfaces.Handle("/api/", api.New(api.Options{
 		Service: s.service, Authenticate: authenticator.AuthenticateKey, RateLimit: o.rateLimit, Now: o.now, Log: zap.NewNop(), Tracer: o.tracer,

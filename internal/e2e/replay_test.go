@@ -1,0 +1,146 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+
+	"go.uber.org/zap"
+
+	"meibo/internal/auth"
+	"meibo/internal/capture"
+	"meibo/internal/replay"
+	"meibo/internal/witness"
+	"meibo/provisioning"
+	"meibo/scim/endpoint"
+	"meibo/store"
+)
+
+// captured are exchanges by their correlation.
+type captured struct {
+	sync.Mutex
+	all map[string]capture.Exchange
+}
+
+func (c *captured) keep(x capture.Exchange) {
+	c.Lock()
+	defer c.Unlock()
+	if c.all == nil {
+		c.all = map[string]capture.Exchange{}
+	}
+	c.all[x.Correlation] = x
+}
+
+func (c *captured) exchange(_ context.Context, _, correlation string) (capture.Exchange, error) {
+	c.Lock()
+	defer c.Unlock()
+	x, ok := c.all[correlation]
+	if !ok {
+		return x, &provisioning.Error{Kind: provisioning.NotFound}
+	}
+	return x, nil
+}
+
+func (s *server) replayer(c *captured) *replay.Replayer {
+	return replay.New(replay.Options{Store: s.store, Service: s.service, Exchange: c.exchange, Endpoint: func(service *provisioning.Service, caller auth.Caller) http.Handler {
+		return endpoint.New(endpoint.Options{Service: service, Log: zap.NewNop(), PublicURL: s.http.URL,
+			Authenticate: func(context.Context, string, string) (auth.Caller, error) { return caller, nil }})
+	}})
+}
+
+// TestReplay makes up what a client writes, and replays each request afterwards: under the settings of then every one is
+// decided and answered as it was, byte for byte, and nothing is written.
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	writes := size(60, 200, 1000)
+	each(t, func(t *testing.T, db database) {
+		var kept captured
+		s := newServer(t, db, options{store: store.Options{Rehearse: true}, capture: kept.keep})
+		c := s.newTenant("replayed")
+		p := newPlayer(c, 7, 0)
+		if err := p.play(t.Context(), writes); err != nil {
+			t.Fatal(err)
+		}
+		before, entries := c.stored(), c.entries()
+		replayed := 0
+		for _, e := range entries {
+			if e.Request == nil || e.Request.Dialect == "" {
+				continue
+			}
+			got, err := s.replayer(&kept).Replay(t.Context(), c.name, e.ID, replay.Under{})
+			if err != nil {
+				t.Fatalf("%s %s: %v", e.Request.Method, e.Request.Path, err)
+			}
+			if replayed++; !got.Same() {
+				t.Errorf("%s %s (%s): status %+v, answers differ in %s, entries in %+v\nrequest %s", e.Request.Method, e.Request.Path, e.ID, got.Status, got.Answer, got.Entries,
+					kept.all[e.Correlation].Request.Text)
+			}
+		}
+		if replayed < writes {
+			t.Errorf("%d of %d requests were replayed", replayed, writes)
+		}
+		if differences := witness.Differences(c.stored(), before); len(differences) > 0 || len(c.entries()) != len(entries) {
+			t.Errorf("the replays wrote: %d entries more, %v", len(c.entries())-len(entries), differences)
+		}
+	})
+}
+
+// TestReplayUnderOtherSettings shows exactly what an edit of the settings would have changed, and what is no request is refused.
+func TestReplayUnderOtherSettings(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db database) {
+		var kept captured
+		s := newServer(t, db, options{capture: kept.keep})
+		c := s.newTenant("replayed")
+		w := c.newWriter()
+		made, err := w.send(t.Context(), http.MethodPost, "/Users", `{"userName": "kim@contoso.com", "title": "Clerk"}`)
+		if err != nil || made.status != http.StatusCreated {
+			t.Fatalf("%+v, %v", made, err)
+		}
+		entry := c.entries()[0]
+		for _, e := range c.entries() {
+			if e.Action == provisioning.ActionCreate {
+				entry = e
+			}
+		}
+		draft := provisioning.DefaultSettings()
+		draft.Mapping.UserName.Mode = provisioning.LocalUserName
+		got, err := s.replayer(&kept).Replay(t.Context(), c.name, entry.ID, replay.Under{Draft: &draft})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var paths []string
+		for _, d := range got.Entries {
+			paths = append(paths, fmt.Sprint(d.Path, " ", d.Recorded, " ", d.Replayed))
+		}
+		if want := []string{"diff.meibo.effective.userName <nil> map[new:kim old:<nil>]"}; !slices.Equal(paths, want) || len(got.Answer) != 0 || got.Settings != "draft" {
+			t.Errorf("under a draft: %q, answers %s; want %q", paths, got.Answer, want)
+		}
+		if _, _, err := s.service.ApplySettings(t.Context(), provisioning.Origin{Tenant: c.name, Actor: "test"}, "", provisioning.SettingsDraft{Settings: draft}); err != nil {
+			t.Fatal(err)
+		}
+		for under, same := range map[replay.Under]bool{{}: true, {Now: true}: false} {
+			if got, err := s.replayer(&kept).Replay(t.Context(), c.name, entry.ID, under); err != nil || got.Same() != same {
+				t.Errorf("%+v: %+v, %v; the same: %t", under, got, err, same)
+			}
+		}
+		kept.all = nil
+		for what, id := range map[string]string{"not captured": entry.ID, "no entry": "019aa000-0000-7000-8000-000000000000"} {
+			if _, err := s.replayer(&kept).Replay(t.Context(), c.name, id, replay.Under{}); provisioning.KindOf(err) != provisioning.NotFound {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		for _, e := range c.entries() {
+			if e.Action != provisioning.ActionOther {
+				continue
+			}
+			if _, err := s.replayer(&kept).Replay(t.Context(), c.name, e.ID, replay.Under{}); provisioning.KindOf(err) != provisioning.Invalid {
+				t.Errorf("an administrator's act: %v", err)
+			}
+		}
+	})
+}
