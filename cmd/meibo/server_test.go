@@ -109,14 +109,14 @@ func TestLogHoldsNoPersonalValues(t *testing.T) {
 	s := m.serve()
 	const users = "/t/acme/scim/v2/Users"
 	right := "Bearer " + token
-	id := s.create(users, right, named(userBody, "secret.person@example.com"))
-	s.do(http.MethodPost, users, right, named(userBody, "secret.person@example.com"))              // 409
-	s.do(http.MethodPatch, users+"/"+id, right, named(patchBody, "Secret Person"))                 // 200
-	s.do(http.MethodGet, users+"?filter=userName+eq+%22secret.person%40example.com%22", right, "") // 200
-	s.do(http.MethodGet, users+"?filter=secret.person+eq+", right, "")                             // 400
-	s.do(http.MethodGet, users+"/secret.person", right, "")                                        // 404
-	s.do(http.MethodPost, users, right, `{"secret.person`)                                         // 400
-	s.do(http.MethodGet, users, "Bearer secret.person", "")                                        // 401
+	id := s.create(users, right, named(userBody, "canary.person@example.com"))
+	s.do(http.MethodPost, users, right, named(userBody, "canary.person@example.com"))              // 409
+	s.do(http.MethodPatch, users+"/"+id, right, named(patchBody, "Canary Person"))                 // 200
+	s.do(http.MethodGet, users+"?filter=userName+eq+%22canary.person%40example.com%22", right, "") // 200
+	s.do(http.MethodGet, users+"?filter=canary.person+eq+", right, "")                             // 400
+	s.do(http.MethodGet, users+"/canary.person", right, "")                                        // 404
+	s.do(http.MethodPost, users, right, `{"canary.person`)                                         // 400
+	s.do(http.MethodGet, users, "Bearer canary.person", "")                                        // 401
 	last := s.do(http.MethodGet, users+"/"+id, right, "").header.Get("X-Correlation-Id")
 	s.stop()
 	s.wait()
@@ -124,7 +124,7 @@ func TestLogHoldsNoPersonalValues(t *testing.T) {
 	if last == "" || !strings.Contains(log, last) {
 		t.Errorf("the log lacks the correlation id %q", last)
 	}
-	for _, secret := range []string{"secret", "Secret", "Bearer", strings.TrimPrefix(token, "meibo_")} {
+	for _, secret := range []string{"canary", "Canary", "Bearer", strings.TrimPrefix(token, "meibo_")} {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log holds %q:\n%s", secret, log)
 		}

@@ -15,6 +15,7 @@ import (
 	"meibo/internal/auth"
 	"meibo/internal/capture"
 	"meibo/internal/impact"
+	"meibo/internal/replay"
 	"meibo/internal/seal"
 	"meibo/internal/webhook"
 	"meibo/provisioning"
@@ -130,7 +131,7 @@ func (p *parts) scim(c config.Config, base string, log *zap.Logger) http.Handler
 
 // api is the handler of everything below /api/.
 func (p *parts) api(c config.Config, base string, log *zap.Logger, leaving func() bool) http.Handler {
-	return api.New(api.Options{
+	o := api.Options{
 		Service:      p.service,
 		Authenticate: p.authenticateKey,
 		PublicURL:    base,
@@ -140,7 +141,19 @@ func (p *parts) api(c config.Config, base string, log *zap.Logger, leaving func(
 		Waiting:      func(n int) { p.metrics.waiting.Add(float64(n)) },
 		Tracer:       p.tracing.tracer,
 		Leaving:      leaving,
-	})
+	}
+	if p.capture != nil {
+		o.Exchange, o.Replay = p.capture.Exchange, p.replayer(base).Replay
+	}
+	return api.New(o)
+}
+
+// replayer evaluates captured requests again, by the endpoint that serves them.
+func (p *parts) replayer(base string) *replay.Replayer {
+	return replay.New(replay.Options{Store: p.store, Service: p.service, Exchange: p.capture.Exchange, Endpoint: func(s *provisioning.Service, caller auth.Caller) http.Handler {
+		return endpoint.New(endpoint.Options{Service: s, PublicURL: base, Log: zap.NewNop(),
+			Authenticate: func(context.Context, string, string) (auth.Caller, error) { return caller, nil }})
+	}})
 }
 
 func (p *parts) authenticateToken(ctx context.Context, tenant, token string) (auth.Caller, error) {

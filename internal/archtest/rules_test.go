@@ -58,7 +58,7 @@ var rows = []row{
 	{pkg: "scim/endpoint", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth", "meibo/internal/capture", "meibo/internal/edge",
 		echo, otel, uuid, zap},
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
-	{pkg: "web/api", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/provisioning/settings", "meibo/provisioning/summary", "meibo/provisioning/transfer", "meibo/internal/auth", "meibo/internal/edge",
+	{pkg: "web/api", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/provisioning/settings", "meibo/provisioning/summary", "meibo/provisioning/transfer", "meibo/internal/auth", "meibo/internal/capture", "meibo/internal/edge", "meibo/internal/replay", "meibo/internal/seal",
 		echo, huma, otel, uuid, zap},
 		tests: []string{"meibo/store", "meibo/store/storetest", "github.com/getkin/kin-openapi"}},
 	{pkg: "store", imports: []string{"meibo/scim", "meibo/provisioning",

@@ -125,11 +125,14 @@ func (u Under) name() string {
 
 func uncaptured(err error) error {
 	if provisioning.KindOf(err) == provisioning.NotFound {
-		return &provisioning.Error{Kind: provisioning.NotFound, Attribute: "id",
-			Detail: "the request was not captured, or its capture is gone: captures are kept for capture_retention, and only where there is a secret_key"}
+		return ErrNotCaptured
 	}
 	return err
 }
+
+// ErrNotCaptured is NotFound for the request of an entry.
+var ErrNotCaptured = &provisioning.Error{Kind: provisioning.NotFound, Attribute: "id",
+	Detail: "the request was not captured, or its capture is gone: captures are kept for capture_retention, and only where there is a secret_key"}
 
 // recorded are the entries of a request, in the order in which they were written, and the one that has the request.
 func (r *Replayer) recorded(ctx context.Context, tenant, id string) (all []provisioning.Entry, asked provisioning.Entry, err error) {

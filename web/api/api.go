@@ -14,7 +14,9 @@ import (
 	"go.uber.org/zap"
 
 	"meibo/internal/auth"
+	"meibo/internal/capture"
 	"meibo/internal/edge"
+	"meibo/internal/replay"
 	"meibo/provisioning"
 )
 
@@ -35,6 +37,9 @@ type Options struct {
 	// Leaving reports whether the server is about to stop: then nobody waits for changes any more. Nil: never.
 	Leaving func() bool
 	Now     func() time.Time // nil: the system clock
+	// Exchange reads a captured request, and Replay evaluates the one of an entry again; nil where none are captured.
+	Exchange func(ctx context.Context, tenant, correlation string) (capture.Exchange, error)
+	Replay   func(ctx context.Context, tenant, entry string, under replay.Under) (replay.Result, error)
 }
 
 // Observation is what metrics need of one request.
@@ -102,6 +107,7 @@ func (a *api) operations() {
 	a.logOperations()
 	a.jobOperations()
 	a.healthOperations()
+	a.captureOperations()
 	a.undoOperations()
 	a.transferOperations()
 	a.keyOperations()

@@ -102,13 +102,15 @@ func (c *call) history(t scim.ResourceType, in *historyInput) (*huma.StreamRespo
 	return a.answer(provisioning.EntryQuery{}, &in.LogPaging)
 }
 
+var errNoEntry = &provisioning.Error{Kind: provisioning.NotFound, Attribute: "id", Detail: "the log has no entry with that id; it may be older than what is kept"}
+
 func (c *call) logEntry(in *idInput) (*single[summary.Entry], error) {
 	found, err := c.Service.EntryPage(c.context(), c.tenant(), provisioning.EntryQuery{ID: in.ID, Limit: 1})
 	if err != nil {
 		return nil, err
 	}
 	if len(found.Entries) == 0 {
-		return nil, &provisioning.Error{Kind: provisioning.NotFound, Attribute: "id", Detail: "the log has no entry with that id; it may be older than what is kept"}
+		return nil, errNoEntry
 	}
 	return &single[summary.Entry]{c.entry(found.Entries[0])}, nil
 }
