@@ -66,7 +66,7 @@ type EntryDifference struct {
 }
 
 type replayInput struct {
-	idInput
+	ID   string        `path:"id" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"`
 	Body ReplayRequest `required:"true"`
 }
 
