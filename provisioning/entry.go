@@ -57,7 +57,7 @@ func changeEntry(o Origin, in Intent, c Change) Entry {
 // failure: it is so already.
 func failureEntry(o Origin, in Intent, err error) Entry {
 	e := originEntry(o)
-	e.Action, e.Outcome = in.Action, Failure
+	e.Action, e.Outcome, e.SettingsVersion = in.Action, Failure, o.Connection.SettingsVersion
 	e.ResourceID, e.ResourceType, e.ResourceName = in.ID, in.Type, in.Name
 	e.Reason = Reason{Code: ReasonRefused}
 	kind := KindOf(err)

@@ -30,6 +30,14 @@ const (
 	ReasonAnswered = "impactAnswered" // the host application said so; args: counts, and what follows from it
 )
 
+// Codes of the reasons of entries about open matters.
+const (
+	reasonMatterProposed    = "matterProposed"
+	reasonMatterResolved    = "matterResolved"
+	reasonMatterExpired     = "matterExpired"
+	reasonDeparturesAllowed = "departuresAllowed"
+)
+
 // Causes of a departure that a SCIM connection can have.
 const (
 	CauseDeactivated = "deactivated" // active became false
@@ -59,6 +67,8 @@ const (
 	CauseMembers = "members" // the removal of members from a group
 	CauseRole    = "role"    // the change of a role
 	CauseAgeing  = "ageing"  // suspended for long
+	CauseImport  = "import"  // a file says so
+	CauseGrace   = "grace"   // the grace time is over
 )
 
 // recommendations say what a person should do about a refused request, by the error's kind.

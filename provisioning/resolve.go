@@ -88,7 +88,7 @@ func (s *Service) Resolve(ctx context.Context, o Origin, id string, choice Resol
 		case m.Proposed == "":
 			proposed := m
 			proposed.Proposed, proposed.Resource = o.Actor, closed.Resource
-			return proposed, s.note(ctx, o, proposed, "matterProposed")
+			return proposed, s.note(ctx, o, proposed, reasonMatterProposed)
 		case m.Proposed == o.Actor:
 			return m, &Error{Kind: Forbidden, Detail: "this choice needs a second person: somebody else has to confirm it"}
 		case m.Resource != closed.Resource:
@@ -104,7 +104,7 @@ func (s *Service) Resolve(ctx context.Context, o Origin, id string, choice Resol
 	case choice.Status == MatterRejected && m.Kind == MatterHeld:
 		_, err = s.act(ctx, o, m.Type, m.Resource, Act{Release: true, Cause: m.Cause, Matters: []MatterChange{{Update: &closed}}}, false)
 	default:
-		err = s.note(ctx, o, closed, "matterResolved")
+		err = s.note(ctx, o, closed, reasonMatterResolved)
 	}
 	return closed, err
 }
@@ -308,6 +308,6 @@ func allowanceStep(r Reader, c Connection, kind BudgetKind, a Allowance, now tim
 	b.Connection, b.Kind = c.ID, kind
 	b.Version++
 	b.Allowances = append(slices.DeleteFunc(slices.Clone(b.Allowances), func(old Allowance) bool { return !old.Until.After(now) || old.Left == 0 }), a)
-	return step{budget: &b, reason: "departuresAllowed", connection: c, args: map[string]string{"kind": string(kind), "cause": a.Cause,
+	return step{budget: &b, reason: reasonDeparturesAllowed, connection: c, args: map[string]string{"kind": string(kind), "cause": a.Cause,
 		"left": fmt.Sprint(a.Left), "until": a.Until.Format(time.RFC3339), "reject": fmt.Sprint(a.Reject)}}, nil
 }

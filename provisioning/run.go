@@ -362,7 +362,7 @@ func (s *Service) purgeDue(ctx context.Context, tenant string, all []Connection,
 			o := Origin{Tenant: tenant, Connection: byID[x.Connection], Actor: Schedule, Correlation: s.newID()}
 			a := Act{Purge: true, Cause: CauseDeleted}
 			if r.Settings.Deletion.Purge == PurgeAsk {
-				m := r.matter(&x, MatterPurge, CauseDeleted, Reason{Code: ReasonHeld, Args: map[string]string{"cause": "grace"}}, s.Now())
+				m := r.matter(&x, MatterPurge, CauseDeleted, Reason{Code: ReasonHeld, Args: map[string]string{"cause": CauseGrace}}, s.Now())
 				a = Act{Wait: true, Cause: CauseDeleted, Matters: []MatterChange{{Open: m}}}
 			}
 			_, err := s.act(ctx, o, t, x.ID, a, false)
@@ -428,7 +428,7 @@ func (s *Service) expireDelayed(ctx context.Context, tenant string, c Connection
 	})
 	for _, m := range stale {
 		m.Status, m.ClosedAt, m.ClosedBy = MatterObsolete, s.Now(), Schedule
-		failed := s.note(ctx, Origin{Tenant: tenant, Connection: c, Actor: Schedule, Correlation: s.newID()}, m, "matterExpired")
+		failed := s.note(ctx, Origin{Tenant: tenant, Connection: c, Actor: Schedule, Correlation: s.newID()}, m, reasonMatterExpired)
 		if failed != nil && KindOf(failed) != Conflict { // a person was faster
 			err = errors.Join(err, failed)
 		}

@@ -148,7 +148,7 @@ func closedMatter(m Matter, status MatterStatus, at time.Time, by string) Matter
 
 // proposalStep is the entry of a proposal that waits, or has run out.
 func proposalStep(p proposal, change *MatterChange) step {
-	return step{matter: change, reason: "matterProposed", connection: p.connection, args: map[string]string{"kind": string(MatterProposal), "what": p.what}}
+	return step{matter: change, reason: reasonMatterProposed, connection: p.connection, args: map[string]string{"kind": string(MatterProposal), "what": p.what}}
 }
 
 // gravely reports whether a key of the settings keeps departures, guards or this demand in check. Who gets a role is grave

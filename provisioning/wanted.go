@@ -482,7 +482,7 @@ func (w *Restore) setState(after *Resource, e *effect, r *Rules, now time.Time) 
 	switch {
 	case x == nil:
 	case w.keeps(r) && (x.State.in() && !w.State.in() || x.State != Removed && w.State == Removed):
-		e.warning = Reason{Code: ReasonKept, Args: map[string]string{"cause": causeImport, "because": r.because(x)}}
+		e.warning = Reason{Code: ReasonKept, Args: map[string]string{"cause": CauseImport, "because": r.because(x)}}
 		stays(x).apply(after)
 		return
 	case x.State == w.State:
@@ -490,7 +490,7 @@ func (w *Restore) setState(after *Resource, e *effect, r *Rules, now time.Time) 
 		return
 	default:
 		e.settle(x, now, MatterHeld, MatterKept, MatterDelayed, MatterPurge)
-		e.cause, e.reason = causeImport, Reason{Code: ReasonByPerson, Args: map[string]string{"state": string(w.State)}}
+		e.cause, e.reason = CauseImport, Reason{Code: ReasonByPerson, Args: map[string]string{"state": string(w.State), "cause": CauseImport}}
 		e.action = map[State]Action{Suspended: ChangeSuspend, Removed: ChangeDelete, Active: ChangeRestore, Held: ChangeUpdate}[w.State]
 	}
 	to := effect{state: after.State, left: after.LeftAt, purgeAt: after.PurgeAt}
@@ -503,6 +503,3 @@ func (w *Restore) setState(after *Resource, e *effect, r *Rules, now time.Time) 
 	}
 	to.apply(after)
 }
-
-// causeImport is why a state changed that no policy decided.
-const causeImport = "import"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -25,7 +26,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("MEIBO_DATABASE_URL", "sqlite:"+e.WorkDir+"/meibo.db")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "plan": plan},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "plan": plan, "entry": entry},
 	})
 }
 
@@ -69,4 +70,14 @@ func plan(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("there is no plan in the output")
 	}
 	ts.Setenv("PLAN", strings.TrimSpace(digest))
+}
+
+// entry keeps the id of the first entry that a log in JSON prints in $ENTRY.
+func entry(ts *testscript.TestScript, neg bool, args []string) {
+	var first struct{ ID string }
+	line, _, _ := strings.Cut(ts.ReadFile("stdout"), "\n")
+	if err := json.Unmarshal([]byte(line), &first); err != nil || neg || len(args) > 0 {
+		ts.Fatalf("the output is no log in JSON: %v", err)
+	}
+	ts.Setenv("ENTRY", first.ID)
 }

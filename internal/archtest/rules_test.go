@@ -43,7 +43,8 @@ var rows = []row{
 	{pkg: "provisioning", imports: []string{"meibo/scim", "meibo/provisioning/mapping", text, uuid}, pure: true,
 		tests: []string{"meibo/store", "meibo/store/storetest", "meibo/internal/impact", "meibo/internal/webhook"}},
 	{pkg: "provisioning/sheet", pure: true},
-	{pkg: "provisioning/summary", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/provisioning/sheet"}, pure: true,
+	{pkg: "provisioning/words", imports: []string{"meibo/provisioning"}, pure: true},
+	{pkg: "provisioning/summary", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/provisioning/sheet", "meibo/provisioning/words"}, pure: true,
 		tests: []string{"meibo/store/storetest"}},
 	{pkg: "provisioning/transfer", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/provisioning/sheet"}, pure: true,
 		tests: []string{"meibo/scim/scimtest", "meibo/store", "meibo/store/storetest"}},
@@ -58,7 +59,7 @@ var rows = []row{
 	{pkg: "scim/endpoint", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/internal/auth", "meibo/internal/capture", "meibo/internal/edge",
 		echo, otel, uuid, zap},
 		tests: []string{"meibo/store", "meibo/store/storetest"}},
-	{pkg: "web/api", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/provisioning/settings", "meibo/provisioning/summary", "meibo/provisioning/transfer", "meibo/internal/auth", "meibo/internal/capture", "meibo/internal/edge", "meibo/internal/replay", "meibo/internal/seal",
+	{pkg: "web/api", imports: []string{"meibo/scim", "meibo/provisioning", "meibo/provisioning/settings", "meibo/provisioning/summary", "meibo/provisioning/transfer", "meibo/provisioning/words", "meibo/internal/auth", "meibo/internal/capture", "meibo/internal/edge", "meibo/internal/replay", "meibo/internal/seal",
 		echo, huma, otel, uuid, zap},
 		tests: []string{"meibo/store", "meibo/store/storetest", "github.com/getkin/kin-openapi"}},
 	{pkg: "store", imports: []string{"meibo/scim", "meibo/provisioning",
@@ -80,7 +81,7 @@ var rows = []row{
 		"github.com/google/go-cmp"}},
 	{pkg: "internal/mirror", imports: []string{"github.com/google/go-cmp"}},
 	// It puts the whole server together, but for the binary, and has tests alone.
-	{pkg: "internal/e2e", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/web/api", "meibo/provisioning", "meibo/provisioning/transfer", "meibo/store", "meibo/internal/auth",
+	{pkg: "internal/e2e", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/web/api", "meibo/provisioning", "meibo/provisioning/transfer", "meibo/provisioning/words", "meibo/store", "meibo/internal/auth",
 		"meibo/internal/capture", "meibo/internal/replay", "meibo/internal/drill", otel, zap, "golang.org/x/sync"}},
 	// It breaks the binary from outside and reads its database; it too has tests alone.
 	{pkg: "internal/campaign", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/provisioning", "meibo/store", "meibo/internal/drill",

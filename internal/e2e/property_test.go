@@ -206,14 +206,14 @@ func (y *year) must(err error) {
 func (y *year) originOf(name string) provisioning.Origin {
 	c, err := y.service.Connection(y.ctx, acme, name)
 	y.must(err)
-	return provisioning.Origin{Tenant: acme, Connection: c, Actor: "token", Correlation: "c"}
+	return provisioning.Origin{Tenant: acme, Connection: c, Actor: provisioning.TokenActor("7f3c"), Correlation: "c"}
 }
 
 func (y *year) origin() provisioning.Origin { return y.originOf(provisioning.DefaultConnection) }
 
 // step makes up a write, does it, and looks what came of it.
 func (y *year) step(seen map[string]int) {
-	y.clock.Advance(time.Duration(y.number("minutes", 0, 90)) * time.Minute)
+	y.clock.Advance(time.Duration(y.number("minutes", 0, 90))*time.Minute + time.Microsecond)
 	what := y.one("step", "push", "push", "push", "push", "push", "push", "push", "person", "person", "settings", "time", "file", "undo")
 	var err error
 	switch what {
@@ -291,6 +291,7 @@ func (y *year) members() []scim.Member {
 // push is a request of a client.
 func (y *year) push() error {
 	o := y.originOf(y.one("connection", provisioning.DefaultConnection, provisioning.DefaultConnection, provisioning.DefaultConnection, "other"))
+	o.Request = provisioning.RequestInfo{Method: "PATCH", Path: "/"}
 	user, group := y.known("user", y.users), y.known("group", y.groups)
 	users := func(ops ...scim.Operation) error {
 		_, err := y.service.Patch(y.ctx, o, scim.User, user, ops, scim.PatchOptions{}, nil, provisioning.References{Groups: true})

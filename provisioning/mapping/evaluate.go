@@ -21,7 +21,8 @@ type program struct {
 	code *vm.Program
 	// ignoreEmpty is IgnoreFlowIfNullOrEmpty around the whole: an empty value leaves the target as it is.
 	ignoreEmpty bool
-	guesses     bool // it calls Kana or Romanize
+	guesses     bool         // it calls Kana or Romanize
+	reads       []*scim.Path // each once
 }
 
 // evaluator hands out evaluations, whose machines and stacks are used again.

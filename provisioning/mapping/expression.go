@@ -54,7 +54,7 @@ func (c *compiler) expression(source string) *program {
 		c.problem("expression", remedy, "%v", positioned(err))
 		return nil
 	}
-	out.guesses = r.guesses
+	out.guesses, out.reads = r.guesses, r.reads
 	return out
 }
 
@@ -108,6 +108,7 @@ type rewriter struct {
 	options   Options
 	variables []string // declared by let, around the node at hand
 	guesses   bool
+	reads     []*scim.Path
 	faults    []*file.Error
 }
 
@@ -200,6 +201,9 @@ func (r *rewriter) read(n ast.Node, text string) ast.Node {
 	path, detail := readable(r.def, text)
 	if detail != "" {
 		return r.refuse(n, "%s", detail)
+	}
+	if !slices.ContainsFunc(r.reads, func(p *scim.Path) bool { return p.String() == path.String() }) {
+		r.reads = append(r.reads, &path)
 	}
 	return r.call(n, opRead, at(n, &ast.ConstantNode{Value: &path}))
 }

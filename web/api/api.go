@@ -105,6 +105,7 @@ func (a *api) operations() {
 	a.settingsOperations()
 	a.matterOperations()
 	a.logOperations()
+	a.whyOperations()
 	a.jobOperations()
 	a.healthOperations()
 	a.captureOperations()
