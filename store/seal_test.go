@@ -3,10 +3,14 @@ package store
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -251,4 +255,186 @@ func alter(t testing.TB, s *Store, table, column, where string) (what string) {
 		}
 	}
 	return what
+}
+
+// TestEraseKeepsTheChain erases one after the other whom entries tell of: each time their values are gone, and the chain agrees.
+func TestEraseKeepsTheChain(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *Store, _ int64) {
+		ids := sealedWorld(t, s)
+		head := wantSound(t, s).Head.Digest.String()
+		erase := func(n int, of ...string) provisioning.Entry {
+			t.Helper()
+			must(t, s.Update(context.Background(), "acme", func(tx provisioning.Tx) error {
+				return tx.Commit(provisioning.Batch{Erase: []provisioning.Erasure{{Entry: ids[n], Of: of}, {Entry: "none", Of: of}}})
+			}))
+			if v := verify(t, s, head); v.Fault != nil || v.Kept == nil {
+				t.Fatalf("after %s was erased from entry %d: %+v", of, n, v.Fault)
+			}
+			return entryWith(t, s, ids[n])
+		}
+		group, other := sealedEntry("", 3).ResourceID, sealedEntry("", 3).Members.Add[0].Value
+		whole := entryWith(t, s, ids[3])
+		if e := erase(3, other, "nobody"); e.Members.Add[0].Display != "" || e.ResourceName != whole.ResourceName || e.Diff[0].New != "Ära" {
+			t.Errorf("of a member too much or too little went: %+v", e)
+		}
+		if e := erase(3, group); e.ResourceName != "" || e.Diff[0].New != nil || e.Error.Detail != "" || e.ResourceID != group || e.Reason.Code != whole.Reason.Code {
+			t.Errorf("of the group too much or too little went: %+v", e)
+		}
+		erase(3, group, other)
+		erase(6, group, sealedEntry("", 6).ResourceID) // which is not sealed
+		sealAll(t, s)
+		if v := verify(t, s, head); v.Fault != nil || v.Head.Position != 7 || v.Unsealed != 0 {
+			t.Errorf("at the end: %+v", v)
+		}
+		var salt []byte
+		must(t, s.reads.Raw("select salts from seal where tenant = 'acme' and first = 3").Row().Scan(&salt))
+		if string(salt[16:32]) != string(make([]byte, 16)) || string(salt[:16]) == string(make([]byte, 16)) {
+			t.Errorf("the salts are %x", salt)
+		}
+		// Whoever knows what was erased cannot tell by the database that it was that.
+		must(t, s.Update(context.Background(), "acme", func(tx provisioning.Tx) error { return nil }))
+		must(t, s.writes.Exec("update entry set resource_name = 'Sekretär <3>' where id = $1", ids[3]).Error)
+		if v := verify(t, s, ""); v.Fault == nil || v.Fault.Position != 4 {
+			t.Errorf("a value was put where it was erased: %+v", v.Fault)
+		}
+	})
+}
+
+func entryWith(t testing.TB, s *Store, id string) (found provisioning.Entry) {
+	t.Helper()
+	must(t, s.View(context.Background(), "acme", func(r provisioning.Reader) error {
+		return r.Entries(provisioning.EntryQuery{ID: id}, func(e provisioning.Entry) error {
+			found = e
+			return nil
+		})
+	}))
+	return found
+}
+
+// TestSealersRace has several seal and erase at once, some of which are stopped between two statements: the chain agrees.
+func TestSealersRace(t *testing.T) {
+	t.Parallel()
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			t.Parallel()
+			var armed, writes atomic.Int32
+			stopped := errors.New("stopped")
+			s := openTest(t, Options{URL: database.url(t), BeforeWrite: func(name string) error {
+				if armed.Load() > 0 && (name == "seal" || name == "chain" || name == "trace") && writes.Add(1)%3 == 0 {
+					return stopped
+				}
+				return nil
+			}})
+			tenantOf(t, s)
+			const n = 60
+			ids := make([]string, n)
+			for i := range ids {
+				ids[i] = newID()
+				must(t, s.Update(context.Background(), "acme", func(tx provisioning.Tx) error {
+					return tx.Commit(provisioning.Batch{Entries: []provisioning.Entry{sealedEntry(ids[i], i)}})
+				}))
+			}
+			armed.Store(1)
+			var wg sync.WaitGroup
+			done := make(chan struct{})
+			for range 3 {
+				wg.Go(func() {
+					for {
+						if _, _, err := s.Seal(context.Background(), epoch); err != nil && !errors.Is(err, stopped) {
+							t.Error(err)
+							return
+						}
+						select {
+						case <-done:
+							return
+						default:
+						}
+					}
+				})
+			}
+			wg.Go(func() {
+				defer close(done)
+				for i, id := range ids {
+					if i%10 == 0 { // some positions at a time, so that there are several seals
+						if _, _, err := s.Follow(context.Background()); err != nil {
+							t.Error(err)
+						}
+					}
+					err := s.Update(context.Background(), "acme", func(tx provisioning.Tx) error {
+						return tx.Commit(provisioning.Batch{Entries: []provisioning.Entry{sealedEntry(newID(), n+i)},
+							Erase: []provisioning.Erasure{{Entry: id, Of: []string{sealedEntry("", i).ResourceID}}}})
+					})
+					if err != nil && !errors.Is(err, stopped) {
+						t.Error(err)
+					}
+				}
+			})
+			wg.Wait()
+			armed.Store(0)
+			followAll(t, s)
+			sealAll(t, s)
+			if v := wantSound(t, s); v.Entries < n || v.Unsealed != 0 {
+				t.Errorf("it says %+v", v)
+			}
+		})
+	}
+}
+
+// TestSealMany seals more than fits into one seal, and has another process find nothing to do.
+func TestSealMany(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *Store, _ int64) {
+		var b provisioning.Batch
+		for i := range 2*provisioning.MaxSealed + 3 {
+			b.Entries = append(b.Entries, sealedEntry(newID(), i))
+		}
+		must(t, s.Update(context.Background(), "acme", func(tx provisioning.Tx) error { return tx.Commit(b) }))
+		want := followAll(t, s)
+		if n := sealAll(t, s); n != want {
+			t.Errorf("%d positions of %d are sealed", n, want)
+		}
+		if n, more, err := s.Seal(context.Background(), epoch); n != 0 || more || err != nil {
+			t.Errorf("sealed %d again, more %v, %v", n, more, err)
+		}
+		if v := wantSound(t, s); v.Entries != want || v.Head.Position != want {
+			t.Errorf("it says %+v", v)
+		}
+	})
+}
+
+// BenchmarkSeal reports what a seal and its verification cost by the entry.
+func BenchmarkSeal(b *testing.B) {
+	for _, database := range databases {
+		b.Run(database.name, func(b *testing.B) {
+			s := openTest(b, Options{URL: database.url(b)})
+			tenantOf(b, s)
+			var batch provisioning.Batch
+			const n = 2000
+			for i := range n {
+				batch.Entries = append(batch.Entries, sealedEntry(newID(), i))
+			}
+			must(b, s.Update(context.Background(), "acme", func(tx provisioning.Tx) error { return tx.Commit(batch) }))
+			followAll(b, s)
+			var sealing, verifying time.Duration
+			for b.Loop() {
+				must(b, s.writes.Exec("delete from seal").Error)
+				began := cpu(b)
+				sealAll(b, s)
+				sealed := cpu(b)
+				wantSound(b, s)
+				sealing, verifying = sealing+sealed-began, verifying+cpu(b)-sealed
+			}
+			b.ReportMetric(float64(sealing.Microseconds())/float64(b.N*n), "µs-cpu/sealed")
+			b.ReportMetric(float64(verifying.Microseconds())/float64(b.N*n), "µs-cpu/verified")
+		})
+	}
+}
+
+// cpu is what the process has used.
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
