@@ -104,10 +104,9 @@ type ChainedEntry struct {
 
 // ChainPage is a piece of a tenant's audit chain.
 type ChainPage struct {
-	Seals  []Seal // in their order
-	Count  int64  // of all seals of the tenant
-	Head   int64  // the last position that is given
-	Purged int64  // up to this position entries may be missing, since they are older than what is kept
+	Seals []Seal // in their order
+	Last  int64  // the last position that a seal says it covers
+	Head  int64  // the last position that is given
 }
 
 // Erasure takes out of an entry what it holds of some users and groups, by their ids.

@@ -104,12 +104,15 @@ type Reader interface {
 	// each with its own; head is the last position given.
 	Changes(after int64, limit int) (entries []PositionedEntry, head int64, err error)
 
+	// Acts reads the entries after a position and up to another but for what clients did with their tokens, unless its action
+	// is other; head is the last position given.
+	Acts(after, upto int64) (acts []PositionedEntry, head int64, err error)
 	// Chain reads the seals behind a position, at most limit.
 	Chain(after int64, limit int) (ChainPage, error)
 	// Chained calls fn with the entries of some positions, in their order; those that are not there are left out.
 	Chained(first, upto int64, fn func(ChainedEntry) error) error
-	// LooseEntry finds an entry that has no position and waits for none; "" for none. It may take long.
-	LooseEntry() (id string, err error)
+	// LooseEntry finds an entry of some time or later that has no position and waits for none; "" for none. It may take long.
+	LooseEntry(since time.Time) (id string, err error)
 
 	APIKeys() ([]APIKey, error)                  // oldest first, revoked ones too
 	Job(id string) (Job, error)                  // NotFound

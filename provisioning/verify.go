@@ -72,8 +72,7 @@ type verifier struct {
 	tenant string
 	kept   Digest
 	begun  bool
-	seals  int64 // that were followed
-	purged int64 // up to this position entries may be missing
+	purged int64 // up to this position entries may be missing, or say something else
 	seal   *Seal // that is looked at
 	at     int64 // position that was looked at last
 }
@@ -89,7 +88,11 @@ func (v *verifier) piece(r Reader) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	v.purged = c.Purged
+	h, err := r.Horizon()
+	if err != nil {
+		return false, err
+	}
+	v.purged = h.Position
 	for i := range c.Seals {
 		if err := v.follow(r, &c.Seals[i]); err != nil || v.Fault != nil {
 			return false, err
@@ -100,19 +103,27 @@ func (v *verifier) piece(r Reader) (more bool, err error) {
 	}
 	v.Unsealed = max(0, c.Head-v.Head.Position)
 	v.begin(v.Head.Position + 1)
-	if v.seals != c.Count {
+	if c.Last > v.Head.Position {
 		v.fail(v.Head.Position+1, "", "behind position %d a seal does not go on: its positions were altered", v.Head.Position)
 	}
 	if v.Head.Position > c.Head {
 		v.fail(c.Head+1, "", "positions %d to %d are sealed and the journal ends before them: its end was cut off", c.Head+1, v.Head.Position)
 		return false, nil
 	}
-	loose, err := r.LooseEntry()
+	var since time.Time
+	if !h.Cut.IsZero() {
+		since = h.Cut.Add(looseAfter)
+	}
+	loose, err := r.LooseEntry(since)
 	if loose != "" {
 		v.fail(0, loose, "entry %s stands in the journal without a position: it was put there by hand", loose)
 	}
 	return false, err
 }
+
+// looseAfter is how long after the cut of a purge an entry may have lost its position with those before: positions are in the
+// order of commits, and so in that of time but for as long as units of work take.
+const looseAfter = 4 * writeTimeout
 
 func (v *verifier) begin(from int64) {
 	if !v.begun {
@@ -155,7 +166,6 @@ func (v *verifier) follow(r Reader, s *Seal) error {
 }
 
 func (v *verifier) reach(s *Seal) {
-	v.seals++
 	v.Head = Head{s.Upto, s.Digest, s.At}
 	if !v.kept.IsZero() && v.kept == s.Digest {
 		kept := v.Head
@@ -177,6 +187,10 @@ func (v *verifier) skip(to int64) {
 }
 
 func (v *verifier) entry(e *ChainedEntry) {
+	if e.Position <= v.purged { // it is about to go, or became a baseline
+		v.Purged++
+		return
+	}
 	v.Entries++
 	if e.Damaged || e.Leaf(v.tenant, v.seal.Salt(e.Position)) != v.seal.Leaf(e.Position) {
 		v.fail(e.Position, e.Entry.ID, "entry %s at position %d is not what was sealed", e.Entry.ID, e.Position)

@@ -201,11 +201,7 @@ func followNextOf(columns string) string {
 
 // positioned are the entries of a tenant behind a position, with their places and the last one that is given.
 func (d dialect) positioned() string {
-	entry := "cross join entry as e on e.id = p.entry" // in SQLite a cross join keeps its order
-	if d.postgres {
-		entry = "cross join lateral (select * from entry where id = p.entry limit 1) as e"
-	}
-	return "select (" + headOf + "), p.position, " + entryColumnsOf("e") + " from position p " + entry +
+	return "select (" + headOf + "), p.position, " + entryColumnsOf("e") + " from position p " + d.entryAt() +
 		" where p.tenant = $1 and p.position > $2 order by p.position"
 }
 
@@ -232,6 +228,31 @@ func (x *session) Changes(after int64, limit int) (entries []provisioning.Positi
 		_, err = x.row(headOf, []any{x.tenant}, &head)
 	}
 	return entries, head, err
+}
+
+// Acts implements provisioning.Reader. Head is read first: no entry can come to stand before it later.
+func (x *session) Acts(after, upto int64) (acts []provisioning.PositionedEntry, head int64, err error) {
+	if _, err := x.row(headOf, []any{x.tenant}, &head); err != nil {
+		return nil, head, err
+	}
+	text := "select p.position, " + entryColumnsOf("e") + " from position p " + x.entryAt() +
+		" where p.tenant = $1 and p.position > $2 and p.position <= $3 and (e.action = 'other' or e.actor not like 'token %') order by p.position"
+	err = x.query(text, []any{x.tenant, after, min(upto, head)}, func(rows *sql.Rows) error {
+		var p provisioning.PositionedEntry
+		var err error
+		p.Entry, err = scanEntry(rows, &p.Position)
+		acts = append(acts, p)
+		return err
+	})
+	return acts, head, err
+}
+
+// entryAt joins the entry of a position p as e.
+func (d dialect) entryAt() string {
+	if d.postgres {
+		return "cross join lateral (select * from entry where id = p.entry limit 1) as e"
+	}
+	return "cross join entry as e on e.id = p.entry" // in SQLite a cross join keeps its order
 }
 
 // Lag is how far the journal's positions are behind its entries.

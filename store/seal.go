@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"meibo/provisioning"
@@ -27,6 +26,9 @@ const (
 // the chain goes on behind the last seal that is there.
 func (s *Store) Seal(ctx context.Context, now time.Time) (n int64, more bool, err error) {
 	tenants, err := s.unsealed(ctx)
+	if err == nil {
+		err = s.forgetSeals(ctx)
+	}
 	for _, tenant := range tenants {
 		if err != nil {
 			break
@@ -70,6 +72,38 @@ const unsealed = `
 select h.tenant from position_head h
 where h.position > coalesce((select s.upto from seal s where s.tenant = h.tenant order by s.first desc limit 1), 0) order by h.tenant`
 
+// forgetSeals lets seals and traces go whose entries are purged, but for the last of these: it stands for all before it.
+func (s *Store) forgetSeals(ctx context.Context) error {
+	x := s.session(ctx, "", s.reads)
+	var some int
+	if found, err := x.row("select 1 from "+forgotten+" limit 1", nil, &some); err != nil || !found {
+		return err
+	}
+	forget := func(x *session) error {
+		for table, position := range map[string]string{"seal": "upto", "trace": "position"} {
+			if _, err := x.exec(table, "delete from "+table+" where exists (select 1 from ("+lastForgotten+") as f where f.tenant = "+table+".tenant and "+table+"."+position+" < f.first)"); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if s.dialect.postgres {
+		return x.inTransaction(func() error { return forget(x) })
+	}
+	return s.writer.do(ctx, func(l *lent) error {
+		w := s.session(ctx, "", l.db)
+		w.transaction = true
+		return forget(w)
+	})
+}
+
+const (
+	// lastForgotten is the last seal of each tenant whose entries are all purged.
+	lastForgotten = `select h.tenant, (select max(s.first) from seal s where s.tenant = h.tenant and s.upto <= h.position) as first from horizon h where h.position > 0`
+	// forgotten are the seals before that.
+	forgotten = `(` + lastForgotten + `) as f cross join seal as s where s.tenant = f.tenant and s.first < f.first`
+)
+
 // sealNext seals the next positions of a tenant and tells how many those are; none where somebody else is at it.
 func (s *Store) sealNext(ctx context.Context, tenant string, now time.Time) (n int64, err error) {
 	x := s.session(ctx, tenant, s.reads)
@@ -105,13 +139,18 @@ func (x *session) nextSeal(now time.Time) (seal *provisioning.Seal, erasures int
 	if _, err := x.row("select erasures from chain where tenant = $1", []any{x.tenant}, &erasures); err != nil {
 		return nil, 0, err
 	}
+	horizon, err := x.Horizon()
+	if err != nil {
+		return nil, 0, err
+	}
 	var last, head int64
 	var before []byte
 	_, err = x.row("select upto, digest from seal where tenant = $1 order by first desc limit 1", []any{x.tenant}, &last, &before)
 	if err == nil {
 		_, err = x.row(headOf, []any{x.tenant}, &head)
 	}
-	first, upto := last+1, min(head, last+provisioning.MaxSealed)
+	first := max(last, horizon.Position) + 1 // where a purge was faster, it goes on behind that
+	upto := min(head, first+provisioning.MaxSealed-1)
 	if err != nil || upto < first {
 		return nil, 0, err
 	}
@@ -170,7 +209,7 @@ func (x *session) Chain(after int64, limit int) (page provisioning.ChainPage, er
 	if _, err := x.row(headOf, []any{x.tenant}, &page.Head); err != nil {
 		return page, err
 	}
-	if _, err := x.row("select count(*) from seal where tenant = $1", []any{x.tenant}, &page.Count); err != nil {
+	if _, err := x.row("select coalesce(max(upto), 0) from seal where tenant = $1", []any{x.tenant}, &page.Last); err != nil {
 		return page, err
 	}
 	s := statement{dialect: x.dialect}
@@ -215,12 +254,7 @@ func (r *entryRow) foldedOtherwise(e *provisioning.Entry) bool {
 
 // chained are the entries of some positions of a tenant, with what erasures left of them.
 func (d dialect) chained() string {
-	columns := "e." + strings.ReplaceAll(entryColumns, ", ", ", e.")
-	entry := "cross join entry as e on e.id = p.entry" // in SQLite a cross join keeps its order
-	if d.postgres {
-		entry = "cross join lateral (select * from entry where id = p.entry limit 1) as e"
-	}
-	return "select p.position, p.entry, t.parts, " + columns + " from position p " + entry + " " +
+	return "select p.position, p.entry, t.parts, " + entryColumnsOf("e") + " from position p " + d.entryAt() + " " +
 		d.probe("parts", "trace", "i", "i.tenant = p.tenant and i.position = p.position", "t") +
 		" where p.tenant = $1 and p.position between $2 and $3 order by p.position"
 }
@@ -257,20 +291,24 @@ func (r *entryRow) digest() provisioning.Digest {
 }
 
 // LooseEntry implements provisioning.Reader. Entries are counted first: to look for one costs more.
-func (x *session) LooseEntry() (id string, err error) {
+func (x *session) LooseEntry(since time.Time) (id string, err error) {
 	waiting := "select id as entry from entry where tenant = $1 and rowid > (" + followFrom + ")"
 	if x.postgres {
 		waiting = "select entry from pending"
 	}
+	of, args := "e.tenant = $1", []any{x.tenant}
+	if !since.IsZero() {
+		of, args = of+" and e.at >= $2", append(args, x.time(since))
+	}
 	var loose bool
-	_, err = x.rowIn(x.long(), "select (select count(*) from entry where tenant = $1) <> (select count(*) from position p where p.tenant = $1"+
-		" and exists (select 1 from entry e where e.id = p.entry)) + (select count(*) from ("+waiting+") as w where exists (select 1 from entry e where e.id = w.entry and e.tenant = $1))",
-		[]any{x.tenant}, &loose)
+	_, err = x.rowIn(x.long(), "select (select count(*) from entry e where "+of+") <> (select count(*) from position p where p.tenant = $1"+
+		" and exists (select 1 from entry e where e.id = p.entry and "+of+")) + (select count(*) from ("+waiting+") as w where exists (select 1 from entry e where e.id = w.entry and "+of+"))",
+		args, &loose)
 	if err != nil || !loose {
 		return "", err
 	}
-	_, err = x.rowIn(x.long(), "select e.id from entry e where e.tenant = $1 and e.id not in (select entry from position where tenant = $1)"+
-		" and e.id not in ("+waiting+") order by e.at, e.id limit 1", []any{x.tenant}, &id)
+	_, err = x.rowIn(x.long(), "select e.id from entry e where "+of+" and e.id not in (select entry from position where tenant = $1)"+
+		" and e.id not in ("+waiting+") order by e.at, e.id limit 1", args, &id)
 	return id, err
 }
 

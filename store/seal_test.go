@@ -82,7 +82,7 @@ func wantSound(t testing.TB, s *Store) provisioning.Verification {
 	return v
 }
 
-// chained are the tables that the chain is made of.
+// chainTables are the tables that the chain is made of.
 var chainTables = []string{"entry", "position", "seal", "trace"}
 
 // keep copies them, and returns what puts them back.
@@ -379,6 +379,52 @@ func TestSealersRace(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPurgedChain purges step by step what is sealed: the chain agrees after each, and begins where the rest does.
+func TestPurgedChain(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *Store, _ int64) {
+		ids := sealedWorld(t, s) // under seals of 1–2, 3–5, 6; 7 has none
+		head := wantSound(t, s).Head
+		commit := func(changes ...provisioning.JournalChange) provisioning.Verification {
+			t.Helper()
+			must(t, s.Update(context.Background(), "acme", func(tx provisioning.Tx) error { return tx.Commit(provisioning.Batch{Journal: changes}) }))
+			sealAll(t, s)
+			v := verify(t, s, head.Digest.String())
+			if v.Fault != nil || v.Kept == nil {
+				t.Fatalf("after %+v: %+v", changes, v.Fault)
+			}
+			return v
+		}
+		cut := epoch.Add(3500 * time.Millisecond) // between the entries of positions 4 and 5
+		commit(provisioning.JournalChange{Horizon: &provisioning.Horizon{Cut: cut, Position: 4}})
+		was := entryWith(t, s, ids[3])
+		is := was
+		is.Reason.Code, is.At = provisioning.ReasonBaseline, cut.Add(-time.Microsecond)
+		commit(provisioning.JournalChange{Rewrite: &provisioning.EntryRewrite{Was: was, Is: is}})
+		commit(provisioning.JournalChange{Drop: ids[:3]})
+		if n, err := s.DropPositions(context.Background(), "acme", 4, 100); n != 4 || err != nil {
+			t.Fatal(n, err)
+		}
+		if v := commit(provisioning.JournalChange{Drop: []string{"none"}}); v.From != 3 || v.Since.IsZero() || v.Purged != 2 || v.Entries != 3 || v.Head.Position != 7 {
+			t.Errorf("it says %+v", v)
+		}
+		must(t, s.writes.Exec("update entry set actor = 'x' where id = $1", ids[4]).Error)
+		if v := verify(t, s, ""); v.Fault == nil || v.Fault.Position != 5 {
+			t.Errorf("what is kept was altered: %+v", v.Fault)
+		}
+		must(t, s.writes.Exec("update entry set actor = 'token …7f3c' where id = $1", ids[4]).Error)
+		wantSound(t, s)
+		if v := commit(provisioning.JournalChange{Horizon: &provisioning.Horizon{Cut: cut.Add(time.Second), Position: 5}}); v.From != 6 || v.Purged != 0 {
+			t.Errorf("it says %+v", v)
+		}
+		var seals int
+		must(t, s.reads.Raw("select count(*) from seal where tenant = 'acme'").Row().Scan(&seals))
+		if seals != 3 { // 3–5, 6 and 7
+			t.Errorf("there are %d seals", seals)
+		}
+	})
 }
 
 // TestSealMany seals more than fits into one seal, and has another process find nothing to do.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,7 +30,7 @@ func TestAPIExamples(t *testing.T) {
 	names := strings.NewReplacer("$API", s.url+"/api/v1", "$KEY", m.key("application"), "$OWNER", m.key("owner"), "$OPERATOR", m.key("operator"), "$SUPPORT", m.key("support"),
 		"$USER", user, "$GROUP", group, "$TOKEN", firstToken(t, m))
 
-	examples := append(readExamples(t, "../../docs/api.md"), readExamples(t, "../../docs/log.md")...)
+	examples := slices.Concat(readExamples(t, "../../docs/api.md"), readExamples(t, "../../docs/log.md"), readExamples(t, "../../docs/audit.md"))
 	if len(examples) < 30 {
 		t.Fatalf("%d examples", len(examples))
 	}

@@ -106,6 +106,7 @@ func (a *api) operations() {
 	a.matterOperations()
 	a.logOperations()
 	a.whyOperations()
+	a.auditOperations()
 	a.jobOperations()
 	a.healthOperations()
 	a.captureOperations()

@@ -35,10 +35,13 @@ func page[T any](c *call, items []T, next string) *listed[T] {
 const linkDoc = "The address of the next page, with rel=next (RFC 8288); absent at the end."
 
 // linkTo is the address of the next page.
-func (c *call) linkTo(next string) string {
+func (c *call) linkTo(next string) string { return c.linkWith("next", next) }
+
+// linkWith is the address of what follows, which a parameter names.
+func (c *call) linkWith(parameter, value string) string {
 	r := c.echo.Request().URL
 	q := r.Query()
-	q.Set("next", next)
+	q.Set(parameter, value)
 	return "<" + c.PublicURL + r.EscapedPath() + "?" + q.Encode() + `>; rel="next"`
 }
 

@@ -74,7 +74,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"listCycles": people, "getCycle": people, "getConnectionHealth": people, "debugConnection": operators,
 		"listLog": people, "explainLogEntry": people, "getLogEntry": people, "getUserHistory": people, "getGroupHistory": people, "followLog": people, "getSummary": people,
 		"getCapture": people, "replay": people,
-		"planUndo": operators, "undo": operators, "listJobs": people, "getJob": people,
+		"listActs": people, "verifyAudit": people, "planUndo": operators, "undo": operators, "listJobs": people, "getJob": people,
 		"listKeys": owners, "createKey": owners, "revokeKey": owners,
 	}
 	for _, item := range document(t).Paths.Map() {

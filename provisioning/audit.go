@@ -1,0 +1,63 @@
+package provisioning
+
+import "context"
+
+// The audit trail is what people did, and what was done to meibo itself, out of the journal: what an administrator or the
+// holder of an API key did, and whatever changed settings, tokens, keys, connections and the like, whoever did it.
+
+// isAct reports whether an entry belongs to the audit trail.
+func (e *Entry) isAct() bool {
+	initiator, _ := InitiatorOf(e.Actor)
+	return e.Action == ActionOther || initiator == InitiatorUser
+}
+
+const (
+	// auditPiece is how many positions one read looks at.
+	auditPiece = 1000
+	// auditPieces is how many reads one piece of the trail takes at most.
+	auditPieces = 20
+)
+
+// Audit reads what q selects of the audit trail behind a position, in the order of positions, the first limit of them. It looks at a
+// bounded number of entries, so that a piece may be short, or empty, and have reached a later position all the same: whoever comes back with that misses
+// nothing and is told nothing twice. Before and Limit of q do not count. NotFound for the tenant.
+func (s *Service) Audit(ctx context.Context, tenant string, q EntryQuery, after int64, limit int) (Told, error) {
+	out := Told{Reached: after}
+	for range auditPieces {
+		err := s.store.View(ctx, tenant, func(r Reader) error {
+			if _, err := tenantOf(r, tenant); err != nil {
+				return err
+			}
+			return out.acts(r, newChoice(r, q), limit)
+		})
+		if err != nil || len(out.Entries) == limit || out.Reached >= out.Head {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// acts adds what is selected of one read.
+func (t *Told) acts(r Reader, c choice, limit int) error {
+	upto := t.Reached + auditPiece
+	found, head, err := r.Acts(t.Reached, upto)
+	if err != nil {
+		return err
+	}
+	t.Head = head
+	for _, e := range found {
+		selected, err := c.selects(&e.Entry)
+		if err != nil {
+			return err
+		}
+		if !selected || !e.Entry.isAct() {
+			continue
+		}
+		t.Entries, t.Reached = append(t.Entries, e), e.Position
+		if len(t.Entries) == limit {
+			return nil
+		}
+	}
+	t.Reached = max(t.Reached, min(upto, head))
+	return nil
+}
