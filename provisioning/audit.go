@@ -5,8 +5,8 @@ import "context"
 // The audit trail is what people did, and what was done to meibo itself, out of the journal: what an administrator or the
 // holder of an API key did, and whatever changed settings, tokens, keys, connections and the like, whoever did it.
 
-// isAct reports whether an entry belongs to the audit trail.
-func (e *Entry) isAct() bool {
+// isAudited reports whether an entry belongs to the audit trail.
+func (e *Entry) isAudited() bool {
 	initiator, _ := InitiatorOf(e.Actor)
 	return e.Action == ActionOther || initiator == InitiatorUser
 }
@@ -50,7 +50,7 @@ func (t *Told) acts(r Reader, c choice, limit int) error {
 		if err != nil {
 			return err
 		}
-		if !selected || !e.Entry.isAct() {
+		if !selected || !e.Entry.isAudited() {
 			continue
 		}
 		t.Entries, t.Reached = append(t.Entries, e), e.Position
