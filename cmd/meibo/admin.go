@@ -22,7 +22,12 @@ func (p *program) administrative(cmd *cobra.Command, fn func(ctx context.Context
 }
 
 // withService opens the configured database for fn.
-func (p *program) withService(cmd *cobra.Command, fn func(context.Context, *provisioning.Service) error) (err error) {
+func (p *program) withService(cmd *cobra.Command, fn func(context.Context, *provisioning.Service) error) error {
+	return p.withParts(cmd, func(ctx context.Context, _ config.Config, parts *parts) error { return fn(ctx, parts.service) })
+}
+
+// withParts opens the configured database for who needs more than the service.
+func (p *program) withParts(cmd *cobra.Command, fn func(context.Context, config.Config, *parts) error) (err error) {
 	ctx := cmd.Context()
 	c, err := p.configuration(cmd)
 	if err != nil {
@@ -36,7 +41,7 @@ func (p *program) withService(cmd *cobra.Command, fn func(context.Context, *prov
 	if err := requireSchema(ctx, parts.store); err != nil {
 		return err
 	}
-	return fn(ctx, parts.service)
+	return fn(ctx, c, parts)
 }
 
 // untraced is the configuration of a command, which shall not wait for a collector at its end.

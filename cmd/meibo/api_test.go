@@ -21,14 +21,14 @@ func (m *machine) key(role string, flags ...string) string {
 // TestAPIExamples runs each curl of docs/api.md and docs/log.md against a server, and wants what is shown below it.
 func TestAPIExamples(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t)
+	m := newMachine(t, "MEIBO_SECRET_KEY="+strings.Repeat("k", 40), "MEIBO_LOG_RETENTION=0")
 	m.run("tenant", "create", "default")
 	token, s := "Bearer "+m.token("default"), m.serve()
 	const scim = "/t/default/scim/v2"
 	user := s.create(scim+"/Users", token, named(userBody, "ken@example.com"))
 	group := s.create(scim+"/Groups", token, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"staff","members":[{"value":"`+user+`"}]}`)
 	names := strings.NewReplacer("$API", s.url+"/api/v1", "$KEY", m.key("application"), "$OWNER", m.key("owner"), "$OPERATOR", m.key("operator"), "$SUPPORT", m.key("support"),
-		"$USER", user, "$GROUP", group, "$TOKEN", firstToken(t, m))
+		"$USER", user, "$GROUP", group, "$TOKEN", firstToken(t, m), "$ENTRY", s.captured("Bearer "+m.key("support"), "ken@example.com"))
 
 	examples := slices.Concat(readExamples(t, "../../docs/api.md"), readExamples(t, "../../docs/log.md"), readExamples(t, "../../docs/audit.md"))
 	if len(examples) < 30 {
@@ -54,6 +54,21 @@ func TestAPIExamples(t *testing.T) {
 			t.Errorf("%s: %s in %s", e.command, difference, a.body)
 		}
 	}
+}
+
+// captured is the id of the entry of the only request about somebody, once that has been captured.
+func (s *live) captured(key, name string) string {
+	s.t.Helper()
+	var log struct{ Items []struct{ ID string } }
+	if a := s.do(http.MethodGet, "/api/v1/log?method=POST&name="+name, key, ""); json.Unmarshal([]byte(a.body), &log) != nil || len(log.Items) == 0 {
+		s.t.Fatalf("the log: %d %s", a.status, a.body)
+	}
+	for s.do(http.MethodGet, "/api/v1/log/"+log.Items[0].ID+"/capture", key, "").status == http.StatusNotFound { // it is not written yet
+		if s.t.Context().Err() != nil {
+			s.t.Fatal("the request was never captured")
+		}
+	}
+	return log.Items[0].ID
 }
 
 // firstToken is the id of the first token of tenant default.

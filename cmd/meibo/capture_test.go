@@ -3,8 +3,12 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 )
 
 // TestCapturedRequests has a server keep what a client sends, and shows and replays it after a restart; a server with
@@ -44,7 +48,10 @@ func TestCapturedRequests(t *testing.T) {
 	s.stop()
 	s.wait()
 
+	m.replays(log.Items[0].ID)
+
 	m.environ = append(m.environ, "MEIBO_SECRET_KEY="+strings.Repeat("l", 40))
+	m.refuses("another secret_key", "log", "capture", log.Items[0].ID, "--tenant", "default")
 	s = m.serve()
 	if a := s.do(http.MethodGet, "/api/v1/log/"+log.Items[0].ID+"/capture", key, ""); a.status != http.StatusConflict || !strings.Contains(a.body, "another secret_key") {
 		t.Errorf("with another key: %d %s", a.status, a.body)
@@ -53,9 +60,44 @@ func TestCapturedRequests(t *testing.T) {
 	s.wait()
 
 	m.environ = m.environ[:1] // the database alone
+	m.refuses("there is no secret_key", "log", "replay", log.Items[0].ID, "--tenant", "default")
 	s = m.serve()
 	if a := s.do(http.MethodGet, "/api/v1/log/"+log.Items[0].ID+"/capture", key, ""); a.status != http.StatusNotFound || !strings.Contains(a.body, "no secret_key") {
 		t.Errorf("without a key: %d %s", a.status, a.body)
+	}
+}
+
+// replays has the command line show and replay the refusal of a userName that is taken.
+func (m *machine) replays(entry string) {
+	m.t.Helper()
+	for _, want := range []string{"POST /t/default/scim/v2/Users", `{"userName":"KIM@contoso.com"}`, "409"} {
+		if got := m.run("log", "capture", entry, "--tenant", "default"); !strings.Contains(got, want) {
+			m.t.Errorf("log capture: %s; want %s", got, want)
+		}
+	}
+	if got := m.run("log", "replay", entry, "--tenant", "default", "--json"); !strings.Contains(got, `"same":true`) {
+		m.t.Errorf("log replay: %s", got)
+	}
+	scope := filepath.Join(m.t.TempDir(), "scope.yaml")
+	if err := os.WriteFile(scope, []byte("mapping:\n  users:\n    - target: title\n      source: nickName\n      required: true\n"), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	var out, words lines
+	if code := run(m.t.Context(), []string{"log", "replay", entry, "--tenant", "default", "--under", scope}, m.environ, strings.NewReader(""), &out, &words); code != exitDiffer ||
+		!strings.Contains(out.text(), "status: 409, now 400") {
+		m.t.Errorf("log replay under a file: %d\n%s%s", code, out.text(), words.text())
+	}
+	m.refuses("then, now, or a file", "log", "replay", entry, "--tenant", "default", "--under", "yesterday")
+	m.refuses("has no entry", "log", "replay", uuid.Must(uuid.NewV7()).String(), "--tenant", "default")
+	m.refuses("no id of an entry", "log", "capture", "kim", "--tenant", "default")
+}
+
+// refuses has a command fail with a message.
+func (m *machine) refuses(message string, args ...string) {
+	m.t.Helper()
+	var out, words lines
+	if code := run(m.t.Context(), args, m.environ, strings.NewReader(""), &out, &words); code == exitOK || code == exitDiffer || !strings.Contains(words.text(), message) {
+		m.t.Errorf("meibo %s: status %d, %s; want %q", strings.Join(args, " "), code, words.text(), message)
 	}
 }
 

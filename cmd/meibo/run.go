@@ -23,6 +23,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitDiffer = 3 // what was compared is not the same
 )
 
 // program is one run of the binary: what it was given, and nothing global.
@@ -67,11 +68,17 @@ func (p *program) exit(err error) int {
 		return exitOK
 	}
 	fmt.Fprintln(p.stderr, "meibo:", explain(err))
+	if errors.Is(err, errDiffer) {
+		return exitDiffer
+	}
 	if _, misuse := errors.AsType[usageError](err); misuse || !p.acting {
 		return exitUsage
 	}
 	return exitFailed
 }
+
+// errDiffer is what a comparison that worked comes to where the two are not the same.
+var errDiffer = errors.New("it comes out otherwise than it was recorded")
 
 // explain is an error for the person at the terminal. What the core says to a caller's eyes
 // suffices, unless the database is at fault: then the cause is what they need.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -150,8 +151,8 @@ func (p *parts) api(c config.Config, base string, log *zap.Logger, leaving func(
 
 // replayer evaluates captured requests again, by the endpoint that serves them.
 func (p *parts) replayer(base string) *replay.Replayer {
-	return replay.New(replay.Options{Store: p.store, Service: p.service, Exchange: p.capture.Exchange, Endpoint: func(s *provisioning.Service, caller auth.Caller) http.Handler {
-		return endpoint.New(endpoint.Options{Service: s, PublicURL: base, Log: zap.NewNop(),
+	return replay.New(replay.Options{Store: p.store, Service: p.service, Exchange: p.capture.Exchange, Endpoint: func(s *provisioning.Service, caller auth.Caller, address string) http.Handler {
+		return endpoint.New(endpoint.Options{Service: s, PublicURL: cmp.Or(address, base), Log: zap.NewNop(),
 			Authenticate: func(context.Context, string, string) (auth.Caller, error) { return caller, nil }})
 	}})
 }

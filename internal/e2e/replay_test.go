@@ -46,7 +46,7 @@ func (c *captured) exchange(_ context.Context, _, correlation string) (capture.E
 }
 
 func (s *server) replayer(c *captured) *replay.Replayer {
-	return replay.New(replay.Options{Store: s.store, Service: s.service, Exchange: c.exchange, Endpoint: func(service *provisioning.Service, caller auth.Caller) http.Handler {
+	return replay.New(replay.Options{Store: s.store, Service: s.service, Exchange: c.exchange, Endpoint: func(service *provisioning.Service, caller auth.Caller, _ string) http.Handler {
 		return endpoint.New(endpoint.Options{Service: service, Log: zap.NewNop(), PublicURL: s.http.URL,
 			Authenticate: func(context.Context, string, string) (auth.Caller, error) { return caller, nil }})
 	}})

@@ -4,6 +4,7 @@ package replay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,8 +29,8 @@ type Options struct {
 	Service *provisioning.Service
 	// Exchange reads a captured request. NotFound.
 	Exchange func(ctx context.Context, tenant, correlation string) (capture.Exchange, error)
-	// Endpoint serves SCIM for one caller on a Service.
-	Endpoint func(*provisioning.Service, auth.Caller) http.Handler
+	// Endpoint serves SCIM for one caller on a Service, at an address without what follows the host; "" for that of the server.
+	Endpoint func(s *provisioning.Service, caller auth.Caller, address string) http.Handler
 }
 
 // Replayer replays. It is safe for concurrent use.
@@ -102,7 +103,7 @@ func (r *Replayer) Replay(ctx context.Context, tenant, entry string, under Under
 	if err != nil {
 		return Result{}, err
 	}
-	r.Endpoint(service, caller).ServeHTTP(answer, request)
+	r.Endpoint(service, caller, address(x)).ServeHTTP(answer, request)
 
 	out := Result{Entry: asked, Settings: under.name(), Status: Pair[int]{x.Status, answer.status}}
 	if x.Answer.IsWhole() {
@@ -229,6 +230,28 @@ func requestOf(ctx context.Context, x capture.Exchange) (*http.Request, error) {
 	}
 	request.Header.Set("Authorization", "Bearer replay")
 	return request, nil
+}
+
+// address is where the server was when it answered, so that an answer is not another one for having moved since; "" where
+// the answer does not tell.
+func address(x capture.Exchange) string {
+	type located struct {
+		Meta struct{ Location string }
+	}
+	var body struct {
+		located
+		Resources []located
+	}
+	_ = json.Unmarshal(x.Answer.Text, &body) // an answer that is no JSON tells nothing
+	location := cmp.Or(x.Answered["Location"], body.Meta.Location)
+	if location == "" && len(body.Resources) > 0 {
+		location = body.Resources[0].Meta.Location
+	}
+	base, _, found := strings.Cut(location, "/t/"+x.Tenant+"/scim/v2")
+	if !found {
+		return ""
+	}
+	return base
 }
 
 // recording takes an answer.

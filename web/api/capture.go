@@ -103,8 +103,13 @@ func (c *call) capture(in *idInput) (*single[Capture], error) {
 	case err != nil:
 		return nil, err
 	}
-	return &single[Capture]{Capture{x.Correlation, x.At, x.Method, x.Target, x.Headers, capturedBody(x.Request), x.Status, x.Answered, capturedBody(x.Answer),
-		float64(x.Duration.Microseconds()) / 1000}}, nil
+	return &single[Capture]{CaptureOf(x)}, nil
+}
+
+// CaptureOf is the view of a captured request.
+func CaptureOf(x capture.Exchange) Capture {
+	return Capture{x.Correlation, x.At, x.Method, x.Target, x.Headers, capturedBody(x.Request), x.Status, x.Answered, capturedBody(x.Answer),
+		float64(x.Duration.Microseconds()) / 1000}
 }
 
 func capturedBody(b capture.Body) CapturedBody {
@@ -131,6 +136,11 @@ func (c *call) replay(in *replayInput) (*single[Replay], error) {
 	if err != nil {
 		return nil, err
 	}
+	return &single[Replay]{ReplayOf(r)}, nil
+}
+
+// ReplayOf is the view of what a replay came to.
+func ReplayOf(r replay.Result) Replay {
 	out := Replay{Entry: r.Entry.ID, Under: r.Settings, Same: r.Same(), Status: r.Status, Answer: []AnswerDifference{}, Entries: []EntryDifference{}}
 	for _, d := range r.Answer {
 		out.Answer = append(out.Answer, AnswerDifference{d.Path, valueOf(d.Recorded), valueOf(d.Replayed)})
@@ -138,7 +148,7 @@ func (c *call) replay(in *replayInput) (*single[Replay], error) {
 	for _, d := range r.Entries {
 		out.Entries = append(out.Entries, EntryDifference{d.Entry, d.Path, d.Recorded, d.Replayed})
 	}
-	return &single[Replay]{out}, nil
+	return out
 }
 
 // valueOf is a JSON value decoded; nil for none.

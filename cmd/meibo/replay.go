@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"meibo/config"
+	"meibo/internal/capture"
+	"meibo/internal/replay"
+	"meibo/internal/seal"
+	"meibo/provisioning"
+	"meibo/provisioning/settings"
+	"meibo/web/api"
+)
+
+// errNoSecret is what whoever asks for captured requests is told where there is no key that would open them.
+var errNoSecret = errors.New("captured requests are sealed, and there is no secret_key to open them: run this with the server's configuration (--config, MEIBO_SECRET_KEY); " +
+	"a server that has none, or whose capture_retention is 0, captures nothing")
+
+// errOtherSecret is what they are told where there is another one.
+var errOtherSecret = errors.New("the captured request was sealed with another secret_key than the configuration has")
+
+// capturing gives a command what it needs to read captured requests.
+func (p *program) capturing(cmd *cobra.Command, fn func(context.Context, config.Config, *parts, []string) error) *cobra.Command {
+	settingFlags(cmd, "database_url", "allow_weak_durability")
+	cmd.RunE = p.action(func(cmd *cobra.Command, args []string) error {
+		return p.withParts(cmd, func(ctx context.Context, c config.Config, parts *parts) error {
+			if parts.capture == nil {
+				return errNoSecret
+			}
+			err := fn(ctx, c, parts, args)
+			if errors.Is(err, seal.ErrOpen) {
+				return errOtherSecret
+			}
+			return err
+		})
+	})
+	return cmd
+}
+
+func (p *program) logCaptureCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "capture ENTRY --tenant T", Short: "Print the request of an entry as it was sent, and its answer", Args: cobra.ExactArgs(1),
+		Long: "Print the request of an entry as it was sent, and its answer, without secrets. Requests that wrote or failed are kept for capture_retention, sealed with the secret_key.",
+	}
+	tenant, asJSON := tenantFlag(cmd), jsonFlag(cmd)
+	return p.capturing(cmd, func(ctx context.Context, _ config.Config, parts *parts, args []string) error {
+		e, err := entryOf(ctx, parts.service, *tenant, args[0])
+		if err != nil {
+			return err
+		}
+		x, err := parts.capture.Exchange(ctx, *tenant, e.Correlation)
+		switch {
+		case err != nil && provisioning.KindOf(err) == provisioning.NotFound:
+			return replay.ErrNotCaptured
+		case err != nil:
+			return err
+		case *asJSON:
+			return printJSON(p.stdout, api.CaptureOf(x))
+		}
+		printExchange(p.stdout, x)
+		return nil
+	})
+}
+
+// entryOf reads an entry of the log by its id.
+func entryOf(ctx context.Context, s *provisioning.Service, tenant, id string) (provisioning.Entry, error) {
+	if err := uuid.Validate(id); err != nil {
+		return provisioning.Entry{}, misuse("%q is no id of an entry; `meibo log --json` shows them", id)
+	}
+	page, err := s.EntryPage(ctx, tenant, provisioning.EntryQuery{ID: id, Limit: 1})
+	if err != nil {
+		return provisioning.Entry{}, err
+	}
+	if len(page.Entries) == 0 {
+		return provisioning.Entry{}, &provisioning.Error{Kind: provisioning.NotFound, Detail: fmt.Sprintf("the log of %s has no entry %s", tenant, id)}
+	}
+	return page.Entries[0], nil
+}
+
+// printExchange prints a request and its answer nearly as they went over the wire.
+func printExchange(w io.Writer, x capture.Exchange) {
+	fmt.Fprintf(w, "%s  %s, %v\n\n", moment(x.At), x.Correlation, x.Duration)
+	fmt.Fprintf(w, "%s %s\n", printable(x.Method), printable(x.Target))
+	printMessage(w, x.Headers, x.Request)
+	fmt.Fprintf(w, "%d\n", x.Status)
+	printMessage(w, x.Answered, x.Answer)
+}
+
+func printMessage(w io.Writer, headers map[string]string, b capture.Body) {
+	for _, name := range sortedKeys(headers) {
+		fmt.Fprintf(w, "%s: %s\n", name, printable(headers[name]))
+	}
+	if len(b.Text) > 0 {
+		fmt.Fprintf(w, "\n%s\n", printable(string(b.Text)))
+	}
+	if b.Note != "" {
+		fmt.Fprintf(w, "(%s)\n", b.Note)
+	}
+	fmt.Fprintln(w)
+}
+
+func (p *program) logReplayCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "replay ENTRY --tenant T [--under then|now|FILE.yaml]", Short: "Evaluate the request of an entry again, and show what would differ", Args: cobra.ExactArgs(1),
+		Long: "Evaluate the captured request of an entry again, by the same code and against the tenant as it was, and show what would come out otherwise. Nothing is written.\n\n" +
+			"--under says by which settings: those that decided then, those in force now, or those in a file.\n" +
+			fmt.Sprintf("The exit status is 0 where nothing differs and %d where something does.", exitDiffer),
+	}
+	tenant, asJSON := tenantFlag(cmd), jsonFlag(cmd)
+	under := cmd.Flags().String("under", "then", "then, now, or a file with settings")
+	return p.capturing(cmd, func(ctx context.Context, c config.Config, parts *parts, args []string) error {
+		e, err := entryOf(ctx, parts.service, *tenant, args[0])
+		if err != nil {
+			return err
+		}
+		choice, err := readUnder(*under)
+		if err != nil {
+			return err
+		}
+		r, err := parts.replayer(c.PublicURL).Replay(ctx, *tenant, e.ID, choice)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			err = printJSON(p.stdout, api.ReplayOf(r))
+		} else {
+			printReplay(p.stdout, r)
+		}
+		if err == nil && !r.Same() {
+			err = errDiffer
+		}
+		return err
+	})
+}
+
+func readUnder(under string) (replay.Under, error) {
+	switch under {
+	case "then":
+		return replay.Under{}, nil
+	case "now":
+		return replay.Under{Now: true}, nil
+	}
+	document, err := os.ReadFile(under)
+	if err != nil {
+		return replay.Under{}, misuse("--under is then, now, or a file with settings: %v", err)
+	}
+	draft, err := settings.Parse(document)
+	if err != nil {
+		return replay.Under{}, fmt.Errorf("%s: %w", under, err)
+	}
+	return replay.Under{Draft: &draft}, nil
+}
+
+func printReplay(w io.Writer, r replay.Result) {
+	if r.Same() {
+		fmt.Fprintf(w, "Under the settings of %s it is answered %d and decided as it was recorded.\n", underWords[r.Settings], r.Status.Replayed)
+		return
+	}
+	fmt.Fprintf(w, "Under the settings of %s:\n", underWords[r.Settings])
+	if r.Status.Recorded != r.Status.Replayed {
+		fmt.Fprintf(w, "  status: %d, now %d\n", r.Status.Recorded, r.Status.Replayed)
+	}
+	for _, d := range r.Answer {
+		fmt.Fprintf(w, "  answer %s: %s, now %s\n", printable(d.Path), shown(d.Recorded), shown(d.Replayed))
+	}
+	for _, d := range r.Entries {
+		fmt.Fprintf(w, "  entry %d, %s: %s, now %s\n", d.Entry+1, printable(d.Path), shown(d.Recorded), shown(d.Replayed))
+	}
+}
+
+var underWords = map[string]string{"then": "then", "now": "now", "draft": "the file"}
+
+// shown is a value as JSON; what is nothing is said to be.
+func shown(v any) string {
+	if raw, ok := v.(json.RawMessage); ok && raw == nil || v == nil {
+		return "nothing"
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return printable(string(data))
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
