@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Lets suites that others wrote judge bin/meibo: Microsoft's public Postman collection and scim2-tester.
+# Lets suites that others wrote judge bin/meibo: Microsoft's public Postman collection and scim2-tester for SCIM, Schemathesis
+# for the API.
 #
 # usage: POSTMAN_COLLECTION=PATH conformance/run.sh
 #
@@ -34,6 +35,14 @@ install_scim2_tester() {
 	touch "$scim2/complete"
 }
 
+install_schemathesis() {
+	schemathesis=$(cached schemathesis "$here/schemathesis.txt")
+	[[ -e $schemathesis/complete ]] && "$schemathesis/bin/python" -c 'import schemathesis' 2>/dev/null && return
+	python3 -m venv --clear "$schemathesis"
+	"$schemathesis/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/schemathesis.txt"
+	touch "$schemathesis/complete"
+}
+
 # start_server serves in the background and returns once it is ready; its log goes to the work folder.
 start_server() {
 	"$meibo" serve 2>"$work/server.log" >&2 &
@@ -63,13 +72,14 @@ work=$(mktemp -d)
 trap finish EXIT
 install_newman
 install_scim2_tester
+install_schemathesis
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 export MEIBO_LISTEN=127.0.0.1:$port MEIBO_PUBLIC_URL=http://127.0.0.1:$port
 export MEIBO_DATABASE_URL=sqlite:$work/meibo.db MEIBO_RATE_LIMIT=0
 
 "$meibo" migrate
-for tenant in postman scim2; do
+for tenant in postman scim2 api; do
 	"$meibo" tenant create "$tenant" >&2
 done
 # What the collection expects of its server, beyond the RFC.
@@ -85,10 +95,23 @@ suite() {
 	SCIM_TOKEN=$("$meibo" token create --tenant "$tenant" --connection default) "$@" "$MEIBO_PUBLIC_URL/t/$tenant/scim/v2"
 }
 
-# Both run, whatever the first one finds.
+# api_suite has Schemathesis make up requests, good and bad ones, from the document that the server hands out.
+api_suite() {
+	echo "== api"
+	local key
+	key=$("$meibo" key create --tenant api --role owner --holder conformance) &&
+		"$meibo" import --tenant api --connection default --apply "$here/staff.csv" >&2 &&
+		curl --silent --fail --header "Authorization: Bearer $key" --output "$work/openapi.json" "$MEIBO_PUBLIC_URL/api/v1/openapi.json" &&
+		(cd "$work" && "$schemathesis/bin/st" --config-file "$here/schemathesis.toml" run openapi.json --url "$MEIBO_PUBLIC_URL/api/v1" \
+			--header "Authorization: Bearer $key" --exclude-operation-id revokeKey --exclude-operation-id followLog \
+			--max-examples "${SCHEMATHESIS_EXAMPLES:-10}" --seed "${SCHEMATHESIS_SEED:-1}" --warnings off)
+}
+
+# All run, whatever the first one finds.
 failed=
 NODE_PATH=$newman/node_modules suite postman node "$here/postman.cjs" "$collection" || failed+=" postman"
 suite scim2 "$scim2/bin/python" "$here/scim2.py" || failed+=" scim2"
+api_suite || failed+=" api"
 if [[ -n $failed ]]; then
 	echo "conformance: failed:$failed" >&2
 	exit 1

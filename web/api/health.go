@@ -76,7 +76,7 @@ type cyclesInput struct {
 type debugInput struct {
 	Name string `path:"name" pattern:"^[a-z0-9-]{1,40}$"`
 	Body struct {
-		Minutes int `json:"minutes" minimum:"0" maximum:"1440" doc:"For how long; 0 ends it."`
+		Minutes integer `json:"minutes" minimum:"0" maximum:"1440" doc:"For how long; 0 ends it."`
 	}
 }
 
