@@ -21,6 +21,7 @@ type Act struct {
 	Protected *bool          //
 	Overrides map[string]any // by path; a nil value takes an earlier one back
 	Purge     bool           // erases what is kept of a resource, which must be removed
+	Erase     bool           // with Purge: what the client asserts goes, too, and it finds the user no longer
 	Release   bool           // ends that a resource is held; one that is not held stays as it is
 	Wait      bool           // leaves a removed resource as it is until a person says otherwise
 	Grace     Period         // of Removed; how long it can be restored
@@ -196,6 +197,9 @@ func (a *Act) documents(f Facts, x *Resource, d Desired, r *Rules) (asserted, wa
 	case a.Earlier != nil:
 		return a.Earlier.documents(f, x, d, r)
 	case a.Purge:
+		if a.Erase {
+			x.Visible, x.Protected = false, false
+		}
 		if !x.Visible { // a visible tombstone is the client's
 			asserted = scim.Attributes{}
 			x.Asserted, x.Index, x.Manager = scim.Standard(x.Type).Encode(asserted), Index{}, Reference{}

@@ -40,4 +40,5 @@ const (
 type JobChange struct {
 	Create   *Job
 	Progress *Job
+	Erase    *Job // by ID: Result is written, whoever holds the lease
 }

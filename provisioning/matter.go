@@ -65,6 +65,7 @@ const (
 type MatterChange struct {
 	Open   *Matter
 	Update *Matter // by ID, guarded by Version; Status, Until, ClosedAt, ClosedBy, Proposed, Resource are written
+	Erase  *Matter // by ID: Name, Key, Reason, Asserted, Status, ClosedAt and ClosedBy are written, whatever its version
 	// Settle closes as obsolete what is open about a resource, of the kinds named.
 	Settle *MatterSettlement
 	// Ask notes Impact of a matter that is open, by ID. It is guarded by Impact.Asks, which must be one more than it was, or

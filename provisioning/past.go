@@ -116,6 +116,9 @@ func historyAt(r Reader, q PastQuery, h Horizon, member string) ([]Entry, error)
 	if len(own) == 0 {
 		return nil, withoutHistory(r, q, h)
 	}
+	if err := erased(r, q); err != nil {
+		return nil, err
+	}
 	reached := len(own)
 	for reached > 0 && own[reached-1].At.After(q.At) {
 		reached--
@@ -145,6 +148,13 @@ func versionsOf(r Reader, q EntryQuery, t scim.ResourceType) ([]Entry, error) {
 		return cmp.Or(cmp.Compare(a.Version, b.Version), strings.Compare(a.ID, b.ID)) // those of a baseline have one version
 	})
 	return own, err
+}
+
+// erased is the answer to who asks for what was erased; nil where nothing was.
+func erased(r Reader, q PastQuery) error {
+	return r.Entries(EntryQuery{Resource: q.ID, Reason: ReasonErased, Limit: 1}, func(Entry) error {
+		return &Error{Kind: Gone, Detail: fmt.Sprintf("the %s with that id was erased: nothing is kept of what it was", q.Type)}
+	})
 }
 
 // withoutHistory is the answer to who asks for a resource that no entry tells of.

@@ -37,6 +37,8 @@ type Store interface {
 	DropCaptures(ctx context.Context, before time.Time, limit int) (int, error)
 	// DropMemberships deletes a tenant's memberships that ended before an instant, at most limit, and tells how many those were.
 	DropMemberships(ctx context.Context, tenant string, before time.Time, limit int) (int, error)
+	// Wipe takes what was deleted out of the files, as far as the database does that at once: see docs/privacy.md.
+	Wipe(ctx context.Context) error
 	// DropPositions deletes a tenant's positions up to one, at most limit, and tells how many those were.
 	DropPositions(ctx context.Context, tenant string, upTo int64, limit int) (int, error)
 }

@@ -24,6 +24,8 @@ const (
 	ReasonSecondPerson = "secondPerson" // somebody else has to ask for the same; args: what, and what it says
 	ReasonPurged       = "purged"       // the grace time was over, or a person said so
 	ReasonExpired      = "expired"      // all that the entry said was kept for as long as the journal is
+	ReasonExported     = "exported"     // everything that is held about a person was asked for
+	ReasonErased       = "erased"       // all that was kept of a person's values
 	ReasonBaseline     = "baseline"     // all that the journal says of the time before it; see Baseline
 
 	ReasonImpact   = "impact"         // a deletion waits until the host application has said what hangs on it; args: cause, policy

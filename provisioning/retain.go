@@ -30,6 +30,8 @@ type JournalChange struct {
 	Rewrite *EntryRewrite
 	Drop    []string // ids of entries that go; the last of a tenant that has a position stays
 	Horizon *Horizon // moved forwards, never back
+	// Nameless is the id of a member whom no group lists by a display name any longer.
+	Nameless string
 }
 
 // EntryRewrite puts an entry in the place of another with the same id. The unit of work runs again where that is not any

@@ -71,6 +71,8 @@ func (x *session) jobStep(c provisioning.JobChange) step {
 	switch j := c.Progress; {
 	case c.Create != nil:
 		s.createJob(x.tenant, c.Create)
+	case c.Erase != nil:
+		s.add("update job set result = ", s.json(c.Erase.Result), " where id = ", s.arg(c.Erase.ID), " and tenant = ", s.arg(x.tenant))
 	case j != nil:
 		s.missed = errFence
 		s.add("update job set cursor = ", s.arg(j.Cursor), ", done = ", s.arg(j.Done), ", total = ", s.arg(j.Total), ", state = ", s.arg(string(j.State)),

@@ -96,6 +96,8 @@ func (x *session) matterStep(c provisioning.MatterChange) (step, error) {
 	case c.Update != nil:
 		s.missed = errOvertaken
 		s.updateMatter(x.tenant, c.Update)
+	case c.Erase != nil:
+		return s, s.eraseMatter(x.tenant, c.Erase)
 	case c.Settle != nil && len(c.Settle.Kinds) > 0:
 		s.settleMatters(x.tenant, c.Settle)
 	case c.Ask != nil:
@@ -177,4 +179,12 @@ func (s *statement) settleMatters(tenant string, m *provisioning.MatterSettlemen
 	if m.Except != "" {
 		s.add(" and key <> ", s.arg(m.Except))
 	}
+}
+
+// eraseMatter takes the values of whom it is about from a matter, and closes it.
+func (s *statement) eraseMatter(tenant string, m *provisioning.Matter) error {
+	reason, err := json.Marshal(m.Reason)
+	s.add("update matter set name = '', asserted = null, key = ", s.arg(m.Key), ", open_key = null, reason = ", s.json(reason), ", status = ", s.arg(string(m.Status)),
+		", closed_at = ", s.typed(s.time(m.ClosedAt), "timestamptz"), ", closed_by = ", s.arg(m.ClosedBy), ", version = version + 1 where id = ", s.arg(m.ID), " and tenant = ", s.arg(tenant))
+	return err
 }

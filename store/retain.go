@@ -25,6 +25,10 @@ func (x *session) journalStep(c provisioning.JournalChange) (step, error) {
 		return s, s.rewriteEntry(x.tenant, c.Rewrite)
 	case len(c.Drop) > 0:
 		s.dropEntries(x.tenant, c.Drop)
+	case c.Nameless != "":
+		s.name = "member"
+		s.add("update member set display = null where display is not null and (", s.openMember("member"), " = ", s.arg(c.Nameless),
+			" or valid_to is not null and member = ", s.arg(c.Nameless), ") and exists (select 1 from resource g where g.id = grp and g.tenant = ", s.arg(x.tenant), ")")
 	case c.Horizon != nil:
 		s.name = "horizon"
 		s.add("insert into horizon (tenant, cut, done, position) values (", s.typed(x.tenant, "text"), ", ", s.typed(x.time(c.Horizon.Cut), "timestamptz"), ", ",
@@ -56,6 +60,15 @@ func (s *statement) dropEntries(tenant string, ids []string) {
 	}
 	owner := s.arg(tenant)
 	s.add(" and tenant || '' = ", owner, " and id <> coalesce((select entry from position_head where tenant = ", owner, "), '')")
+}
+
+// Wipe implements provisioning.Store. SQLite overwrites what is deleted, and here empties the log of its writes. PostgreSQL
+// does neither at once.
+func (s *Store) Wipe(ctx context.Context) error {
+	if s.dialect.postgres {
+		return nil
+	}
+	return translate(ctx, s.writes.WithContext(context.WithoutCancel(ctx)).Exec("pragma wal_checkpoint(truncate)").Error)
 }
 
 // DropMemberships implements provisioning.Store.

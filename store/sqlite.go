@@ -34,7 +34,7 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	var err error
 	// The writer comes first: it creates the file and makes its journal a WAL, which lasts.
 	if s.writes, err = openPool(sqliteDialector{sqliteDSN(path, "rwc", "immediate",
-		"journal_mode(wal)", synchronous, "foreign_keys(1)", "cache_size(-4096)")}, 1); err != nil {
+		"journal_mode(wal)", synchronous, "foreign_keys(1)", "secure_delete(1)", "cache_size(-4096)")}, 1); err != nil {
 		return translate(ctx, err)
 	}
 	if s.reads, err = openPool(sqliteDialector{sqliteDSN(path, "rw", "deferred", "query_only(1)", "cache_size(-2048)")}, conns); err != nil {

@@ -88,10 +88,15 @@ func (s State) IsGone() bool {
 }
 
 // Journal is a fold that goes on as entries come in. Not safe for concurrent use.
-type Journal struct{ resources map[string]*folding }
+type Journal struct {
+	resources map[string]*folding
+	erased    map[string]bool
+}
 
 // NewJournal returns a Journal without entries.
-func NewJournal() *Journal { return &Journal{resources: map[string]*folding{}} }
+func NewJournal() *Journal {
+	return &Journal{resources: map[string]*folding{}, erased: map[string]bool{}}
+}
 
 // Add goes on with entries, which have all versions of a resource up to the last of them, in any
 // order. Its problems are as those of Fold.
@@ -99,6 +104,8 @@ func (j *Journal) Add(entries []provisioning.Entry) (problems []string) {
 	byResource := map[string][]*provisioning.Entry{}
 	for i := range entries {
 		switch e := &entries[i]; {
+		case e.Reason.Code == provisioning.ReasonErased: // nothing is left to fold
+			j.erased[e.ResourceID] = true
 		case e.Action == provisioning.ActionOther: // about the tenant itself
 		case e.Version == 0:
 			if len(e.Diff) > 0 || !e.Members.IsZero() || e.Outcome == provisioning.Success {
@@ -109,6 +116,10 @@ func (j *Journal) Add(entries []provisioning.Entry) (problems []string) {
 		}
 	}
 	for id, own := range byResource {
+		if j.erased[id] {
+			delete(j.resources, id)
+			continue
+		}
 		slices.SortStableFunc(own, func(a, b *provisioning.Entry) int { return cmp.Compare(a.Version, b.Version) })
 		f := j.resources[id]
 		if f == nil {

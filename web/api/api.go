@@ -99,6 +99,7 @@ func build(o Options) (http.Handler, *api) {
 func (a *api) operations() {
 	a.resourceOperations()
 	a.pastOperations()
+	a.eraseOperations()
 	a.changeOperations()
 	a.actOperations()
 	a.connectionOperations()

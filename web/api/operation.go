@@ -132,7 +132,11 @@ func (o operation) files(schemas huma.Registry, success int) map[string]*huma.Re
 	}
 	out := &huma.Response{Description: http.StatusText(success), Content: map[string]*huma.MediaType{}}
 	for _, media := range o.media {
-		out.Content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+		kind := huma.TypeString
+		if media == "application/json" { // a document that is streamed
+			kind = huma.TypeObject
+		}
+		out.Content[media] = &huma.MediaType{Schema: &huma.Schema{Type: kind}}
 	}
 	if o.page != nil {
 		out.Content["application/json"] = &huma.MediaType{Schema: schemas.Schema(o.page, true, "")}

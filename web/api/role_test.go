@@ -66,7 +66,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 	)
 	want := map[string]string{
 		"listUsers": everybody, "getUser": everybody, "listGroups": everybody, "getGroup": everybody, "listMembers": everybody,
-		"differenceUser": people, "differenceGroup": people,
+		"eraseUser": owners, "exportSubject": owners, "differenceUser": people, "differenceGroup": people,
 		"listChanges": everybody, "listConnections": people, "listTokens": owners, "createToken": owners, "revokeToken": owners,
 		"changeUser": operators, "changeGroup": operators, "listMatters": people, "getMatter": people, "resolveMatter": operators, "resolveMatters": operators, "reopenMatter": operators, "allowDepartures": operators,
 		"getSettings": people, "applySettings": operators, "planSettings": operators, "testMapping": operators, "rollbackSettings": operators, "listSettingsVersions": people, "getSettingsVersion": people,

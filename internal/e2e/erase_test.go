@@ -1,0 +1,282 @@
+package e2e
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"meibo/internal/testkit"
+	"meibo/internal/witness"
+	"meibo/provisioning"
+	"meibo/scim"
+	"meibo/store"
+)
+
+// canaries make values that are nowhere by chance.
+type canaries struct{ n int }
+
+func (c *canaries) value() string {
+	c.n++
+	return fmt.Sprintf("kanarienvogel%03d", c.n)
+}
+
+// TestEraseLeavesNothing plants values wherever a person's may be, erases the person, and looks for them in every table and
+// every byte of the database's files. Others are as they were, and the journal folds to what is stored of them.
+func TestEraseLeavesNothing(t *testing.T) {
+	each(t, func(t *testing.T, db database) {
+		databaseURL := db.fresh(t)
+		clock := testkit.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+		st, err := store.Open(t.Context(), store.Options{URL: databaseURL})
+		must(t, err)
+		must(t, st.Migrate(t.Context()))
+		rows, err := witness.Open(databaseURL)
+		must(t, err)
+		defer rows.Close()
+		p := &planted{T: t, Service: provisioning.New(provisioning.Options{Store: st, Now: clock.Now}), clock: clock}
+		p.plant()
+		before, err := rows.Stored(t.Context(), acme)
+		must(t, err)
+		if n := strings.Count(dump(t, rows), "kanarienvogel"); n < 50 {
+			t.Fatalf("only %d planted values are found before", n)
+		}
+		out, err := p.Erase(t.Context(), p.person(), p.id, true)
+		must(t, err)
+		t.Logf("%+v", out)
+		if len(out.Settings) == 0 {
+			t.Error("the settings name the user, and that was not told")
+		}
+		if out.Entries == 0 || out.Matters == 0 {
+			t.Errorf("%+v", out)
+		}
+		for _, line := range strings.Split(dump(t, rows), "\n") {
+			if strings.Contains(line, "kanarienvogel") {
+				t.Errorf("it is still there: %.600s", line)
+			}
+		}
+		after, err := rows.Stored(t.Context(), acme)
+		must(t, err)
+		for _, s := range []map[string]witness.State{before, after} {
+			delete(s, p.id)
+			for _, x := range s {
+				for i := range x.Members {
+					if x.Members[i].Member == p.id {
+						x.Members[i].Display = ""
+					}
+				}
+			}
+		}
+		if difference := cmp.Diff(before, after); difference != "" {
+			t.Errorf("others are not as they were:\n%s", difference)
+		}
+		var entries []provisioning.Entry
+		must(t, p.Entries(t.Context(), acme, provisioning.EntryQuery{}, func(e provisioning.Entry) error {
+			entries = append(entries, e)
+			return nil
+		}))
+		for _, problem := range witness.Disagreements(entries, after) {
+			t.Error(problem)
+		}
+		if _, err := p.At(t.Context(), acme, provisioning.PastQuery{Type: scim.User, ID: p.id, At: clock.Now()}); provisioning.KindOf(err) != provisioning.Gone {
+			t.Errorf("the user in the past: %v", err)
+		}
+		again, err := p.Erase(t.Context(), p.person(), p.id, false)
+		must(t, err)
+		if again.Entries+again.Matters+again.Jobs > 0 {
+			t.Errorf("once more it erased %+v", again)
+		}
+		must(t, st.Close())
+		searchFiles(t, db, databaseURL)
+	})
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// planted is a tenant with one person's values in every place.
+type planted struct {
+	*testing.T
+	*provisioning.Service
+	canaries
+	clock *testkit.Clock
+	id    string
+}
+
+func (p *planted) person() provisioning.Origin {
+	return provisioning.Origin{Tenant: acme, Actor: "ann", Correlation: "by hand"}
+}
+
+func (p *planted) client() provisioning.Origin {
+	c, err := p.Connection(p.Context(), acme, provisioning.DefaultConnection)
+	must(p.T, err)
+	return provisioning.Origin{Tenant: acme, Connection: c, Actor: "token", Correlation: fmt.Sprint("c", p.n)}
+}
+
+func (p *planted) user(name string) scim.Attributes {
+	a := scim.Attributes{"userName": name, "externalId": p.value(), "active": true}
+	for _, attribute := range []string{"displayName", "nickName", "profileUrl", "title", "userType"} {
+		a[attribute] = p.value()
+	}
+	a["name"] = map[string]any{"givenName": p.value(), "familyName": p.value(), "middleName": p.value(), "formatted": p.value()}
+	for _, attribute := range []string{"emails", "phoneNumbers", "ims", "photos"} {
+		a[attribute] = []any{map[string]any{"value": p.value() + "@example.com", "type": "work", "display": p.value()}, map[string]any{"value": p.value(), "type": "home"}}
+	}
+	a["addresses"] = []any{map[string]any{"streetAddress": p.value(), "locality": p.value(), "formatted": p.value(), "type": "work"}}
+	a[scim.EnterpriseUserSchema] = map[string]any{"employeeNumber": p.value(), "department": p.value(), "costCenter": p.value()}
+	a["urn:example:kana"] = map[string]any{"reading": p.value(), "list": []any{p.value(), p.value()}}
+	return a
+}
+
+func (p *planted) plant() {
+	ctx := p.Context()
+	_, err := p.CreateTenant(ctx, p.person())
+	must(p.T, err)
+	_, err = p.CreateConnection(ctx, p.person(), "other")
+	must(p.T, err)
+	name := p.value() + "@example.com"
+	s := provisioning.DefaultSettings()
+	s.Tolerance.Mode = provisioning.ToleranceOff
+	s.Mapping.Users = []provisioning.MappingRow{{Target: "nickName", Source: "displayName"}}
+	s.Matching.Adoption = provisioning.AdoptionAsk
+	s.Deletion.Users.Deactivated = provisioning.HoldPolicy
+	_, _, err = p.ApplySettings(ctx, p.person(), provisioning.DefaultConnection, provisioning.SettingsDraft{Settings: s, Expect: provisioning.AnyVersion})
+	must(p.T, err)
+	o := p.client()
+	done, err := p.Create(ctx, o, scim.User, provisioning.Body{Attributes: p.user(name)})
+	must(p.T, err)
+	p.id = done.Resource.ID
+	bystander, err := p.Create(ctx, o, scim.User, provisioning.Body{Attributes: scim.Attributes{"userName": "bob", "title": "stays",
+		scim.EnterpriseUserSchema: map[string]any{"manager": map[string]any{"value": p.id}}}})
+	must(p.T, err)
+	group, err := p.Create(ctx, o, scim.Group, provisioning.Body{Attributes: scim.Attributes{"displayName": "Crew"}, HasMembers: true,
+		Members: []scim.Member{{Value: p.id, Display: p.value()}, {Value: bystander.Resource.ID, Display: "Bob"}}})
+	must(p.T, err)
+	change := func(kind scim.ResourceType, id string, ops ...scim.Operation) {
+		p.clock.Advance(time.Minute)
+		p.value()
+		_, err := p.Patch(ctx, p.client(), kind, id, ops, scim.PatchOptions{}, nil, provisioning.References{})
+		must(p.T, err)
+	}
+	member := []any{map[string]any{"value": p.id, "display": p.value()}}
+	change(scim.Group, group.Resource.ID, scim.Operation{Op: "remove", Path: "members", Value: member})
+	change(scim.Group, group.Resource.ID, scim.Operation{Op: "add", Path: "members", Value: member})
+	for i := range 12 { // so that pages split and values move
+		change(scim.User, p.id, scim.Operation{Op: "replace", Path: "title", Value: p.value()}, scim.Operation{Op: "replace", Path: "urn:example:kana:note", Value: strings.Repeat(p.value()+" ", 40*i)})
+	}
+	_, err = p.Act(ctx, p.person(), scim.User, p.id, provisioning.Act{Overrides: map[string]any{"displayName": p.value(), "title": p.value()}})
+	must(p.T, err)
+	renamed := p.value() + "@example.com"
+	change(scim.User, p.id, scim.Operation{Op: "replace", Path: "userName", Value: renamed})
+	// Another connection asks whose account it is; the same client asks for the name again, and for an id that is none.
+	other, err := p.Connection(ctx, acme, "other")
+	must(p.T, err)
+	_, _, err = p.ApplySettings(ctx, p.person(), "other", provisioning.SettingsDraft{Settings: s, Expect: provisioning.AnyVersion})
+	must(p.T, err)
+	other, err = p.Connection(ctx, acme, "other")
+	must(p.T, err)
+	stranger := p.client()
+	stranger.Connection = other
+	if _, err := p.Create(ctx, stranger, scim.User, provisioning.Body{Attributes: p.user(renamed)}); provisioning.KindOf(err) != provisioning.Conflict {
+		p.Fatalf("the other connection's create: %v", err)
+	}
+	if _, err := p.Create(ctx, p.client(), scim.User, provisioning.Body{Attributes: p.user(renamed)}); provisioning.KindOf(err) != provisioning.Conflict {
+		p.Fatalf("the same name again: %v", err)
+	}
+	lost := p.client()
+	lost.Request = provisioning.RequestInfo{Method: "DELETE", Path: "/Users/" + renamed}
+	if err := p.Delete(ctx, lost, scim.User, renamed, nil); provisioning.KindOf(err) != provisioning.NotFound {
+		p.Fatalf("a name in the place of an id: %v", err)
+	}
+	change(scim.User, p.id, scim.Operation{Op: "replace", Path: "active", Value: false}) // held: a matter
+	_, err = p.Undo(ctx, p.person(), provisioning.UndoQuery{Connection: provisioning.DefaultConnection, From: p.clock.Now().Add(-3 * time.Minute)})
+	must(p.T, err)
+	for had := true; had; {
+		had, err = p.RunJob(ctx)
+		must(p.T, err)
+	}
+	for i := range 200 { // others, on the same pages
+		_, err := p.Create(ctx, o, scim.User, provisioning.Body{Attributes: scim.Attributes{"userName": fmt.Sprint("user", i), "title": "x"}})
+		must(p.T, err)
+	}
+	s.Guard.Users = []string{"somebody@else.example", p.id}
+	_, _, err = p.ApplySettings(ctx, p.person(), provisioning.DefaultConnection, provisioning.SettingsDraft{Settings: s, Expect: provisioning.AnyVersion})
+	must(p.T, err)
+	s.Guard.Users = nil // or it would be refused
+	_, _, err = p.ApplySettings(ctx, p.person(), provisioning.DefaultConnection, provisioning.SettingsDraft{Settings: s, Expect: provisioning.AnyVersion})
+	must(p.T, err)
+}
+
+// dump is every row of every table as text, a line each.
+func dump(t testing.TB, rows *witness.Database) string {
+	t.Helper()
+	var tables []string
+	list := "select name from sqlite_master where type = 'table'"
+	if _, err := rows.Exec("select 1 from pg_class where false"); err == nil {
+		list = "select tablename from pg_tables where schemaname = 'public'"
+	}
+	found, err := rows.Query(list)
+	must(t, err)
+	for found.Next() {
+		var name string
+		must(t, found.Scan(&name))
+		tables = append(tables, name)
+	}
+	must(t, errors.Join(found.Err(), found.Close()))
+	var out strings.Builder
+	for _, table := range tables {
+		all, err := rows.Query("select * from " + table)
+		must(t, err)
+		must(t, eachRow(all, func(values []any) { fmt.Fprintf(&out, "%s: %s\n", table, values) }))
+	}
+	return out.String()
+}
+
+// searchFiles looks at the bytes of the database.
+func searchFiles(t *testing.T, db database, databaseURL string) {
+	t.Helper()
+	root := filepath.Dir(strings.TrimPrefix(databaseURL, "sqlite:"))
+	if db.driver != "sqlite" {
+		root = vacuumed(t, databaseURL)
+	}
+	n := 0
+	must(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		n += len(data)
+		if i := bytes.Index(data, []byte("kanarienvogel")); i >= 0 {
+			t.Errorf("%s has it at %d: %q", path, i, data[max(0, i-60):min(len(data), i+60)])
+		}
+		return err
+	}))
+	if n < 1<<16 {
+		t.Errorf("only %d bytes were looked at", n)
+	}
+}
+
+// vacuumed has PostgreSQL write all tables anew, as docs/privacy.md says, and returns the folder of the database's files.
+func vacuumed(t *testing.T, databaseURL string) (folder string) {
+	t.Helper()
+	db, err := sql.Open("pgx", databaseURL)
+	must(t, err)
+	defer db.Close()
+	for _, statement := range []string{"vacuum full", "vacuum full pg_statistic", "checkpoint"} {
+		_, err := db.Exec(statement)
+		must(t, err)
+	}
+	must(t, db.QueryRow("select current_setting('data_directory') || '/base/' || oid from pg_database where datname = current_database()").Scan(&folder))
+	return folder
+}

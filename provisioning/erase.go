@@ -1,0 +1,337 @@
+package provisioning
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"meibo/scim"
+)
+
+// Erased is what an erasure came to.
+type Erased struct {
+	Name     string // that the user was called by; "" where it was purged before
+	Entries  int    // of the journal, that lost values
+	Matters  int
+	Jobs     int
+	Captures int // requests that may be kept with their answers, and are not any more
+	// Settings are versions of settings that name the user. They stay as they are: see to them by hand.
+	Settings []NamedIn
+}
+
+// NamedIn is a version of a connection's settings.
+type NamedIn struct {
+	Connection string
+	Version    int64
+	InForce    bool
+}
+
+// Erase takes all values of a user from everything that is kept: row, journal, open and closed matters, jobs, captured
+// requests, the display names that groups list. Ids, times, actions and outcomes stay, and an entry says who asked for it.
+// Who is not removed is, with remove; guards hold. It may be repeated, and goes on where it was interrupted. Precondition for
+// who is not removed, NotFound, Invalid "mutability" for who is protected.
+func (s *Service) Erase(ctx context.Context, o Origin, id string, remove bool) (Erased, error) {
+	x, err := s.Account(ctx, o.Tenant, scim.User, id)
+	if err != nil {
+		return Erased{}, err
+	}
+	if x.State != Removed {
+		if !remove {
+			return Erased{}, &Error{Kind: Precondition, Detail: "the user is not removed, and somebody may still use the account: remove it first, or say that it is to be removed with it"}
+		}
+		if _, err := s.Act(ctx, o, scim.User, id, Act{State: Removed}); err != nil {
+			return Erased{}, err
+		}
+	}
+	e := eraser{Service: s, origin: o, id: id, names: map[string]bool{}, correlations: map[string]bool{}}
+	e.out.Name = x.Index.Name
+	if err := e.gather(ctx); err != nil {
+		return e.out, err
+	}
+	if _, err := s.Act(ctx, o, scim.User, id, Act{Purge: true, Erase: true}); err != nil {
+		return e.out, err
+	}
+	for _, do := range []func(context.Context) error{e.entries, e.matters, e.jobs, e.captures, e.displays, e.settings} {
+		if err := do(ctx); err != nil {
+			return e.out, err
+		}
+	}
+	if err := e.note(ctx); err != nil {
+		return e.out, err
+	}
+	return e.out, s.store.Wipe(ctx)
+}
+
+// eraser erases one user.
+type eraser struct {
+	*Service
+	origin       Origin
+	id           string
+	names        map[string]bool // that the user was ever called by
+	correlations map[string]bool // of requests about the user
+	out          Erased
+}
+
+func (e *eraser) view(ctx context.Context, fn func(Reader) error) error {
+	return e.store.View(ctx, e.origin.Tenant, fn)
+}
+
+// gather finds out what the user was ever called by.
+func (e *eraser) gather(ctx context.Context) error {
+	return e.view(ctx, func(r Reader) error {
+		x, err := r.Account(scim.User, e.id, References{})
+		if err != nil {
+			return err
+		}
+		e.call(x.Index.Name, x.Index.EffectiveName)
+		return r.Entries(EntryQuery{Resource: e.id}, func(entry Entry) error {
+			e.call(entry.ResourceName)
+			for _, c := range entry.Diff {
+				if c.Path == "userName" || c.Path == PathEffective+"userName" {
+					for _, v := range []any{c.Old, c.New} {
+						name, _ := v.(string)
+						e.call(name)
+					}
+				}
+			}
+			return nil
+		})
+	})
+}
+
+func (e *eraser) call(names ...string) {
+	for _, name := range names {
+		if name != "" {
+			e.names[name], e.names[scim.FoldFull.Apply(name)] = true, true
+		}
+	}
+}
+
+// entries takes the user's values from the journal: from what is about the user, from what groups say of the member, and
+// from what was asked for under the user's names and is about nobody.
+func (e *eraser) entries(ctx context.Context) error {
+	queries := []EntryQuery{{Resource: e.id}}
+	err := e.view(ctx, func(r Reader) error {
+		seen := map[string]bool{}
+		return r.GroupsOf(e.id, time.Time{}, time.Time{}, func(group string) error {
+			if !seen[group] {
+				seen[group] = true
+				queries = append(queries, EntryQuery{Resource: group, Member: e.id})
+			}
+			return nil
+		})
+	})
+	for _, name := range slices.Sorted(maps.Keys(e.names)) {
+		queries = append(queries, EntryQuery{Name: name}, EntryQuery{Resource: name})
+	}
+	for _, q := range queries {
+		if err == nil {
+			err = e.scrub(ctx, q)
+		}
+	}
+	return err
+}
+
+// scrub rewrites the entries that a query finds.
+func (e *eraser) scrub(ctx context.Context, q EntryQuery) error {
+	for q.Limit = retainStride; ; {
+		page, err := View(ctx, e.store, e.origin.Tenant, func(r Reader) (EntryPage, error) { return r.EntryPage(q) })
+		if err != nil {
+			return err
+		}
+		var changes []JournalChange
+		for _, was := range page.Entries {
+			if is, changed := e.bare(was); changed {
+				changes = append(changes, JournalChange{Rewrite: &EntryRewrite{Was: was, Is: is}})
+			}
+		}
+		if len(changes) > 0 {
+			if err := e.commit(ctx, Batch{Journal: changes}); err != nil {
+				return err
+			}
+			e.out.Entries += len(changes)
+		}
+		if q.Before = page.Next; q.Before.IsZero() {
+			return nil
+		}
+	}
+}
+
+// bare is an entry without the user's values, if it has any.
+func (e *eraser) bare(was Entry) (Entry, bool) {
+	_, about := was.Split()
+	ids := []string{e.id}
+	if was.ResourceID == "" || uuid.Validate(was.ResourceID) != nil { // it is about nobody that there is, but under the user's name
+		ids = append(ids, "")
+	}
+	any := false
+	for _, id := range ids {
+		_, has := about[id]
+		any = any || has
+	}
+	if was.ResourceID == e.id && was.Correlation != "" || any {
+		e.correlations[was.Correlation] = true
+	}
+	return was.Without(ids...), any
+}
+
+func (e *eraser) commit(ctx context.Context, b Batch) error {
+	return e.store.Update(ctx, e.origin.Tenant, func(tx Tx) error { return tx.Commit(b) })
+}
+
+// matters empties what was or is asked about the user.
+func (e *eraser) matters(ctx context.Context) error {
+	var changes []MatterChange
+	seen := map[string]bool{}
+	note := func(m Matter) error {
+		mine := m.Resource == e.id || slices.Contains(m.Candidates, e.id) || e.names[m.Name]
+		if !mine || seen[m.ID] || m.Name == "" && m.Asserted == nil && len(m.Reason.Args) == 0 {
+			return nil
+		}
+		seen[m.ID] = true
+		bare := m
+		bare.Name, bare.Asserted, bare.Key, bare.Reason.Args = "", nil, string(m.Kind)+":"+m.ID, nil
+		if bare.Status == MatterOpen {
+			bare.Status, bare.ClosedAt, bare.ClosedBy = MatterObsolete, e.Now(), e.origin.Actor
+		}
+		changes = append(changes, MatterChange{Erase: &bare})
+		return nil
+	}
+	err := e.view(ctx, func(r Reader) error {
+		if err := r.Matters(MatterQuery{Resource: e.id}, note); err != nil {
+			return err
+		}
+		return r.Matters(MatterQuery{}, note)
+	})
+	for part := range slices.Chunk(changes, retainStride) {
+		if err == nil {
+			err = e.commit(ctx, Batch{Matters: part})
+		}
+	}
+	e.out.Matters = len(changes)
+	return err
+}
+
+// jobs takes the user's name from the results of jobs.
+func (e *eraser) jobs(ctx context.Context) error {
+	var changes []JobChange
+	err := e.view(ctx, func(r Reader) error {
+		all, err := r.Jobs("", "", 0)
+		for _, j := range all {
+			if !bytes.Contains(j.Result, []byte(e.id)) {
+				continue
+			}
+			result, changed := nameless(j.Result, e.id)
+			if j.Result = result; changed {
+				changes = append(changes, JobChange{Erase: &j})
+			}
+		}
+		return err
+	})
+	if err == nil && len(changes) > 0 {
+		err = e.commit(ctx, Batch{Jobs: changes})
+	}
+	e.out.Jobs = len(changes)
+	return err
+}
+
+// nameless is a document in which the objects with an id have no name any more.
+func nameless(document []byte, id string) (out []byte, changed bool) {
+	var v any
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	decoder.UseNumber()
+	if decoder.Decode(&v) != nil {
+		return document, false
+	}
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if name, named := v["name"].(string); named && name != "" && v["id"] == id {
+				v["name"], changed = "", true
+			}
+			for _, inner := range v {
+				walk(inner)
+			}
+		case []any:
+			for _, inner := range v {
+				walk(inner)
+			}
+		}
+	}
+	walk(v)
+	out, err := json.Marshal(v)
+	return out, changed && err == nil
+}
+
+// captures drops the captured requests about the user.
+func (e *eraser) captures(ctx context.Context) error {
+	all := slices.Collect(maps.Keys(e.correlations))
+	e.out.Captures = len(all)
+	for part := range slices.Chunk(all, retainStride) {
+		if err := e.commit(ctx, Batch{DropCaptures: part}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// displays takes the names that clients gave to the user as a member.
+func (e *eraser) displays(ctx context.Context) error {
+	return e.commit(ctx, Batch{Journal: []JournalChange{{Nameless: e.id}}})
+}
+
+// settings looks for versions of settings that name the user.
+func (e *eraser) settings(ctx context.Context) error {
+	return e.view(ctx, func(r Reader) error {
+		all, err := r.Connections()
+		if err != nil {
+			return err
+		}
+		for _, c := range all {
+			versions, err := r.SettingsHistory(c.ID)
+			if err != nil {
+				return err
+			}
+			for _, v := range versions {
+				text, err := json.Marshal(v.Settings)
+				if err != nil {
+					return err
+				}
+				if e.isNamedIn(string(text) + v.Source + v.Comment) {
+					e.out.Settings = append(e.out.Settings, NamedIn{c.Name, v.Version, v.Version == c.SettingsVersion})
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func (e *eraser) isNamedIn(text string) bool {
+	text = scim.FoldFull.Apply(text)
+	for name := range e.names {
+		if strings.Contains(text, scim.FoldFull.Apply(name)) {
+			return true
+		}
+	}
+	return strings.Contains(text, e.id)
+}
+
+// note journals the erasure.
+func (e *eraser) note(ctx context.Context) error {
+	entry := originEntry(e.origin)
+	entry.ID, entry.At, entry.Request = e.newID(), e.Now(), e.request(e.origin, nil)
+	entry.Action, entry.Outcome, entry.ResourceID, entry.ResourceType = ActionOther, Success, e.id, scim.User
+	entry.Reason = Reason{Code: ReasonErased}
+	err := e.commit(ctx, Batch{Entries: []Entry{entry}})
+	if err == nil {
+		e.decided(e.origin.Tenant, entry)
+	}
+	return err
+}
