@@ -193,7 +193,9 @@ func groupsAt(r Reader, q PastQuery, h Horizon) ([]PastGroup, error) {
 			continue // it joined a moment later, or had just left
 		}
 		visible, _ := f.row[PathVisible].(bool)
-		g := PastGroup{Reference: Reference{ID: id, Display: nameOf(scim.Group, f.effective())},
+		// Of what was purged nothing effective is left, while its client may see it still.
+		name := cmp.Or(nameOf(scim.Group, f.effective()), nameOf(scim.Group, f.asserted))
+		g := PastGroup{Reference: Reference{ID: id, Display: name},
 			Asserted: m.Asserted && visible, Effective: m.Effective && f.state() != Removed}
 		if g.Asserted || g.Effective {
 			out = append(out, g)

@@ -217,11 +217,11 @@ func (i instant) groupsOf(user string) []string {
 		for _, m := range lasting(g) {
 			asserted, effective := m.Asserted && g.Visible, m.Effective && g.State != "removed"
 			if m.Member == user && (asserted || effective) {
-				document := g.Document
-				if g.Effective != nil {
-					document = g.Effective
+				name := g.Document["displayName"]
+				if called := g.Effective["displayName"]; called != nil { // what was purged has none
+					name = called
 				}
-				groups = append(groups, fmt.Sprint(id, document["displayName"], asserted, effective))
+				groups = append(groups, fmt.Sprint(id, name, asserted, effective))
 			}
 		}
 	}

@@ -39,6 +39,23 @@ var groupRows = []row{
 			s.t.Errorf("the filter finds %v", got)
 		}
 	}},
+	{says: "\"\" or null on a required one 400: a group has a displayName (RFC 7643 §4.2)", play: func(s *stage) {
+		s.team("Staff")
+		for _, empty := range []any{nil, "", "  "} {
+			body := object{"schemas": []string{scim.GroupSchema}, "displayName": empty}
+			s.do(http.MethodPost, "/Groups", body)
+			s.refused(http.StatusBadRequest, "invalidValue")
+			s.do(http.MethodPut, s.path("Staff"), body)
+			s.refused(http.StatusBadRequest, "invalidValue")
+			s.operate("Staff", object{"op": s.op("replace"), "path": "displayName", "value": empty})
+			s.want(http.StatusBadRequest)
+		}
+		s.do(http.MethodPut, s.path("Staff"), object{"schemas": []string{scim.GroupSchema}})
+		s.refused(http.StatusBadRequest, "invalidValue")
+		s.operate("Staff", object{"op": s.op("remove"), "path": "displayName"})
+		s.refused(http.StatusBadRequest, "mutability")
+		s.shows("Staff", object{"displayName": "Staff"})
+	}},
 	{says: "member ids: own visible users and groups", play: func(s *stage) {
 		s.users("ada")
 		s.team("inner")
