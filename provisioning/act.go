@@ -90,6 +90,9 @@ func act(f Facts, d Desired, r *Rules) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
+	if !a.unprotects() {
+		r.pin(f, x, &after)
+	}
 	c.Diff = append(diff(f.Asserted, asserted), rowDiff(x, &after)...)
 	c.Diff = append(c.Diff, effectiveDiff(view{f.Asserted, was}, view{asserted, effective})...)
 	c.Action = a.action(x, &after)
@@ -107,6 +110,15 @@ func act(f Facts, d Desired, r *Rules) (Decision, error) {
 	after.Modified = d.Now
 	c.After = after
 	return Decision{Changes: []Change{c}, Matters: a.matters(x, &after)}, nil
+}
+
+// unprotects reports whether the protection is to end by the very word that may end what it hangs on.
+func (a *Act) unprotects() bool {
+	said := a.Protected
+	if a.Earlier != nil {
+		said = a.Earlier.Protected
+	}
+	return said != nil && !*said
 }
 
 // isLate reports whether what time brings comes too late: the account is back, or has a new grace time, which only a

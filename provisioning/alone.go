@@ -44,7 +44,7 @@ func (r *Rules) demand(d Desired, c *Change) (string, error) {
 		return "", err
 	case c.Reason.Code == ReasonPurged, d.Restore != nil && sooner(before, after):
 		return demandPurge, nil
-	case before.Protected && !after.Protected:
+	case before.Protected && !after.Protected, r.names(before) && !r.protects(after):
 		return demandProtection, nil
 	case roles:
 		return demandRole, nil

@@ -22,7 +22,7 @@ func (r *Rules) guard(d Desired, x *Resource, cause string, policy DeletionPolic
 }
 
 // pin keeps the protection of who loses the name or the owner that it hangs on: a client that renames somebody, gives
-// an account up or takes it over does not lift it.
+// an account up or takes it over does not lift it, nor does a person who gives somebody another name.
 func (r *Rules) pin(f Facts, before, after *Resource) {
 	switch {
 	case before == nil:
