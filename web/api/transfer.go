@@ -71,7 +71,7 @@ type Imported struct {
 type exportInput struct {
 	Type   string `query:"type" enum:"users,groups,all" default:"all" doc:"What to write."`
 	Format string `query:"format" enum:"csv,ndjson" default:"csv"`
-	Filter string `query:"filter" maxLength:"8192" doc:"SCIM filter over what clients asserted."`
+	Filter string `query:"filter" maxLength:"4096" doc:"SCIM filter over what clients asserted."`
 }
 
 type importPlanInput struct{ Body ImportFile }
