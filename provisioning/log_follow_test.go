@@ -1,0 +1,103 @@
+package provisioning_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"meibo/provisioning"
+	"meibo/scim"
+	"meibo/store"
+	"meibo/store/storetest"
+)
+
+// TestFollowingSelectsWhatTheStoreDoes: entries that are looked at one by one, as they come, are selected as the store would
+// select them, by each condition and by pairs of them.
+func TestFollowingSelectsWhatTheStoreDoes(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, st provisioning.Store) {
+		s := provisioning.New(provisioning.Options{Store: st})
+		ctx, o := t.Context(), provisioning.Origin{Tenant: "acme", Actor: "test", Correlation: "made"}
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := s.CreateTenant(ctx, o)
+		must(err)
+		o.Connection, err = s.Connection(ctx, "acme", provisioning.DefaultConnection)
+		must(err)
+		asked := func(method string, status int) provisioning.Origin {
+			x := o
+			x.Correlation, x.Request = method, provisioning.RequestInfo{Method: method, Path: "/x"}
+			x.Started = time.Now().Add(-time.Duration(status) * time.Millisecond)
+			x.Status = func(error) int { return status }
+			return x
+		}
+		ken, err := s.Create(ctx, asked("POST", 201), scim.User, provisioning.Body{Attributes: scim.Attributes{"userName": "Kén@x.example", "externalId": "4711",
+			"emails": []any{map[string]any{"value": "k@x.example", "type": "work"}}}})
+		must(err)
+		staff, err := s.Create(ctx, o, scim.Group, provisioning.Body{Attributes: scim.Attributes{"displayName": "Staff", "externalId": "4711"}, HasMembers: true,
+			Members: []scim.Member{{Value: ken.Resource.ID}}})
+		must(err)
+		for _, name := range []string{"Ken", "Ken", "K"} {
+			_, err = s.Patch(ctx, asked("PATCH", 200), scim.User, ken.Resource.ID, []scim.Operation{{Op: "replace", Path: "displayName", Value: name}}, scim.PatchOptions{}, nil, provisioning.References{})
+			must(err)
+		}
+		_, err = s.Create(ctx, asked("POST", 409), scim.Group, provisioning.Body{Attributes: scim.Attributes{"displayName": "staff"}})
+		if provisioning.KindOf(err) != provisioning.Conflict {
+			t.Fatal(err)
+		}
+		_, err = s.Patch(ctx, asked("PATCH", 204), scim.Group, staff.Resource.ID, []scim.Operation{{Op: "remove", Path: "members"}}, scim.PatchOptions{}, nil, provisioning.References{})
+		must(err)
+		must(s.Delete(ctx, asked("DELETE", 204), scim.User, ken.Resource.ID, nil))
+		for more := true; more; {
+			_, more, err = st.(*store.Store).Follow(ctx)
+			must(err)
+		}
+		all, err := s.EntriesAfter(ctx, "acme", provisioning.EntryQuery{}, 0, 1000)
+		must(err)
+		middle := all.Entries[len(all.Entries)/2].Entry
+
+		conditions := []func(*provisioning.EntryQuery){
+			func(q *provisioning.EntryQuery) { q.ID = middle.ID },
+			func(q *provisioning.EntryQuery) { q.Connection = o.Connection.ID },
+			func(q *provisioning.EntryQuery) { q.Correlation = "PATCH" },
+			func(q *provisioning.EntryQuery) { q.Action = provisioning.ActionUpdate },
+			func(q *provisioning.EntryQuery) { q.Outcome = provisioning.Skipped },
+			func(q *provisioning.EntryQuery) { q.Reason = provisioning.ReasonAsserted },
+			func(q *provisioning.EntryQuery) { q.Method = "PATCH" },
+			func(q *provisioning.EntryQuery) { q.Status = 204 },
+			func(q *provisioning.EntryQuery) { q.Status = 2 },
+			func(q *provisioning.EntryQuery) { q.Slower = 203 * time.Millisecond },
+			func(q *provisioning.EntryQuery) { q.Resource = ken.Resource.ID },
+			func(q *provisioning.EntryQuery) { q.Name = "STAFF" },
+			func(q *provisioning.EntryQuery) { q.Prefix = "KÉ" },
+			func(q *provisioning.EntryQuery) { q.Mail = "K@X.example" },
+			func(q *provisioning.EntryQuery) { q.ExternalID = "4711" },
+			func(q *provisioning.EntryQuery) { q.Member = ken.Resource.ID },
+			func(q *provisioning.EntryQuery) { q.Since = middle.At },
+			func(q *provisioning.EntryQuery) { q.Until = middle.At },
+		}
+		for i, one := range conditions {
+			for j, other := range conditions[:i+1] {
+				var q provisioning.EntryQuery
+				other(&q)
+				one(&q)
+				var want, got []string
+				must(s.Entries(ctx, "acme", q, func(e provisioning.Entry) error { want = append(want, e.ID); return nil }))
+				told, err := s.EntriesAfter(ctx, "acme", q, 0, 1000)
+				must(err)
+				for _, e := range told.Entries {
+					got = append(got, e.Entry.ID)
+				}
+				slices.Sort(want)
+				slices.Sort(got)
+				if !slices.Equal(want, got) || told.Reached != told.Head || i == j && len(got) == 0 {
+					t.Errorf("conditions %d and %d: %d selected, the store selects %d", i, j, len(got), len(want))
+				}
+			}
+		}
+	})
+}
