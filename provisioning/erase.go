@@ -138,24 +138,24 @@ func (e *eraser) entries(ctx context.Context) error {
 	return err
 }
 
-// scrub rewrites the entries that a query finds.
+// scrub erases in the entries that a query finds.
 func (e *eraser) scrub(ctx context.Context, q EntryQuery) error {
 	for q.Limit = retainStride; ; {
 		page, err := View(ctx, e.store, e.origin.Tenant, func(r Reader) (EntryPage, error) { return r.EntryPage(q) })
 		if err != nil {
 			return err
 		}
-		var changes []JournalChange
-		for _, was := range page.Entries {
-			if is, changed := e.bare(was); changed {
-				changes = append(changes, JournalChange{Rewrite: &EntryRewrite{Was: was, Is: is}})
+		var erasures []Erasure
+		for _, entry := range page.Entries {
+			if of := e.of(entry); len(of) > 0 {
+				erasures = append(erasures, Erasure{Entry: entry.ID, Of: of})
 			}
 		}
-		if len(changes) > 0 {
-			if err := e.commit(ctx, Batch{Journal: changes}); err != nil {
+		if len(erasures) > 0 {
+			if err := e.commit(ctx, Batch{Erase: erasures}); err != nil {
 				return err
 			}
-			e.out.Entries += len(changes)
+			e.out.Entries += len(erasures)
 		}
 		if q.Before = page.Next; q.Before.IsZero() {
 			return nil
@@ -163,22 +163,20 @@ func (e *eraser) scrub(ctx context.Context, q EntryQuery) error {
 	}
 }
 
-// bare is an entry without the user's values, if it has any.
-func (e *eraser) bare(was Entry) (Entry, bool) {
-	_, about := was.Split()
-	ids := []string{e.id}
-	if was.ResourceID == "" || uuid.Validate(was.ResourceID) != nil { // it is about nobody that there is, but under the user's name
+// of says whose parts of an entry are the user's: the user's own, and, under the user's name, nobody's.
+func (e *eraser) of(entry Entry) (ids []string) {
+	_, about := entry.Split()
+	if _, has := about[e.id]; has {
+		ids = append(ids, e.id)
+	}
+	nobody := entry.ResourceID == "" || uuid.Validate(entry.ResourceID) != nil
+	if _, has := about[""]; has && nobody {
 		ids = append(ids, "")
 	}
-	any := false
-	for _, id := range ids {
-		_, has := about[id]
-		any = any || has
+	if entry.ResourceID == e.id || len(ids) > 0 {
+		e.correlations[entry.Correlation] = true
 	}
-	if was.ResourceID == e.id && was.Correlation != "" || any {
-		e.correlations[was.Correlation] = true
-	}
-	return was.Without(ids...), any
+	return ids
 }
 
 func (e *eraser) commit(ctx context.Context, b Batch) error {

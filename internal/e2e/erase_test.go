@@ -48,6 +48,7 @@ func TestEraseLeavesNothing(t *testing.T) {
 		if n := strings.Count(dump(t, rows), "kanarienvogel"); n < 50 {
 			t.Fatalf("only %d planted values are found before", n)
 		}
+		p.seal(st)
 		out, err := p.Erase(t.Context(), p.person(), p.id, true)
 		must(t, err)
 		t.Logf("%+v", out)
@@ -93,6 +94,7 @@ func TestEraseLeavesNothing(t *testing.T) {
 		if again.Entries+again.Matters+again.Jobs > 0 {
 			t.Errorf("once more it erased %+v", again)
 		}
+		p.seal(st)
 		must(t, st.Close())
 		searchFiles(t, db, databaseURL)
 	})
@@ -137,6 +139,27 @@ func (p *planted) user(name string) scim.Attributes {
 	a[scim.EnterpriseUserSchema] = map[string]any{"employeeNumber": p.value(), "department": p.value(), "costCenter": p.value()}
 	a["urn:example:kana"] = map[string]any{"reading": p.value(), "list": []any{p.value(), p.value()}}
 	return a
+}
+
+// seal seals the journal, and looks whether the chain agrees.
+func (p *planted) seal(st *store.Store) {
+	p.Helper()
+	p.clock.Advance(time.Hour)
+	for more := true; more; {
+		var err error
+		_, more, err = st.Follow(p.Context())
+		must(p.T, err)
+	}
+	for more := true; more; {
+		var err error
+		_, more, err = st.Seal(p.Context(), p.clock.Now())
+		must(p.T, err)
+	}
+	v, err := p.VerifyChain(p.Context(), acme, "")
+	must(p.T, err)
+	if v.Fault != nil || v.Entries == 0 {
+		p.Errorf("the chain does not agree: %+v, %+v", v, v.Fault)
+	}
 }
 
 func (p *planted) plant() {
