@@ -142,8 +142,10 @@ func (l *lacking) fetch(r Reader, f *Facts) error {
 		})
 	case l.waiting != nil:
 		f.HasWaiting = true
-		return r.Matters(MatterQuery{Resource: l.waiting.ID, Status: MatterOpen}, func(m Matter) error {
-			f.Waiting = append(f.Waiting, m)
+		return r.Matters(MatterQuery{Resource: l.waiting.ID}, func(m Matter) error {
+			if m.Status == MatterOpen || m.Status == MatterRejected && m.Kind == MatterDelayed {
+				f.Waiting = append(f.Waiting, m)
+			}
 			return nil
 		})
 	case l.left != nil:

@@ -65,7 +65,8 @@ type Facts struct {
 	Left *Reason
 	// HasOpen and HasGroups say that Open and the groups of Current were read.
 	HasOpen, HasGroups bool
-	// Waiting are the open matters about whom decide asks for them: who stands in the way, or Current.
+	// Waiting are the matters about whom decide asks for them, who stands in the way or Current: what is open, and what a
+	// person rejected of a delayed departure.
 	Waiting    []Matter
 	HasWaiting bool
 	HasHolder  bool // Candidates.Effective was read for the name that is taken in the end
@@ -172,6 +173,9 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 	e.apply(&after)
 	if m.linked { // what the earlier owner's client asked for is nobody's wish any more
 		e.settle(current, d.Now, MatterHeld, MatterKept, MatterDelayed, MatterPurge)
+		own := *current
+		own.Connection = d.Connection // whose client let it go before
+		e.welcome(&own, d.Now, MatterDelayed)
 	}
 	c := Change{Before: current, Name: nameOf(d.Type, d.Asserted), Members: delta, Cause: e.cause}
 	if d.Type == scim.User {
@@ -218,7 +222,7 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 				return Decision{}, &lacking{waiting: current}
 			}
 			if slices.ContainsFunc(f.Waiting, func(w Matter) bool { return w.Kind == MatterDelayed && w.Cause != CauseMembers }) {
-				e.settle(current, d.Now, MatterDelayed)
+				e.welcome(current, d.Now, MatterDelayed)
 			}
 		}
 		return Decision{Changes: []Change{c}, Matters: e.matters}, nil

@@ -92,7 +92,7 @@ func (r *Rules) arrival(f Facts, m meant, d Desired) (effect, error) {
 	}
 	switch {
 	case cause == "" && (before != "" || x.State == Held || !x.Visible || invites(m, d)):
-		e.settle(x, d.Now, MatterHeld, MatterKept, MatterDelayed, MatterPurge)
+		e.welcome(x, d.Now, MatterHeld, MatterKept, MatterDelayed, MatterPurge)
 		e.goes(Active, d.Now)
 		e.filled = x.Type == scim.Group && before == CauseScope && r.policy(x.Type, before) == RemoveMembersPolicy
 		return e, nil

@@ -67,6 +67,13 @@ func (x *Resource) called() string {
 
 func (e *effect) open(m *Matter) { e.matters = append(e.matters, MatterChange{Open: m}) }
 
+// welcome closes what was asked about the departure of somebody whom the client wants by now. What a person said against
+// it is over, too: who leaves for good a year later is weighed anew, and not ignored because of an accident long ago.
+func (e *effect) welcome(x *Resource, now time.Time, kinds ...MatterKind) {
+	e.settle(x, now, kinds...)
+	e.matters[len(e.matters)-1].Settle.Rejected = true
+}
+
 // settle closes what the client no longer asks for.
 func (e *effect) settle(x *Resource, now time.Time, kinds ...MatterKind) {
 	e.matters = append(e.matters, MatterChange{Settle: &MatterSettlement{Connection: x.Connection, Resource: x.ID, Kinds: kinds, At: now}})

@@ -7,7 +7,7 @@ type lacking struct {
 	members   bool         // Facts.Open of the resource addressed, the effective ones
 	listed    bool         // Facts.Open, all that last
 	resource  *Resource    // whose Groups are wanted
-	waiting   *Resource    // the open matters about it: Facts.Waiting
+	waiting   *Resource    // the matters about it: Facts.Waiting
 	holder    string       // who has this effective userName: Facts.Candidates.Effective
 	left      *Resource    // why it came into its state: Facts.Left
 }

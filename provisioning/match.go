@@ -170,7 +170,7 @@ func (r *Rules) effectiveNameIsFree(f Facts, m meant, after *Resource) error {
 		return &lacking{waiting: e}
 	}
 	refusal := Taken(nameAttribute(after.Type))
-	waits := slices.IndexFunc(f.Waiting, func(w Matter) bool { return w.Cause != CauseMembers && w.Cause != CauseRole })
+	waits := slices.IndexFunc(f.Waiting, func(w Matter) bool { return w.Status == MatterOpen && w.Cause != CauseMembers && w.Cause != CauseRole })
 	switch frozen := r.Settings.Mapping.UserName.Frozen && m.current != nil && after.Index.EffectiveName != after.Index.Name; {
 	case waits >= 0:
 		w := f.Waiting[waits]

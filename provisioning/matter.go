@@ -80,12 +80,13 @@ type AskChange struct {
 	Impact Impact
 }
 
-// MatterSettlement names open matters that no longer ask anything.
+// MatterSettlement names open matters that no longer ask anything, and with Rejected answers that no longer hold.
 type MatterSettlement struct {
 	Connection int64
 	Resource   string
 	Kinds      []MatterKind
 	Except     string // key of the one that stays open; "" for none
+	Rejected   bool   // and delayed ones that a person rejected: their word is about a departure that is over
 	At         time.Time
 	By         string
 }

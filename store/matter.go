@@ -173,9 +173,13 @@ func (s *statement) settleMatters(tenant string, m *provisioning.MatterSettlemen
 	for i, k := range m.Kinds {
 		kinds[i] = s.arg(string(k))
 	}
+	which := "status = 'open' and kind in (" + strings.Join(kinds, ", ") + ")"
+	if m.Rejected {
+		which = "(" + which + " or status = 'rejected' and kind = 'delayed' and cause <> 'members')"
+	}
 	s.add("update matter set status = 'obsolete', open_key = null, closed_at = ", s.typed(s.time(m.At), "timestamptz"), ", closed_by = ", s.arg(m.By),
 		", version = version + 1 where resource = ", s.arg(m.Resource), " and resource <> '' and connection = ", s.arg(m.Connection),
-		" and tenant = ", s.arg(tenant), " and status = 'open' and kind in (", strings.Join(kinds, ", "), ")")
+		" and tenant = ", s.arg(tenant), " and ", which)
 	if m.Except != "" {
 		s.add(" and key <> ", s.arg(m.Except))
 	}

@@ -26,7 +26,7 @@ func (p *program) undoCommand() *cobra.Command {
 	var q provisioning.UndoQuery
 	f.StringVar(&q.Entry, "entry", "", "id of the journal's entry about the change")
 	f.StringVar(&q.Connection, "connection", "", "name of the connection whose changes are meant")
-	f.StringVar(&q.Correlation, "correlation", "", "correlation id of the changes, as `meibo log` has it")
+	f.StringVar(&q.Correlation, "correlation", "", "correlation id of the changes, as meibo log has it")
 	from, to := f.String("from", "", "from this time on"), f.String("to", "", "before this time; now without it")
 	apply := f.Bool("apply", false, "do it")
 	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) (err error) {

@@ -227,6 +227,19 @@ var personRows = []row{
 		s.enable(crowd[1])
 		s.want(http.StatusOK)
 		s.host(crowd[1], provisioning.Active)
+		s.disable(crowd[1]) // another departure, which nobody has said anything about
+		s.delayed()
+	}},
+	{says: "disable; after a person rejected this one, and the client withdrew it before it came again", settings: narrow, play: func(s *stage) {
+		crowd := s.crowd(10)
+		s.disable(crowd[0])
+		s.disable(crowd[1])
+		s.delayed()
+		s.resolve(provisioning.MatterDelayed, provisioning.Resolution{Status: provisioning.MatterRejected})
+		s.enable(crowd[1])
+		s.want(http.StatusOK)
+		s.disable(crowd[1])
+		s.delayed()
 	}},
 	{says: "DELETE; after a person rejected all", settings: narrow, play: func(s *stage) {
 		crowd := s.crowd(10)

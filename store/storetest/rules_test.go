@@ -494,6 +494,35 @@ func TestDepartureMatters(t *testing.T) {
 	})
 }
 
+// TestSettleRejected: who is wanted again is weighed anew, whatever a person said of an earlier departure; other words stay.
+func TestSettleRejected(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, s provisioning.Store) {
+		w := newWorld(t, s, "acme")
+		rejected := func(kind provisioning.MatterKind, resource, cause string) provisioning.Matter {
+			m := w.matter(kind, resource, string(kind)+resource+cause)
+			m.Cause = cause
+			w.open(m)
+			m.Status, m.ClosedAt, m.ClosedBy = provisioning.MatterRejected, epoch.Add(time.Hour), "bob"
+			w.must(w.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Update: &m}}}))
+			return m
+		}
+		over := rejected(provisioning.MatterDelayed, "r", provisioning.CauseDeactivated)
+		rejected(provisioning.MatterDelayed, "r", provisioning.CauseMembers)
+		rejected(provisioning.MatterHeld, "r", provisioning.CauseDeactivated)
+		rejected(provisioning.MatterDelayed, "other", provisioning.CauseDeactivated)
+		settle := provisioning.MatterSettlement{Connection: w.own.ID, Resource: "r", Kinds: []provisioning.MatterKind{provisioning.MatterDelayed}, At: epoch.Add(2 * time.Hour)}
+		for _, settle.Rejected = range []bool{false, true} {
+			w.must(w.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Settle: &settle}}}))
+			for _, m := range w.matters(provisioning.MatterQuery{}) {
+				if ended := m.Status == provisioning.MatterObsolete; ended != (settle.Rejected && m.ID == over.ID) {
+					t.Errorf("rejected too %v: %s of %s because of %s is %s", settle.Rejected, m.Kind, m.Resource, m.Cause, m.Status)
+				}
+			}
+		}
+	})
+}
+
 // TestBudgetRace has 64 claim from one budget at once, of which it has room for some.
 func TestBudgetRace(t *testing.T) {
 	t.Parallel()
