@@ -36,23 +36,47 @@ func (f *finder) throughHours() error {
 	if !few {
 		return f.walk(f.span, f.inTime)
 	}
-	for in, more := f.span, true; more; {
-		var hours []hour
-		n := f.want()
-		if hours, err = f.hours(in, n); err != nil {
+	in := f.span
+	for rows, read := min(1_000, f.store.log.activity), 0; ; rows *= 4 { // what is common is found in the latest hours
+		floor, err := f.floor(in, rows)
+		if err != nil {
 			return err
 		}
-		more = len(hours) == n
-		hours = in.with(hours, fresh, more)
-		if len(hours) == 0 {
+		part := in
+		if part.since.Before(floor) {
+			part.since = floor
+		}
+		hours, err := f.hours(part)
+		if err != nil {
+			return err
+		}
+		if done, err := f.inHours(part.with(hours, fresh)); done || err != nil || !in.since.Before(floor) {
+			return err
+		}
+		if read += rows; read >= f.store.log.activity {
+			f.next.At = floor // what has no id is before all that have one
 			return nil
 		}
-		in.until = hours[len(hours)-1].begin
-		if done, err := f.inHours(hours); done || err != nil {
-			return err
+		in.until = floor
+	}
+}
+
+// floor is when the oldest hour begins that so many rows of activity reach back to; zero if they reach all.
+func (f *finder) floor(in span, rows int) (time.Time, error) {
+	s := statement{dialect: f.dialect}
+	s.add("select hour from activity where tenant = ", s.arg(f.tenant), in.ofHours(&s), " order by hour desc limit ", s.few(1), " offset ", s.few(rows))
+	var begin instant
+	found, err := f.row(s.String(), s.args, &begin)
+	if !found {
+		return time.Time{}, err
+	}
+	after := begin.Add(time.Hour)
+	for _, top := range []time.Time{in.until, in.before.At} {
+		if !top.IsZero() && !after.Before(top) { // the latest hour has more than that, and is read all the same
+			return begin.Time, err
 		}
 	}
-	return nil
+	return after, err
 }
 
 // inHours looks at hours, the latest first, and reports whether the page is done.
@@ -122,12 +146,9 @@ func (in span) hour(begin time.Time) span {
 	return in
 }
 
-// with adds the hours of fresh entries that are in the span, and where more follow, not before the last one of hours.
-func (in span) with(hours, fresh []hour, more bool) []hour {
-	last := in.since.Add(-time.Hour)
-	if more {
-		last = hours[len(hours)-1].begin
-	}
+// with adds the hours of fresh entries that are in the span.
+func (in span) with(hours, fresh []hour) []hour {
+	last := in.since.Truncate(time.Hour)
 	for _, h := range fresh {
 		if h.begin.Before(last) || !in.until.IsZero() && !h.begin.Before(in.until) || !in.before.IsZero() && h.begin.After(in.before.At) {
 			continue
@@ -145,8 +166,8 @@ func (in span) with(hours, fresh []hour, more bool) []hour {
 	return hours
 }
 
-// hours reads the latest n hours of a span in which activity counts what may match.
-func (f *finder) hours(in span, n int) (hours []hour, err error) {
+// hours reads the hours of a span in which activity counts what may match, the latest first.
+func (f *finder) hours(in span) (hours []hour, err error) {
 	s := statement{dialect: f.dialect}
 	c := conditions{statement: &s}
 	q := &f.rest
@@ -163,22 +184,29 @@ func (f *finder) hours(in span, n int) (hours []hour, err error) {
 		c.and("slowest >= " + s.typed(q.Slower.Microseconds(), "bigint"))
 	}
 	s.add(s.hide(c.terms), " then n else 0 end as hit from activity where tenant = ", s.arg(f.tenant))
-	if !in.since.IsZero() {
-		s.add(" and hour >= ", s.arg(s.time(in.since.Truncate(time.Hour))))
-	}
-	if !in.until.IsZero() {
-		s.add(" and hour < ", s.arg(s.time(in.until)))
-	}
-	if !in.before.IsZero() {
-		s.add(" and hour <= ", s.arg(s.time(in.before.At)))
-	}
-	s.add(") as a group by a.hour having sum(a.hit) > 0 order by a.hour desc limit ", s.few(n))
+	s.add(in.ofHours(&s), ") as a group by a.hour having sum(a.hit) > 0 order by a.hour desc")
 	err = f.queryIn(f.long(), s.String(), s.args, func(rows *sql.Rows) error {
 		h, err := scanHour(rows)
 		hours = append(hours, h)
 		return err
 	})
 	return hours, err
+}
+
+// ofHours is what a span adds to a condition of activity: always both ends, lest PostgreSQL expects a third of all rows.
+func (in span) ofHours(s *statement) string {
+	from, to := time.UnixMicro(0), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	if in.since.After(from) {
+		from = in.since.Truncate(time.Hour)
+	}
+	if !in.until.IsZero() {
+		to = in.until
+	}
+	text := " and hour >= " + s.arg(s.time(from)) + " and hour < " + s.arg(s.time(to))
+	if !in.before.IsZero() {
+		text += " and hour <= " + s.arg(s.time(in.before.At))
+	}
+	return text
 }
 
 func scanHour(rows *sql.Rows) (h hour, err error) {

@@ -20,11 +20,12 @@ type logBounds struct {
 	lookedAt  int // entries that are looked at where an index finds more than the page shall have
 	named     int // entries of a prefix that are sorted; where there are more, time finds enough of them soon
 	together  int // entries in the hours that are looked at by one statement
+	activity  int // rows of activity that are read to find hours
 	uncounted int // entries that the follower may be behind for its counts to be of use
 	bytes     int // that a page holds, about
 }
 
-var defaultLogBounds = logBounds{lookedAt: 20_000, named: 5_000, together: 4_000, uncounted: 5_000, bytes: 4 << 20}
+var defaultLogBounds = logBounds{lookedAt: 20_000, named: 5_000, together: 4_000, activity: 20_000, uncounted: 5_000, bytes: 4 << 20}
 
 // nameInKey is how many characters of a name are in its index.
 const nameInKey = 100

@@ -298,8 +298,8 @@ func TestLog(t *testing.T) {
 	t.Parallel()
 	for name, bounds := range map[string]logBounds{
 		"bounds": defaultLogBounds,
-		"tiny":   {lookedAt: 7, named: 5, together: 4, uncounted: 1_000, bytes: 5_000},
-		"behind": {lookedAt: 30, named: 1, together: 50, uncounted: 3, bytes: 1 << 20},
+		"tiny":   {lookedAt: 7, named: 5, together: 4, activity: 6, uncounted: 1_000, bytes: 5_000},
+		"behind": {lookedAt: 30, named: 1, together: 50, activity: 20, uncounted: 3, bytes: 1 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
