@@ -207,9 +207,12 @@ func domainOf(name string) string {
 	return domain
 }
 
+// unmappedDetail begins the detail of what a mapping row refuses.
+const unmappedDetail = "the attribute mapping gives no value"
+
 // unmappable refuses what a mapping row has no effective value for. Its detail names rows, never values.
 func unmappable(err error) error {
-	return &Error{Kind: Invalid, Type: string(scim.InvalidValue), Detail: "the attribute mapping gives no value: " + err.Error(), Err: err}
+	return &Error{Kind: Invalid, Type: string(scim.InvalidValue), Detail: unmappedDetail + ": " + err.Error(), Err: err}
 }
 
 var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)

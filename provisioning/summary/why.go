@@ -77,9 +77,14 @@ func linksOf(links []provisioning.Link, s Speaker) []Link {
 		for _, in := range l.Inputs {
 			out[i].Inputs = append(out[i].Inputs, Input{in.Name, in.Value})
 		}
-		if l.Rule != nil {
-			out[i].Rule = &Rule{l.Rule.Connection, l.Rule.Version, l.Rule.Path, l.Rule.Value}
-		}
+		out[i].Rule = ruleOf(l.Rule)
 	}
 	return out
+}
+
+func ruleOf(r *provisioning.Rule) *Rule {
+	if r == nil {
+		return nil
+	}
+	return &Rule{r.Connection, r.Version, r.Path, r.Value}
 }

@@ -18,6 +18,7 @@ type Catalogue map[string]string
 type argument struct {
 	group    string // the value is a code of this group; "" for a value that stands for itself
 	personal bool   // the value may tell of a person
+	counts   bool   // the value is how often something happened
 }
 
 // arguments are all that there are.
@@ -33,7 +34,7 @@ var arguments = map[string]argument{
 	"added": {}, "asked": {}, "at": {}, "attribute": {}, "attributes": {}, "by": {}, "candidates": {}, "changes": {}, "connection": {}, "counts": {}, "credential": {}, "dialect": {},
 	"entries": {}, "entry": {}, "hint": {}, "id": {}, "job": {}, "keys": {}, "left": {}, "limit": {}, "matter": {}, "method": {}, "mode": {}, "name": {},
 	"number": {}, "of": {}, "opened": {}, "path": {}, "position": {}, "removed": {}, "role": {}, "row": {}, "rule": {}, "since": {}, "spent": {}, "tenant": {},
-	"times": {}, "until": {}, "version": {}, "what": {}, "answer": {}, "days": {}, "window": {},
+	"times": {group: "times", counts: true}, "until": {}, "version": {}, "what": {}, "answer": {}, "days": {}, "window": {},
 }
 
 // Say is the sentence for a statement. hide, if not nil, stands in for values that may tell of a person. What the
@@ -125,7 +126,10 @@ func (p *phrase) argument(name string, depth int) {
 		p.out.WriteString(value)
 	default:
 		template, ok := p.template(a.group+"."+value, p.args["variant"])
-		if !ok {
+		switch {
+		case !ok && a.counts:
+			template = value + p.Catalogue[a.group+".many"]
+		case !ok:
 			p.missing = append(p.missing, a.group+"."+value)
 			template = value
 		}

@@ -122,6 +122,9 @@ func TestEveryCodeHasWords(t *testing.T) {
 	for kind := provisioning.Internal; kind.String() != ""; kind++ {
 		want["error."+kind.String()] = "the kind of error"
 	}
+	for name, code := range typed(t, "..", "NotCause") {
+		want["verdict."+code] = name
+	}
 	for name, code := range scimTypes(t) {
 		want["error."+code] = name
 	}

@@ -70,4 +70,33 @@ var englishLacks = Catalogue{
 	"lacks.history":  `older entries, which it follows from, were purged`,
 }
 
-var englishVerdicts = Catalogue{}
+// englishVerdicts say why somebody is not there, or not as expected, and answer what somebody is.
+var englishVerdicts = Catalogue{
+	"verdict.neverSent":         `no request named {who}, as far as the log goes back ({since}): the client has not sent anybody of that name. Look whether the person is assigned to the application in the client.`,
+	"verdict.refused":           `what the client of connection "{connection}" asked for {who} was refused {times}, last at {at}, because {error}: {detail}`,
+	"verdict.mappingFailed":     `what the client of connection "{connection}" asked for {who} was refused {times}, last at {at}: {detail}.`,
+	"verdict.asked":             `{who} waits for a person to say whose account it is, because its {by} is that of an account which connection "{connection}" does not own[: {candidates}].`,
+	"verdict.ignored":           `{who} goes on as it was although the client of connection "{connection}" says otherwise, because the settings, or a person, have that ignored[; since {at}].`,
+	"verdict.ignored.adoption":  `{who} is refused, because {actor} chose that the account which it may mean is not managed by connection "{connection}".`,
+	"verdict.outOfScope":        `{who} is {state}, because it has been outside the scope of connection "{connection}"[ since {at}].`,
+	"verdict.held":              `{who} waits for a person to decide, because {cause}; the client asked {times}.`,
+	"verdict.withheld":          `{who} goes on as it was although {cause}, because {because}; a person may allow it.`,
+	"verdict.withheld.role":     `{who} keeps the role {role} although the client asks for {asked}, because no client gives or takes a role that is guarded; a person may allow it.`,
+	"verdict.delayed":           `{who} has not left yet although {cause}, because more would leave at once than the tolerance lets go; the client asked {times}, and a person may allow it.`,
+	"verdict.deactivated":       `{who} is {state}, because the client of connection "{connection}" said at {at} that the account is not active.`,
+	"verdict.deleted":           `{who} is {state}, because the client of connection "{connection}" deleted the account at {at}.`,
+	"verdict.byPerson":          `{who} is {state}, because {actor} chose so at {at}.`,
+	"verdict.aged":              `{who} is {state}, because the account had been suspended for as long as the settings say; that was at {at}.`,
+	"verdict.erased":            `{who} was removed, and erased at {at}.`,
+	"verdict.renamed":           `{who} is there under another userName: {value}[, since {at}].`,
+	"verdict.anotherConnection": `connection "{connection}" asked for {who} {times}, last at {at}, and was refused, because the account is not its own[ but that of connection "{name}"].`,
+	"verdict.userNameFrozen":    `{who} is called {was} by its client and {value} by the application, because the settings keep the userName that an account was created with.`,
+	"verdict.paused":            `connection "{connection}" is paused: its client is told to come back later, and nothing is done.`,
+	"verdict.silent":            `nothing was heard of the client of connection "{connection}" since {at}, which is longer than usual.`,
+	"verdict.healthy":           `there is nothing wrong with {who}: the account is active, and as its client has it.`,
+
+	"answer.state":       `{who} is {state}, since {at}.`,
+	"answer.role":        `{who} has the role {role}, since {at}.`,
+	"answer.role.chosen": `{who} has the role {role}, since {at}, because a person chose it; no synchronisation changes it.`,
+	"answer.attribute":   `the {attribute} of {who} is {value}, since {at}.`,
+}

@@ -141,6 +141,7 @@ type call struct {
 	untold      bool              // one of many refusals: the log has another
 	release     []chan struct{}   // places held
 	query       map[string]string // its parameters, once read
+	named       string            // what a body that could be read calls the resource; "" where it is not known
 	fewMembers  bool              // the request itself says that the group has few: its answer needs no place
 	kept        *kept             // of the exchange; nil while nothing is kept
 }

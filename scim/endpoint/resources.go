@@ -147,7 +147,7 @@ func (c *call) list(def *scim.Definition) error {
 
 // refuse journals a write that could not even be read.
 func (c *call) refuse(a provisioning.JournalAction, t scim.ResourceType, id string, err error) error {
-	return c.Service.Refuse(c.context(), c.origin(), provisioning.Intent{Action: a, Type: t, ID: id}, err)
+	return c.Service.Refuse(c.context(), c.origin(), provisioning.Intent{Action: a, Type: t, ID: id, Name: c.named}, err)
 }
 
 func (c *call) scope(t scim.ResourceType) provisioning.Scope {
@@ -161,6 +161,7 @@ func (c *call) resource(def *scim.Definition) (provisioning.Body, error) {
 		return provisioning.Body{}, err
 	}
 	c.repair.resource(def, raw)
+	c.named = nameIn(def, raw)
 	var body provisioning.Body
 	if def.Type == scim.Group {
 		if err = onlyOnce(raw, "members"); err != nil {
@@ -173,6 +174,22 @@ func (c *call) resource(def *scim.Definition) (provisioning.Body, error) {
 	}
 	body.Attributes, err = def.Validate(raw)
 	return body, err
+}
+
+// maxNamed bounds a name in the journal that nobody has checked, in bytes.
+const maxNamed = 1024
+
+// nameIn is what a body calls the resource, for the journal, should the rest of it be refused.
+func nameIn(def *scim.Definition, raw map[string]any) string {
+	attribute := "userName"
+	if def.Type == scim.Group {
+		attribute = "displayName"
+	}
+	name, _ := valueOf(raw, attribute).(string)
+	if len(name) > maxNamed {
+		return ""
+	}
+	return name
 }
 
 // operations reads the body of a PATCH.

@@ -72,7 +72,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"getSettings": people, "applySettings": operators, "planSettings": operators, "testMapping": operators, "rollbackSettings": operators, "listSettingsVersions": people, "getSettingsVersion": people,
 		"exportDirectory": people, "planImport": operators, "importFile": operators,
 		"listCycles": people, "getCycle": people, "getConnectionHealth": people, "debugConnection": operators,
-		"listLog": people, "explainLogEntry": people, "getLogEntry": people, "getUserHistory": people, "getGroupHistory": people, "followLog": people, "getSummary": people,
+		"listLog": people, "explainLogEntry": people, "explainUser": people, "explainGroup": people, "whyNot": people, "getLogEntry": people, "getUserHistory": people, "getGroupHistory": people, "followLog": people, "getSummary": people,
 		"getCapture": people, "replay": people,
 		"listActs": people, "verifyAudit": people, "planUndo": operators, "undo": operators, "listJobs": people, "getJob": people,
 		"listKeys": owners, "createKey": owners, "revokeKey": owners,
