@@ -48,6 +48,7 @@ const (
 	lacksDecision = "decision" // none was made: what was asked for does not exist, or could not be read
 	lacksRequest  = "request"  // the journal does not say what the refused request wanted
 	lacksHistory  = "history"  // older entries were purged
+	lacksValues   = "values"   // they were erased
 )
 
 // record reads what the journal has of an entry's decision.
@@ -62,7 +63,15 @@ func (s *Service) record(r Reader, e *Entry) (*recorded, error) {
 		return c, err
 	}
 	if e.ResourceID != "" {
-		if err := c.fold(r); err != nil {
+		err := erased(r, PastQuery{Type: e.ResourceType, ID: e.ResourceID})
+		if KindOf(err) == Gone && err != nil {
+			c.lacks = lacksValues
+			return c, nil
+		}
+		if err == nil {
+			err = c.fold(r)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

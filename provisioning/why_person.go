@@ -41,6 +41,9 @@ func (s *Service) WhyPerson(ctx context.Context, tenant string, t scim.ResourceT
 }
 
 func (s *Service) whyPerson(r Reader, x Resource, attribute string) (PersonWhy, error) {
+	if err := erased(r, PastQuery{Type: x.Type, ID: x.ID}); err != nil {
+		return PersonWhy{}, err
+	}
 	own, err := versionsOf(r, EntryQuery{Resource: x.ID}, x.Type)
 	if err != nil {
 		return PersonWhy{}, err

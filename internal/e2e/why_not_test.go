@@ -61,8 +61,8 @@ func (a asker) whyNot(user string) (out summary.WhyNot) {
 	return out
 }
 
-// planted are the causes why somebody is not there, or not as expected: each is brought about, and named first.
-var planted = []struct {
+// plantedCauses are the causes why somebody is not there, or not as expected: each is brought about, and named first.
+var plantedCauses = []struct {
 	cause provisioning.NotCause
 	user  string // who is asked about; "" for kim's userName
 	says  string // part of the sentence
@@ -182,7 +182,7 @@ func TestWhyNotNamesTheCause(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		clock := testkit.NewClock(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC))
 		server := newServer(t, db, options{now: clock.Now})
-		for _, p := range planted {
+		for _, p := range plantedCauses {
 			clock.Advance(time.Minute)
 			s := newStage(t, server, strings.ToLower(string(p.cause)), entraDefault, p.edit)
 			p.plant(s, clock)

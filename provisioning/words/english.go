@@ -52,6 +52,8 @@ var englishReasons = Catalogue{
 	"reason.active":           `{who} was emptied of its members, because {cause}, and {settings} say for that: {policy}.`,
 
 	"reason.expired":           `what this entry said was kept for as long as the log is kept, and is gone now.`,
+	"reason.exported":          `{actor} asked for everything that is held about {who}.`,
+	"reason.erased":            `{actor} had all values of {who} erased.`,
 	"reason.silence":           `nothing was heard of the client of connection "{connection}" for longer than usual.`,
 	"reason.heardAgain":        `the client of connection "{connection}" was heard again.`,
 	"reason.tenantCreated":     `the tenant {tenant} was made.`,

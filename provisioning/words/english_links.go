@@ -67,6 +67,7 @@ var englishLinks = Catalogue{
 var englishLacks = Catalogue{
 	"lacks.decision": `nothing was decided: what was asked for does not exist, or could not be read`,
 	"lacks.request":  `the log does not hold what the refused request wanted; a captured request does`,
+	"lacks.values":   `the values that it went by were erased`,
 	"lacks.history":  `older entries, which it follows from, were purged`,
 }
 
