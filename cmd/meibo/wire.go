@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -130,9 +132,22 @@ func (p *parts) scim(c config.Config, base string, log *zap.Logger) http.Handler
 	})
 }
 
+// maskKey is what values are masked with for who may not see them; nil, for a random one, without a secret key.
+func maskKey(c config.Config) []byte {
+	if c.SecretKey == "" {
+		return nil
+	}
+	key, err := hkdf.Key(sha256.New, []byte(c.SecretKey), nil, "meibo mask", sha256.Size)
+	if err != nil { // of a hash that is not approved: then masks differ from one server to the next
+		return nil
+	}
+	return key
+}
+
 // api is the handler of everything below /api/.
 func (p *parts) api(c config.Config, base string, log *zap.Logger, leaving func() bool) http.Handler {
 	o := api.Options{
+		MaskKey:      maskKey(c),
 		Service:      p.service,
 		Authenticate: p.authenticateKey,
 		PublicURL:    base,

@@ -32,7 +32,7 @@ var arguments = map[string]argument{
 	"from": {group: "state"}, "why": {group: "reason"},
 
 	"added": {}, "asked": {}, "at": {}, "attribute": {}, "attributes": {}, "by": {}, "candidates": {}, "changes": {}, "connection": {}, "counts": {}, "credential": {}, "dialect": {},
-	"entries": {}, "entry": {}, "hint": {}, "id": {}, "job": {}, "keys": {}, "left": {}, "limit": {}, "matter": {}, "method": {}, "mode": {}, "name": {},
+	"entries": {}, "entry": {}, "hint": {}, "id": {personal: true}, "job": {}, "keys": {}, "left": {}, "limit": {}, "matter": {}, "method": {}, "mode": {}, "name": {},
 	"number": {}, "of": {}, "opened": {}, "path": {}, "position": {}, "removed": {}, "role": {}, "row": {}, "rule": {}, "since": {}, "spent": {}, "tenant": {},
 	"times": {group: "times", counts: true}, "until": {}, "version": {}, "what": {}, "answer": {}, "days": {}, "window": {},
 }

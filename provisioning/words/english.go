@@ -64,6 +64,7 @@ var englishReasons = Catalogue{
 	"reason.credentialCreated": `{actor} made the token …{hint} of connection "{connection}".`,
 	"reason.credentialRevoked": `{actor} revoked the token …{hint} of connection "{connection}".`,
 	"reason.keyCreated":        `{actor} made the API key …{hint} of {holder}, with the role {role}.`,
+	"reason.unmasked":          `{actor} saw names and other personal values.`,
 	"reason.keyRevoked":        `{actor} revoked the API key …{hint} of {holder}.`,
 	"reason.matterProposed":    `{actor} made a choice that counts once somebody else makes it, too.`,
 	"reason.matterResolved":    `{actor} closed an open matter: {status}.`,

@@ -84,7 +84,7 @@ func TestTokensOverHTTP(t *testing.T) {
 	if list := b.must(200, "owner", "GET", "/connections/hr/tokens", "")["items"].([]any); list[0].(map[string]any)["state"] != "revoked" {
 		t.Errorf("tokens %v", list)
 	}
-	if names := b.must(200, "support", "GET", "/connections", "")["items"].([]any); len(names) != 2 {
+	if names := b.must(200, "operator", "GET", "/connections", "")["items"].([]any); len(names) != 2 {
 		t.Errorf("connections %v", names)
 	}
 }
@@ -110,7 +110,7 @@ func TestSettingsOverHTTP(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	const path = "/connections/default/settings"
-	first := b.do("support", "GET", path, "")
+	first := b.do("operator", "GET", path, "")
 	if first.status != 200 || first.header.Get("ETag") != `"0"` {
 		t.Fatalf("%d, ETag %q: %s", first.status, first.header.Get("ETag"), first.body)
 	}
@@ -137,11 +137,11 @@ func TestSettingsOverHTTP(t *testing.T) {
 		t.Errorf("rollback: %d %s", a.status, a.body)
 	}
 	wantProblem(t, "a version never made", b.do("operator", "POST", path+"/rollback", `{"to":99}`), 404)
-	wantProblem(t, "a version never made", b.do("support", "GET", path+"/versions/99", ""), 404)
-	if list := b.must(200, "support", "GET", path+"/versions", "")["items"].([]any); len(list) != 4 {
+	wantProblem(t, "a version never made", b.do("operator", "GET", path+"/versions/99", ""), 404)
+	if list := b.must(200, "operator", "GET", path+"/versions", "")["items"].([]any); len(list) != 4 {
 		t.Errorf("%d versions: %v", len(list), list)
 	}
-	if v := b.must(200, "support", "GET", path+"/versions/1", ""); v["version"] != 1.0 {
+	if v := b.must(200, "operator", "GET", path+"/versions/1", ""); v["version"] != 1.0 {
 		t.Errorf("version %v", v)
 	}
 
@@ -219,11 +219,11 @@ func TestMattersOverHTTP(t *testing.T) {
 		c.patch(scim.User, ken, "replace", "active", false)
 		c.patch(scim.User, rie, "replace", "active", false)
 
-		page, _ := b.page("support", "/matters?limit=1")
+		page, _ := b.page("operator", "/matters?limit=1")
 		if len(page.Items) != 1 || page.Items[0]["name"] != "rie" || page.Next == "" {
 			t.Fatalf("the latest: %+v", page)
 		}
-		page, _ = b.page("support", "/matters?limit=1&next="+page.Next)
+		page, _ = b.page("operator", "/matters?limit=1&next="+page.Next)
 		if len(page.Items) != 1 || page.Items[0]["name"] != "ken" || page.Next != "" {
 			t.Fatalf("the one before: %+v", page)
 		}
@@ -238,13 +238,13 @@ func TestMattersOverHTTP(t *testing.T) {
 			t.Errorf("resolved %v", done)
 		}
 		wantProblem(t, "a second time", b.do("operator", "POST", "/matters/"+id+"/resolution", `{"status":"rejected"}`), 409)
-		if got := b.must(200, "support", "GET", "/matters/"+id, ""); !cmp.Equal(got["status"], any("allowed")) {
+		if got := b.must(200, "operator", "GET", "/matters/"+id, ""); !cmp.Equal(got["status"], any("allowed")) {
 			t.Errorf("read again: %v", got)
 		}
-		if page, _ := b.page("support", "/matters?status=any&resource="+ken); len(page.Items) != 1 {
+		if page, _ := b.page("operator", "/matters?status=any&resource="+ken); len(page.Items) != 1 {
 			t.Errorf("about ken: %v", page.Items)
 		}
-		if page, _ := b.page("support", "/matters"); len(page.Items) != 1 || page.Items[0]["resource"] != rie {
+		if page, _ := b.page("operator", "/matters"); len(page.Items) != 1 || page.Items[0]["resource"] != rie {
 			t.Errorf("open: %v", page.Items)
 		}
 		wantProblem(t, "an id never issued", b.do("operator", "GET", "/matters/"+ken, ""), 404)
@@ -267,7 +267,7 @@ func TestJobsOverHTTP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := b.must(200, "support", "GET", "/jobs", "")["items"].([]any)
+	list := b.must(200, "operator", "GET", "/jobs", "")["items"].([]any)
 	if len(list) != 1 {
 		t.Fatalf("jobs %v", list)
 	}
@@ -275,10 +275,10 @@ func TestJobsOverHTTP(t *testing.T) {
 	if job["kind"] != "recompute" || job["state"] != "queued" || job["connection"] != "default" || job["actor"] != "key of the operator" {
 		t.Errorf("job %v", job)
 	}
-	if diff := cmp.Diff(job, b.must(200, "support", "GET", "/jobs/"+job["id"].(string), "")); diff != "" {
+	if diff := cmp.Diff(job, b.must(200, "operator", "GET", "/jobs/"+job["id"].(string), "")); diff != "" {
 		t.Error(diff)
 	}
-	wantProblem(t, "an id never issued", b.do("support", "GET", "/jobs/019aa000-0000-7000-8000-000000000000", ""), 404)
+	wantProblem(t, "an id never issued", b.do("operator", "GET", "/jobs/019aa000-0000-7000-8000-000000000000", ""), 404)
 }
 
 func TestUndoOverHTTP(t *testing.T) {
@@ -287,7 +287,7 @@ func TestUndoOverHTTP(t *testing.T) {
 	c := b.client("default")
 	ken := c.user("ken")
 	b.must(200, "operator", "PATCH", "/users/"+ken, `{"overrides":{"title":"Boss"}}`)
-	page, _ := b.page("support", "/log?limit=1&resource="+ken)
+	page, _ := b.page("operator", "/log?limit=1&resource="+ken)
 	query := `{"entry":"` + page.Items[0]["id"].(string) + `"}`
 	plan := b.must(200, "operator", "POST", "/undos/plan", query)
 	if list := plan["resources"].([]any); plan["entries"] != 1.0 || len(list) != 1 || list[0].(map[string]any)["id"] != ken {
@@ -300,10 +300,10 @@ func TestUndoOverHTTP(t *testing.T) {
 	if _, err := b.service.RunJob(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if job := b.must(200, "support", "GET", "/jobs/"+job["id"].(string), ""); job["state"] != "done" {
+	if job := b.must(200, "operator", "GET", "/jobs/"+job["id"].(string), ""); job["state"] != "done" {
 		t.Errorf("job %v", job)
 	}
-	if u := b.must(200, "support", "GET", "/users/"+ken, ""); u["overrides"] != nil {
+	if u := b.must(200, "operator", "GET", "/users/"+ken, ""); u["overrides"] != nil {
 		t.Errorf("undone %v", u)
 	}
 	wantProblem(t, "an undo of nothing", b.do("operator", "POST", "/undos", `{}`), 422)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"net/http"
 	"time"
 
@@ -37,6 +38,9 @@ type Options struct {
 	// Leaving reports whether the server is about to stop: then nobody waits for changes any more. Nil: never.
 	Leaving func() bool
 	Now     func() time.Time // nil: the system clock
+	// MaskKey is what masks are made with: equal for servers that share a database, so that equal values look equal
+	// everywhere. Nil: random.
+	MaskKey []byte
 	// Exchange reads a captured request, and Replay evaluates the one of an entry again; nil where none are captured.
 	Exchange func(ctx context.Context, tenant, correlation string) (capture.Exchange, error)
 	Replay   func(ctx context.Context, tenant, entry string, under replay.Under) (replay.Result, error)
@@ -64,6 +68,8 @@ type api struct {
 	limits  *edge.Limiter[string] // by key
 	waiting places                // of those who wait for changes
 	streams places                // of those who follow the log
+	maskKey []byte
+	own     map[string]bool // see mask
 }
 
 // New returns the handler of all addresses below Base.
@@ -89,9 +95,15 @@ func build(o Options) (http.Handler, *api) {
 	router := echo.New()
 	a := &api{Options: o, limits: edge.NewLimiter[string](o.RateLimit, o.Now), waiting: make(places, maxWaiting), streams: make(places, maxStreams)}
 	router.Use(a.frame) // which answers all errors
+	if a.maskKey = o.MaskKey; a.maskKey == nil {
+		a.maskKey = make([]byte, 32)
+		_, _ = rand.Read(a.maskKey) // never fails
+	}
 	a.huma = humaecho.NewWithGroup(router, router.Group(Base), documentConfig())
 	a.huma.UseMiddleware(a.admit)
 	a.operations()
+	document, _ := a.document() // whoever asks for it is told what is wrong with it
+	a.own = ownWords(document)
 	return router, a
 }
 
@@ -128,7 +140,9 @@ type call struct {
 	success     int           // the status answered if all goes well
 	idle        time.Duration // how long there was nothing to do but to wait for a change
 	throttled   bool
-	untold      bool // one of many refusals: the log has another
+	untold      bool          // one of many refusals: the log has another
+	hidden      *maskedWriter // what is answered passes it; nil where values may be seen
+	unmask      string        // why they are seen; "" where nobody asked
 }
 
 // framed is Echo's context of a request inside frame.
@@ -152,6 +166,11 @@ func (a *api) frame(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		c.awaitBody()
 		defer c.observe()
+		defer func() {
+			if c.hidden != nil {
+				c.hidden.close()
+			}
+		}()
 		defer func() {
 			if p := recover(); p != nil {
 				c.recovered(p)
@@ -186,6 +205,9 @@ func notAllowed(ec echo.Context) error {
 // recovered answers a panic, unless it is the way to break off an answer that had begun.
 func (c *call) recovered(p any) {
 	if p == http.ErrAbortHandler {
+		if c.hidden != nil {
+			c.hidden.rest = nil
+		}
 		panic(p)
 	}
 	c.Log.Error("panic", zap.String("correlationId", c.correlation), zap.Any("panic", p), zap.Stack("stack"))

@@ -45,7 +45,7 @@ func (b *bench) matters(target string) map[string]string {
 	b.t.Helper()
 	ids := map[string]string{}
 	for next := ""; ; {
-		page, _ := b.page("support", target+next)
+		page, _ := b.page("operator", target+next)
 		for _, m := range page.Items {
 			ids[m["name"].(string)] = m["id"].(string)
 		}
@@ -80,7 +80,7 @@ func TestMattersByFilter(t *testing.T) {
 		if got := b.named("/matters?filter=title+eq+%22Clerk%22"); len(got) > 0 {
 			t.Errorf("clerks: %v", got)
 		}
-		wantProblem(t, "a filter that is none", b.do("support", "GET", "/matters?filter=nonsense", ""), 422)
+		wantProblem(t, "a filter that is none", b.do("operator", "GET", "/matters?filter=nonsense", ""), 422)
 
 		const order = `{"kind":"adoption","status":"ignored","filter":"userName ew \"@a.example\""%s}`
 		plan := b.must(200, "operator", "POST", "/matters/resolutions", fmt.Sprintf(order, `,"dryRun":true`))
@@ -157,11 +157,11 @@ func TestMattersByCSV(t *testing.T) {
 			}
 		}
 		for name, status := range map[string]string{"ann": "linked", "bob": "created", "cy": "linked", "dan": "ignored"} {
-			if m := b.must(200, "support", "GET", "/matters/"+ids[name], ""); m["status"] != status {
+			if m := b.must(200, "operator", "GET", "/matters/"+ids[name], ""); m["status"] != status {
 				t.Errorf("%s: %v", name, m)
 			}
 		}
-		if u := b.must(200, "support", "GET", "/users/"+accounts["ann"], ""); u["connection"] != "default" {
+		if u := b.must(200, "operator", "GET", "/users/"+accounts["ann"], ""); u["connection"] != "default" {
 			t.Errorf("ann %v", u)
 		}
 		wantProblem(t, "another choice than was made", b.do("operator", "POST", "/matters/resolutions", csvOrder(false, "matter,choice", ids["dan"]+",link")), 422)
@@ -193,7 +193,7 @@ func TestIgnoredMatters(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s provisioning.Store) {
 		b, accounts := questions(t, s, "ann")
 		id := b.matters("/matters")["ann"]
-		if m := b.must(200, "support", "GET", "/matters/"+id, ""); m["overdue"] != false || m["asserted"].(map[string]any)["title"] != "Boss" {
+		if m := b.must(200, "operator", "GET", "/matters/"+id, ""); m["overdue"] != false || m["asserted"].(map[string]any)["title"] != "Boss" {
 			t.Errorf("matter %v", m)
 		}
 		wantProblem(t, "what is open", b.do("operator", "DELETE", "/matters/"+id+"/resolution", ""), 409)
@@ -206,11 +206,11 @@ func TestIgnoredMatters(t *testing.T) {
 			t.Errorf("asked again: %v", m)
 		}
 		b.asks("ann")
-		if m := b.must(200, "support", "GET", "/matters/"+id, ""); m["times"] != 2.0 {
+		if m := b.must(200, "operator", "GET", "/matters/"+id, ""); m["times"] != 2.0 {
 			t.Errorf("asked again by the client: %v", m)
 		}
 		b.must(200, "operator", "POST", "/matters/"+id+"/resolution", `{"status":"linked"}`)
-		if u := b.must(200, "support", "GET", "/users/"+accounts["ann"], ""); u["connection"] != "default" {
+		if u := b.must(200, "operator", "GET", "/users/"+accounts["ann"], ""); u["connection"] != "default" {
 			t.Errorf("ann %v", u)
 		}
 		wantProblem(t, "what was linked", b.do("operator", "DELETE", "/matters/"+id+"/resolution", ""), 422)

@@ -26,31 +26,31 @@ func TestHealthOverHTTP(t *testing.T) {
 	hear(now.Add(-40*time.Minute), true, 201)
 	hear(now.Add(-39*time.Minute), false, 200)
 	hear(now, true, 500)
-	health := b.must(200, "support", "GET", "/connections/default/health", "")
+	health := b.must(200, "operator", "GET", "/connections/default/health", "")
 	if health["level"] != "bad" || fmt.Sprint(health["lastDay"]) != "map[failed:1 reads:1 refused:0 throttled:0 writes:2]" {
 		t.Errorf("health %v", health)
 	}
 	if text := health["findings"].([]any)[0].(map[string]any)["text"]; text != "It has no token that counts, so its client is answered 401: create one and enter it there." {
 		t.Errorf("finding %v", text)
 	}
-	b.must(404, "support", "GET", "/connections/other/health", "")
+	b.must(404, "operator", "GET", "/connections/other/health", "")
 
-	list := b.must(200, "support", "GET", "/cycles?limit=1&connection=default", "")
+	list := b.must(200, "operator", "GET", "/cycles?limit=1&connection=default", "")
 	latest := list["items"].([]any)[0].(map[string]any)
 	if latest["kind"] != "scim" || latest["ended"] != false || latest["connection"] != "default" || list["next"] != latest["id"] {
 		t.Errorf("cycles %v", list)
 	}
-	rest := b.must(200, "support", "GET", "/cycles?next="+latest["id"].(string), "")
+	rest := b.must(200, "operator", "GET", "/cycles?next="+latest["id"].(string), "")
 	earlier := rest["items"].([]any)[0].(map[string]any)
 	if earlier["ended"] != true || earlier["durationInSeconds"] != 60.0 || rest["next"] != nil {
 		t.Errorf("the rest %v", rest)
 	}
-	both := b.must(200, "support", "GET", "/cycles/"+latest["id"].(string), "")
+	both := b.must(200, "operator", "GET", "/cycles/"+latest["id"].(string), "")
 	if before, _ := both["before"].(map[string]any); before["id"] != earlier["id"] {
 		t.Errorf("compared %v", both)
 	}
-	b.must(404, "support", "GET", "/cycles/019aa000-0000-7000-8000-000000000000", "")
-	b.must(404, "support", "GET", "/cycles?connection=other", "")
+	b.must(404, "operator", "GET", "/cycles/019aa000-0000-7000-8000-000000000000", "")
+	b.must(404, "operator", "GET", "/cycles?connection=other", "")
 
 	debugged := b.must(200, "operator", "POST", "/connections/default/debug", `{"minutes": 30}`)
 	if debugged["debugUntil"] == nil {
@@ -72,7 +72,7 @@ func TestRunsAreCycles(t *testing.T) {
 	if err != nil || len(jobs) != 1 {
 		t.Fatalf("jobs %v, %v", jobs, err)
 	}
-	c := b.must(200, "support", "GET", "/cycles/"+jobs[0].ID, "")
+	c := b.must(200, "operator", "GET", "/cycles/"+jobs[0].ID, "")
 	if c["kind"] != "recompute" || c["ended"] != false || c["connection"] != "default" {
 		t.Errorf("cycle %v", c)
 	}

@@ -23,7 +23,7 @@ import (
 // logPage reads one page of the log, which must be answered.
 func (b *bench) logPage(target string) (page api.LogPage, link string) {
 	b.t.Helper()
-	a := b.do("support", http.MethodGet, target, "")
+	a := b.do("operator", http.MethodGet, target, "")
 	if a.status != http.StatusOK || a.header.Get("Content-Type") != "application/json" {
 		b.t.Fatalf("GET %s: %d %s %s", target, a.status, a.header.Get("Content-Type"), a.body)
 	}
@@ -112,7 +112,7 @@ func TestLogFilters(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", query, diff)
 			}
 		}
-		got := b.must(200, "support", "GET", "/log/"+deleted.ID, "")
+		got := b.must(200, "operator", "GET", "/log/"+deleted.ID, "")
 		var one map[string]any
 		text, err := json.Marshal(deleted)
 		if err != nil || json.Unmarshal(text, &one) != nil {
@@ -121,10 +121,10 @@ func TestLogFilters(t *testing.T) {
 		if diff := cmp.Diff(one, got); diff != "" {
 			t.Errorf("an entry of a page and by its id (-page +id):\n%s", diff)
 		}
-		wantProblem(t, "no such entry", b.do("support", "GET", "/log/"+ken, ""), http.StatusNotFound)
-		wantProblem(t, "no such connection", b.do("support", "GET", "/log?connection=nobody", ""), http.StatusNotFound)
+		wantProblem(t, "no such entry", b.do("operator", "GET", "/log/"+ken, ""), http.StatusNotFound)
+		wantProblem(t, "no such connection", b.do("operator", "GET", "/log?connection=nobody", ""), http.StatusNotFound)
 		for _, query := range []string{"status=600", "status=6xx", "action=rename", "next=1", "reason=a%20b", "slower=0", "since=yesterday", "who=ken", "limit=0"} {
-			wantProblem(t, query, b.do("support", "GET", "/log?"+query, ""), http.StatusUnprocessableEntity)
+			wantProblem(t, query, b.do("operator", "GET", "/log?"+query, ""), http.StatusUnprocessableEntity)
 		}
 	})
 }
@@ -194,14 +194,14 @@ func TestLogPages(t *testing.T) {
 		if diff := cmp.Diff(want, saidAll(history.Items)); diff != "" {
 			t.Errorf("history (-want +got):\n%s", diff)
 		}
-		wantProblem(t, "the history of nobody", b.do("support", "GET", "/users/"+staff+"/history", ""), http.StatusNotFound)
+		wantProblem(t, "the history of nobody", b.do("operator", "GET", "/users/"+staff+"/history", ""), http.StatusNotFound)
 	})
 }
 
 // accepting asks for a medium, which must be answered.
 func (b *bench) accepting(media, target string) answer {
 	b.t.Helper()
-	a := b.sendWith("support", http.MethodGet, target, "", http.Header{"Accept": {media}})
+	a := b.sendWith("operator", http.MethodGet, target, "", http.Header{"Accept": {media}})
 	if a.status != http.StatusOK || a.header.Get("Content-Type") != media+"; charset=utf-8" {
 		b.t.Fatalf("GET %s: %d %s %s", target, a.status, a.header.Get("Content-Type"), a.body)
 	}
@@ -222,7 +222,7 @@ func TestLogAccepts(t *testing.T) {
 		"text/csv;q=0, application/json;q=0": "application/json",
 		"text/csv;q=high, ;;":                "application/json",
 	} {
-		a := b.sendWith("support", http.MethodGet, "/log", "", http.Header{"Accept": {accept}})
+		a := b.sendWith("operator", http.MethodGet, "/log", "", http.Header{"Accept": {accept}})
 		if got := a.header.Get("Content-Type"); a.status != http.StatusOK || got != want {
 			t.Errorf("Accept %q: %d %s, want %s", accept, a.status, got, want)
 		}
@@ -237,7 +237,7 @@ func TestSummaryOverHTTP(t *testing.T) {
 		follow(t, s.(*store.Store))
 		count := map[string]int64{}
 		var got api.Summary
-		b.do("support", http.MethodGet, "/summary", "").read(t, &got)
+		b.do("operator", http.MethodGet, "/summary", "").read(t, &got)
 		for _, hour := range got.Items {
 			var total int64
 			for _, c := range hour.Counts {
@@ -252,15 +252,15 @@ func TestSummaryOverHTTP(t *testing.T) {
 		if diff := cmp.Diff(want, count); diff != "" {
 			t.Errorf("counts (-want +got):\n%s", diff)
 		}
-		b.do("support", http.MethodGet, "/summary?until=2020-01-01T00:00:00Z", "").read(t, &got)
+		b.do("operator", http.MethodGet, "/summary?until=2020-01-01T00:00:00Z", "").read(t, &got)
 		if len(got.Items) != 0 {
 			t.Errorf("of another time: %+v", got)
 		}
-		b.do("support", http.MethodGet, "/summary?connection=default", "").read(t, &got)
+		b.do("operator", http.MethodGet, "/summary?connection=default", "").read(t, &got)
 		if len(got.Items) == 0 {
 			t.Error("nothing of the connection")
 		}
-		wantProblem(t, "a year", b.do("support", "GET", "/summary?since=2020-01-01T00:00:00Z", ""), http.StatusUnprocessableEntity)
-		wantProblem(t, "no such connection", b.do("support", "GET", "/summary?connection=nobody", ""), http.StatusNotFound)
+		wantProblem(t, "a year", b.do("operator", "GET", "/summary?since=2020-01-01T00:00:00Z", ""), http.StatusUnprocessableEntity)
+		wantProblem(t, "no such connection", b.do("operator", "GET", "/summary?connection=nobody", ""), http.StatusNotFound)
 	})
 }

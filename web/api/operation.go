@@ -112,7 +112,12 @@ func (o operation) declaration(schemas huma.Registry, success int) huma.Operatio
 		codes = append(codes, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	slices.Sort(codes)
+	var parameters []*huma.Param
+	if takesUnmask(o.method, o.roles) {
+		parameters = append(parameters, unmaskParameter())
+	}
 	return huma.Operation{
+		Parameters:  parameters,
 		Responses:   o.files(schemas, success),
 		OperationID: o.id, Method: o.method, Path: o.path, Tags: []string{o.tag},
 		Summary: o.summary, Description: strings.TrimSpace(o.description + "\n\nRoles: " + strings.Join(names, ", ") + "."),
@@ -159,6 +164,11 @@ func (a *api) admit(ctx huma.Context, next func(huma.Context)) {
 	err := c.authorize(ctx.Operation())
 	if err == nil {
 		err = c.checkGiven()
+	}
+	if err == nil {
+		err = c.unveil(ctx.Operation())
+	} else if c.holder.Key.ID != "" && masked(c.holder.Key.Role) {
+		c.hide(ctx.Operation())
 	}
 	if err != nil {
 		c.fail(err)

@@ -42,6 +42,7 @@ func (c *call) linkWith(parameter, value string) string {
 	r := c.echo.Request().URL
 	q := r.Query()
 	q.Set(parameter, value)
+	c.linkQuery(q)
 	return "<" + c.PublicURL + r.EscapedPath() + "?" + q.Encode() + `>; rel="next"`
 }
 

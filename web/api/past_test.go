@@ -57,7 +57,7 @@ func TestThePast(t *testing.T) {
 			}
 		}
 	}
-	a := b.do("support", http.MethodGet, at("/users/"+ada, before), "")
+	a := b.do("operator", http.MethodGet, at("/users/"+ada, before), "")
 	a.read(t, &user)
 	if a.status != http.StatusOK || user.Attributes["title"] != "Countess" || user.Past.Asserted["title"] != "Countess" || len(user.Past.Groups) != 1 ||
 		user.Past.Groups[0].ID != crew || user.Past.Groups[0].DisplayName != "Crew" || !user.Past.Groups[0].Asserted || !user.Past.Groups[0].Effective {

@@ -286,7 +286,7 @@ func TestOverridesAreForPeople(t *testing.T) {
 		Asserted:  []byte(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"Ken@Example.com","active":false,"title":"Clerk"}`),
 		Effective: []byte(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"ken","active":false,"title":"Boss"}`)}}}
 	b := newBenchOn(t, counted)
-	for role, want := range map[string]any{"application": nil, "support": map[string]any{"title": "Boss", "role": "admin"},
+	for role, want := range map[string]any{"application": nil,
 		"operator": map[string]any{"title": "Boss", "role": "admin"}, "owner": map[string]any{"title": "Boss", "role": "admin"}} {
 		page, _ := b.page(role, "/users")
 		user := page.Items[0]

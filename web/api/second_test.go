@@ -35,7 +35,7 @@ func (b *bench) refused(method, target, body string) {
 			b.t.Errorf("detail %q", p.Detail)
 		}
 	}
-	page, _ := b.page("support", "/matters?kind=proposal")
+	page, _ := b.page("operator", "/matters?kind=proposal")
 	if len(page.Items) != 1 || page.Items[0]["proposedBy"] != "key of the operator" {
 		b.t.Errorf("proposals %v", page.Items)
 	}
@@ -57,15 +57,15 @@ func TestSecondPersonForActs(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, s provisioning.Store) {
 				b, ids := demanding(t, s, 2, "")
 				target := "/users/" + ids[c.user]
-				before := b.must(200, "support", "GET", target, "")
+				before := b.must(200, "operator", "GET", target, "")
 				b.refused("PATCH", target, c.act)
-				if after := b.must(200, "support", "GET", target, ""); after["version"] != before["version"] {
+				if after := b.must(200, "operator", "GET", target, ""); after["version"] != before["version"] {
 					t.Errorf("one person's word was enough: %v", after)
 				}
 				if after := b.must(200, "owner", "PATCH", target, c.act); fmt.Sprint(after[c.key]) != c.want {
 					t.Errorf("after the second person's word: %v", after)
 				}
-				if page, _ := b.page("support", "/matters?kind=proposal"); len(page.Items) != 0 {
+				if page, _ := b.page("operator", "/matters?kind=proposal"); len(page.Items) != 0 {
 					t.Errorf("still proposed: %v", page.Items)
 				}
 			})
@@ -95,7 +95,7 @@ func TestSecondPersonForMany(t *testing.T) {
 		b.must(200, "operator", "PATCH", "/users/"+ids["user1"], `{"state":"removed"}`)
 		b.refused("PATCH", "/users/"+ids["user2"], `{"state":"suspended"}`)
 		b.must(200, "owner", "PATCH", "/users/"+ids["user2"], `{"state":"suspended"}`)
-		page, _ := b.page("support", "/matters?status=allowed")
+		page, _ := b.page("operator", "/matters?status=allowed")
 		if len(page.Items) != 1 || page.Items[0]["closedBy"] != "key of the owner" || page.Items[0]["resource"] != ids["user2"] {
 			t.Errorf("closed: %v", page.Items)
 		}
@@ -189,7 +189,7 @@ func TestSecondPersonForUndo(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s provisioning.Store) {
 		b, ids := demanding(t, s, 4, "")
 		latest := func(id string) string {
-			page, _ := b.page("support", "/log?limit=1&resource="+id)
+			page, _ := b.page("operator", "/log?limit=1&resource="+id)
 			return page.Items[0]["id"].(string)
 		}
 		work := func() {
@@ -200,12 +200,12 @@ func TestSecondPersonForUndo(t *testing.T) {
 		protection := `{"entry":"` + latest(ids["ann"]) + `"}`
 		b.refused("POST", "/undos", protection)
 		work()
-		if u := b.must(200, "support", "GET", "/users/"+ids["ann"], ""); u["protected"] != true {
+		if u := b.must(200, "operator", "GET", "/users/"+ids["ann"], ""); u["protected"] != true {
 			t.Errorf("ann %v", u)
 		}
 		b.must(201, "owner", "POST", "/undos", protection)
 		work()
-		if u := b.must(200, "support", "GET", "/users/"+ids["ann"], ""); u["protected"] != false {
+		if u := b.must(200, "operator", "GET", "/users/"+ids["ann"], ""); u["protected"] != false {
 			t.Errorf("ann %v", u)
 		}
 		b.refused("POST", "/undos", `{"connection":"default","from":"2020-01-01T00:00:00Z"}`) // all of them would leave
@@ -227,7 +227,7 @@ func TestSecondPersonForPurges(t *testing.T) {
 	if _, err := b.service.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	page, _ := b.page("support", "/matters?kind=purge")
+	page, _ := b.page("operator", "/matters?kind=purge")
 	if len(page.Items) != 1 {
 		t.Fatalf("matters %v", page.Items)
 	}
@@ -236,7 +236,7 @@ func TestSecondPersonForPurges(t *testing.T) {
 		t.Errorf("after one person's word: %v", m)
 	}
 	wantProblem(t, "the same person again", b.do("operator", "POST", target, `{"status":"allowed"}`), 403)
-	b.must(200, "support", "GET", "/users/"+ids["user0"], "")
+	b.must(200, "operator", "GET", "/users/"+ids["user0"], "")
 	b.must(200, "owner", "POST", target, `{"status":"allowed"}`)
-	wantProblem(t, "who was purged", b.do("support", "GET", "/users/"+ids["user0"], ""), 404)
+	wantProblem(t, "who was purged", b.do("operator", "GET", "/users/"+ids["user0"], ""), 404)
 }

@@ -62,4 +62,11 @@ func (c *call) explain(in *idInput) (*single[summary.Chain], error) {
 }
 
 // speaker says to the caller what codes mean. It is the one place where sentences are made.
-func (c *call) speaker() summary.Speaker { return summary.Speaker{Words: words.English} }
+func (c *call) speaker() summary.Speaker {
+	s := summary.Speaker{Words: words.English}
+	if c.hidden != nil {
+		m := c.hidden.mask
+		s.Hide = func(value string) string { return m.string(place{document: true}, value) }
+	}
+	return s
+}

@@ -1,0 +1,41 @@
+package provisioning
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Bounds of the reason for which somebody sees values that are masked.
+const (
+	MinUnmaskReason = 8
+	MaxUnmaskReason = 500
+)
+
+// ReasonUnmasked says that somebody saw personal values who usually does not; args: what, because.
+const ReasonUnmasked = "unmasked"
+
+// Unmask notes that somebody is about to see personal values that are masked for them, of the request in the origin, and why. Invalid
+// for a reason that says too little.
+func (s *Service) Unmask(ctx context.Context, o Origin, because string) error {
+	because = strings.TrimSpace(because)
+	if n := utf8.RuneCountInString(because); n < MinUnmaskReason || n > MaxUnmaskReason {
+		return &Error{Kind: Invalid, Attribute: "unmask", Detail: fmt.Sprintf("say in %d to %d characters why values must be seen, such as the number of the case", MinUnmaskReason, MaxUnmaskReason)}
+	}
+	e := originEntry(o)
+	e.Action, e.Outcome = ActionOther, Success
+	e.Reason = Reason{Code: ReasonUnmasked, Args: map[string]string{"what": o.Request.Method + " " + o.Request.Path, "because": because}}
+	stamps := s.stamps()
+	err := s.store.Update(ctx, o.Tenant, func(tx Tx) error {
+		if _, err := tenantOf(tx, o.Tenant); err != nil {
+			return err
+		}
+		stamps.put(&e, 0)
+		return tx.Commit(Batch{Entries: []Entry{e}})
+	})
+	if err == nil {
+		s.decided(o.Tenant, e)
+	}
+	return err
+}

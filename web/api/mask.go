@@ -1,0 +1,522 @@
+package api
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"meibo/provisioning"
+)
+
+// Who holds a key of the role support sees no personal values, unless it says why it must. All answers pass here on their way
+// out, whoever made them: what is JSON, a line of JSON, an event or a row of CSV is taken apart, and a string stays as it is
+// only where a key says that it is meibo's own, or where it looks like an id or a time. So what nobody thought of is masked.
+
+// masked reports whether a role sees masks in the place of values.
+func masked(role provisioning.KeyRole) bool { return role == provisioning.KeySupport }
+
+// mask stands for values: equal ones look equal within a tenant, and nobody can tell what they are.
+type mask struct {
+	key    []byte
+	tenant string
+	own    map[string]bool // what meibo itself calls things: the words of all enumerations of the API's document
+}
+
+// of is what stands for a value.
+func (m mask) of(value string) string {
+	if value == "" {
+		return ""
+	}
+	h := hmac.New(sha256.New, m.key)
+	_, _ = io.WriteString(h, m.tenant+"\x00"+value) // never fails
+	return "k•••" + hex.EncodeToString(h.Sum(nil)[:2])
+}
+
+// rule says whether a string under a key stays as it is.
+type rule func(m mask, value string) bool
+
+var (
+	shapeID   = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+	shapeTime = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}(Z|[+-][0-9:]{5})$`)
+	shapeCode = regexp.MustCompile(`^[A-Za-z][A-Za-z.]{0,63}$`)
+	shapeSlug = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+	shapePath = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:$-]{0,200}$`)
+	shapeNext = regexp.MustCompile(`^-?[0-9]{1,18}\.[0-9a-f-]{36}$`)
+	shapeHex  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	shapeBare = regexp.MustCompile(`^[A-Za-z0-9 ,.:…_-]{0,200}$`)
+	quoted    = regexp.MustCompile(`"[^"]*"`)
+)
+
+func shape(s *regexp.Regexp) rule { return func(_ mask, v string) bool { return s.MatchString(v) } }
+
+func ownWord(m mask, v string) bool { return m.own[v] }
+
+func always(mask, string) bool { return true }
+
+// readable are the keys of meibo's own structures under which a string may stay, by the name of the key, or by that of the one
+// around it and a dot, which comes first.
+var readable = func() map[string]rule {
+	all := map[string]rule{}
+	add := func(r rule, keys ...string) {
+		for _, k := range keys {
+			all[k] = r
+		}
+	}
+	add(ownWord, "action", "cause", "errorCategory", "identityType", "initiatorType", "kind", "level", "mode", "outcome", "policy", "provisioningAction",
+		"provisioningStepType", "state", "status", "takesTwo", "then", "type", "under", "verb")
+	add(shape(shapeCode), "code", "counted", "dialect", "errorCode", "matchedBy", "method", "quirks", "reason", "role", "asked", "without")
+	add(shape(shapeSlug), "connection", "jobId", "tenantId", "tenant", "sourceSystem.id", "sourceSystem.displayName", "targetSystem.id", "targetSystem.displayName",
+		"hint", "preset", "credential")
+	add(shape(shapePath), "modifiedProperties.displayName", "diff.path", "changes.path", "answer.path", "entries.path", "rule.path", "guessed", "keys", "inputs.name",
+		"provisioningSteps.name", "location", "attributes.path")
+	add(shape(shapeBare), "spent", "of", "limit", "entries", "times", "version", "opened", "since", "until", "details.reason", "details.cause", "details.attributes",
+		"details.connection", "details.status", "details.method", "details.matchedBy", "args.by")
+	add(always, "recommendedAction", "sentence", "lacks", "title", "message", "description", "note")
+	add(shape(shapeHex), "digest")
+	add(shape(shapeNext), "next")
+	all["errorInformation.reason"] = func(mask, string) bool { return false } // the client's words
+	return all
+}()
+
+// documents are the keys of what clients wrote, and of what was made of it: below them no key counts.
+var documents = map[string]bool{"attributes": true, "overrides": true, "asserted": true, "effective": true, "oldValue": true, "newValue": true, "old": true, "new": true,
+	"recorded": true, "replayed": true, "json": true, "value": true, "headers": true, "answered": true, "candidates": true, "settings": true, "counts": true}
+
+// place is where a string stands.
+type place struct {
+	around, key string
+	document    bool
+}
+
+// below is the place of what is under a key of an object at p.
+func (p place) below(key string) place {
+	return place{p.key, key, p.document || documents[key] && p.key != "status"}
+}
+
+// string is a value as it may be seen.
+func (m mask) string(p place, v string) string {
+	if v == "" || shapeID.MatchString(v) || shapeTime.MatchString(v) {
+		return v
+	}
+	if p.document {
+		if m.own[v] {
+			return v
+		}
+		return m.of(v)
+	}
+	switch p.key {
+	case "path", "target", "what": // of a request
+		if p.around == "request" || p.key != "path" || p.around == "" {
+			return m.address(v)
+		}
+	case "detail", "text": // meibo's own sentences, which quote what is not
+		if p.around == "" || p.around == "errors" || p.around == "fault" || p.around == "findings" {
+			return quoted.ReplaceAllStringFunc(v, func(q string) string { return `"` + m.of(q[1:len(q)-1]) + `"` })
+		}
+	case "next":
+		if id, err := hex.DecodeString(v); err == nil && shapeID.Match(id) {
+			return v
+		}
+	}
+	r, ok := readable[p.around+"."+p.key]
+	if !ok {
+		r, ok = readable[p.key]
+	}
+	if ok && r(m, v) {
+		return v
+	}
+	return m.of(v)
+}
+
+// segments are those of addresses of the product.
+var segments = map[string]bool{"": true, "t": true, "scim": true, "v2": true, "api": true, "v1": true, "Users": true, "Groups": true, "Bulk": true, "Me": true, "users": true, "groups": true,
+	"log": true, "audit": true, "verify": true, "history": true, "members": true, "matters": true, "changes": true, "export": true, "keys": true, "tokens": true, "connections": true,
+	"settings": true, "versions": true, "capture": true, "why": true, "stream": true, "summary": true, "jobs": true, "cycles": true, "health": true, "difference": true, "resolution": true}
+
+// address is the address of a request without what somebody may have put into it.
+func (m mask) address(v string) string {
+	path, query, has := strings.Cut(v, "?")
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if !segments[part] && part != m.tenant && !shapeID.MatchString(part) {
+			parts[i] = m.of(part)
+		}
+	}
+	out := strings.Join(parts, "/")
+	if has {
+		out += "?" + m.of(query)
+	}
+	return out
+}
+
+// json is one JSON value as it may be seen, with its keys in their order. What is no JSON is masked whole.
+func (m mask) json(data []byte, p place) []byte {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var out bytes.Buffer
+	if err := m.value(d, &out, p); err != nil {
+		out.Reset()
+		writeJSON(&out, m.of(string(data)))
+	}
+	return out.Bytes()
+}
+
+func (m mask) value(d *json.Decoder, out *bytes.Buffer, p place) error {
+	t, err := d.Token()
+	if err != nil {
+		return err
+	}
+	switch t := t.(type) {
+	case json.Delim:
+		return m.inside(d, out, p, t)
+	case string:
+		writeJSON(out, m.string(p, t))
+	case json.Number:
+		if p.document && !p.isFigure() {
+			writeJSON(out, m.of(t.String())) // as a number of an employee
+			return nil
+		}
+		out.WriteString(t.String())
+	default:
+		writeJSON(out, t)
+	}
+	return nil
+}
+
+// isFigure reports whether a number in a document counts something.
+func (p place) isFigure() bool { return p.around == "counts" }
+
+// inside writes an object or an array, whose beginning was read.
+func (m mask) inside(d *json.Decoder, out *bytes.Buffer, p place, begin json.Delim) error {
+	out.WriteString(begin.String())
+	for n := 0; d.More(); n++ {
+		if n > 0 {
+			out.WriteByte(',')
+		}
+		at := p
+		if begin == '{' {
+			t, err := d.Token()
+			if err != nil {
+				return err
+			}
+			key, _ := t.(string)
+			writeJSON(out, m.name(p, key))
+			out.WriteByte(':')
+			at = p.below(key)
+		}
+		if err := m.value(d, out, at); err != nil {
+			return err
+		}
+	}
+	end, err := d.Token()
+	if err == nil {
+		out.WriteString(end.(json.Delim).String())
+	}
+	return err
+}
+
+// name is the name of a member of an object. Attributes have names that are no values; what else clients may have chosen is masked.
+func (m mask) name(p place, key string) string {
+	if !p.document || shapePath.MatchString(key) || strings.HasPrefix(key, "urn:") {
+		return key
+	}
+	return m.of(key)
+}
+
+func writeJSON(out *bytes.Buffer, v any) {
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // strings, booleans and null
+	out.Truncate(out.Len() - 1)
+}
+
+// row is a row of CSV as it may be seen, by the titles of its columns; titles say what columns of the log's CSV are called in its JSON.
+func (m mask) row(titles, cells []string) []string {
+	out := slices.Clone(cells)
+	for i, cell := range cells {
+		title := ""
+		if i < len(titles) {
+			title = titles[i]
+		}
+		if strings.HasPrefix(cell, "{") || strings.HasPrefix(cell, "[") {
+			out[i] = m.of(cell)
+			continue
+		}
+		if _, err := json.Number(cell).Int64(); err == nil && figures[title] {
+			continue
+		}
+		out[i] = m.string(csvPlaces[title], cell)
+	}
+	return out
+}
+
+// figures are columns that count.
+var figures = map[string]bool{"version": true, "settingsVersion": true, "requestStatus": true, "microseconds": true}
+
+// csvPlaces are where the columns of the log's CSV stand in its JSON; another column is one of a document.
+var csvPlaces = func() map[string]place {
+	all := map[string]place{"path": {around: "request", key: "path"}, "errorReason": {around: "errorInformation", key: "reason"}}
+	for _, title := range []string{"provisioningAction", "status", "reason", "identityType", "matchedBy", "errorCode", "errorCategory", "recommendedAction", "initiatorType",
+		"method", "dialect", "quirks", "tenantId", "jobId"} {
+		all[title] = place{key: title}
+	}
+	return all
+}()
+
+// maskedWriter masks what is written to it. It keeps what it cannot mask yet until it is closed.
+type maskedWriter struct {
+	http.ResponseWriter
+	mask   mask
+	whole  place // of one JSON value, or a line of them
+	form   string
+	rest   []byte   // of what was not written yet
+	titles []string // of CSV
+}
+
+// The forms of an answer, by its medium.
+const (
+	formPlain  = "plain"
+	formJSON   = "json"
+	formLines  = "lines"
+	formEvents = "events"
+	formCSV    = "csv"
+)
+
+// Unwrap serves http.ResponseController.
+func (w *maskedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *maskedWriter) WriteHeader(status int) {
+	w.begin()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *maskedWriter) begin() {
+	if w.form != "" {
+		return
+	}
+	w.Header().Del("Content-Length")
+	media, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
+	switch media {
+	case exportMedia["ndjson"]:
+		w.form = formLines
+	case exportMedia["csv"]:
+		w.form = formCSV
+	case eventMedia:
+		w.form = formEvents
+	case "application/openapi+json":
+		w.form = formPlain
+	case problemMedia:
+		w.form, w.whole = formJSON, place{}
+	default: // whatever else there may be is masked, or broken, but not seen
+		w.form = formJSON
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (w *maskedWriter) Write(p []byte) (int, error) {
+	w.begin()
+	if w.form == formPlain {
+		return w.ResponseWriter.Write(p)
+	}
+	w.rest = append(w.rest, p...)
+	if w.form == formJSON {
+		return len(p), nil
+	}
+	for {
+		n := w.end()
+		if n == 0 {
+			return len(p), nil
+		}
+		line := w.rest[:n]
+		if _, err := w.ResponseWriter.Write(w.masked(line)); err != nil {
+			return 0, err
+		}
+		w.rest = append([]byte(nil), w.rest[n:]...)
+	}
+}
+
+// end is where the first line, or row, ends; 0 while it is not there whole.
+func (w *maskedWriter) end() int {
+	quotes := 0
+	for i, b := range w.rest {
+		switch {
+		case b == '"' && w.form == formCSV:
+			quotes++
+		case b == '\n' && quotes%2 == 0:
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// masked is a line, or row, as it may be seen.
+func (w *maskedWriter) masked(line []byte) []byte {
+	text := bytes.TrimRight(line, "\r\n")
+	end := line[len(text):]
+	switch {
+	case len(text) == 0:
+		return line
+	case w.form == formCSV:
+		return w.maskedRow(line)
+	case w.form == formEvents:
+		data, ok := bytes.CutPrefix(text, []byte("data: "))
+		if !ok { // an id, or a comment
+			return line
+		}
+		return append(append([]byte("data: "), w.mask.json(data, w.whole)...), end...)
+	default:
+		return append(w.mask.json(text, w.whole), end...)
+	}
+}
+
+func (w *maskedWriter) maskedRow(line []byte) []byte {
+	const mark = "\ufeff"
+	text, hasMark := strings.CutPrefix(string(line), mark)
+	cells, err := csv.NewReader(strings.NewReader(text)).Read()
+	if err != nil {
+		return []byte(w.mask.of(text) + "\r\n")
+	}
+	if w.titles == nil {
+		w.titles = cells
+		return line
+	}
+	var out bytes.Buffer
+	if hasMark {
+		out.WriteString(mark)
+	}
+	rows := csv.NewWriter(&out)
+	rows.UseCRLF = bytes.HasSuffix(line, []byte("\r\n"))
+	_ = rows.Write(w.mask.row(w.titles, cells)) // to memory
+	rows.Flush()
+	return out.Bytes()
+}
+
+// FlushError serves http.ResponseController: whole lines were written already.
+func (w *maskedWriter) FlushError() error {
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// close writes what is left.
+func (w *maskedWriter) close() {
+	if len(w.rest) == 0 {
+		return
+	}
+	out := w.rest
+	if w.form == formJSON {
+		out = append(w.mask.json(w.rest, w.whole), '\n')
+	} else {
+		out = w.masked(out)
+	}
+	_, _ = w.ResponseWriter.Write(out) // the client is gone if this fails
+}
+
+// unmaskKey is the parameter by which a person says why it must see values.
+const unmaskKey = "unmask"
+
+// unmaskParameter is declared for every address that people read.
+func unmaskParameter() *huma.Param {
+	least, most := provisioning.MinUnmaskReason, provisioning.MaxUnmaskReason
+	return &huma.Param{Name: unmaskKey, In: "query", Schema: &huma.Schema{Type: huma.TypeString, MinLength: &least, MaxLength: &most},
+		Description: "Why values must be seen: a key of the role support is answered with masks in their place without it. It goes into the audit trail before the answer. Other roles see values anyway."}
+}
+
+// takesUnmask reports whether an operation has that parameter.
+func takesUnmask(method string, roles []provisioning.KeyRole) bool {
+	return method == http.MethodGet && slices.ContainsFunc(roles, masked)
+}
+
+// unveil has a person who may not see values answered with masks, unless it says why it must see them: then the trail has
+// that before anything is answered.
+func (c *call) unveil(o *huma.Operation) error {
+	roles, _ := o.Metadata[rolesKey].([]provisioning.KeyRole)
+	r := c.echo.Request()
+	query := r.URL.Query()
+	why := query.Get(unmaskKey)
+	hides := masked(c.holder.Key.Role)
+	if why == "" || !takesUnmask(o.Method, roles) || o.Path == "/openapi.json" {
+		if hides {
+			c.hide(o)
+		}
+		return nil
+	}
+	if hides {
+		if err := c.Service.Unmask(c.context(), c.origin(), why); err != nil {
+			c.hide(o)
+			return unmaskFault(err)
+		}
+	}
+	c.unmask = why
+	query.Del(unmaskKey)
+	address := *r.URL
+	address.RawQuery = query.Encode()
+	again := *r
+	again.URL = &address
+	c.echo.SetRequest(&again)
+	return nil
+}
+
+func unmaskFault(err error) error {
+	var own *provisioning.Error
+	if !errors.As(err, &own) || own.Kind != provisioning.Invalid {
+		return err
+	}
+	p := newProblem(http.StatusUnprocessableEntity, codes[provisioning.Invalid], own.Detail)
+	p.Errors = []Fault{{Location: "query." + unmaskKey, Message: "expected a reason"}}
+	return p
+}
+
+// hide has all that is answered from here on masked.
+func (c *call) hide(o *huma.Operation) {
+	m := mask{c.maskKey, c.tenant(), c.own}
+	c.hidden = &maskedWriter{ResponseWriter: c.echo.Response().Writer, mask: m, whole: place{document: o.OperationID == "exportDirectory"}}
+	c.echo.Response().Writer = c.hidden
+}
+
+// ownWords are the words of all enumerations of the document.
+func ownWords(document []byte) map[string]bool {
+	words := map[string]bool{"about:blank": true} // type of a problem
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			list, _ := v["enum"].([]any)
+			for _, word := range list {
+				if s, ok := word.(string); ok {
+					words[s] = true
+				}
+			}
+			for _, inner := range v {
+				walk(inner)
+			}
+		case []any:
+			for _, inner := range v {
+				walk(inner)
+			}
+		}
+	}
+	var whole any
+	if json.Unmarshal(document, &whole) == nil {
+		walk(whole)
+	}
+	return words
+}
+
+// linkQuery has links lead to answers of the same kind.
+func (c *call) linkQuery(q url.Values) {
+	if c.unmask != "" {
+		q.Set(unmaskKey, c.unmask)
+	}
+}

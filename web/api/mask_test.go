@@ -1,0 +1,237 @@
+package api_test
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"meibo/internal/capture"
+	"meibo/provisioning"
+	"meibo/scim"
+	"meibo/store/storetest"
+	"meibo/web/api"
+)
+
+// planted is a tenant with fifty personal values, in every place that holds any.
+type planted struct {
+	*bench
+	values []string
+	ids    []string
+	asks   atomic.Int32
+}
+
+const plantedURN = "urn:example:params:scim:schemas:extension:qz:2.0:User"
+
+// value makes a personal value that is found nowhere else.
+func (p *planted) value(format string) string {
+	v := fmt.Sprintf(format, len(p.values))
+	p.values = append(p.values, v)
+	return v
+}
+
+// person is a user whose every attribute is a planted value.
+func (p *planted) person() scim.Attributes {
+	v := p.value
+	return scim.Attributes{
+		"userName": v("qzuser%d@person.example"), "externalId": v("qzext%d"), "displayName": v("田中 qzdisplay%d"), "nickName": v("qznick%d"), "title": v("qztitle%d"),
+		"profileUrl": v("https://qz%d.example/"), "locale": v("qz-L%d"), "timezone": v("Qz/City%d"), "preferredLanguage": v("qz%d"), "userType": v("qztype%d"), "active": true,
+		"name":         map[string]any{"familyName": v("タナカqz%d"), "givenName": v("Qzken%d"), "middleName": v("Qzmiddle%d"), "formatted": v("Qz%d Tanaka"), "honorificPrefix": v("Qzdr%d")},
+		"emails":       []any{map[string]any{"value": v("qz.mail%d@person.example"), "type": "work", "primary": true}, map[string]any{"value": v("qz.home%d@person.example"), "display": v("qzat home%d"), "type": "home"}},
+		"phoneNumbers": []any{map[string]any{"value": v("+81-90-7777-%04d"), "type": "mobile"}},
+		"entitlements": []any{map[string]any{"value": v("qzlicence%d"), "display": v("Qz licence %d")}},
+		"ims":          []any{map[string]any{"value": v("qzim%d"), "type": "skype"}},
+		"photos":       []any{map[string]any{"value": v("https://photo.example/qz%d.png"), "type": "photo"}},
+		"addresses":    []any{map[string]any{"formatted": v("1-1 Qzstreet %d"), "streetAddress": v("qzroad %d"), "locality": v("Qzcity%d"), "region": v("Qzken-region%d"), "postalCode": v("100-%04d"), "country": "JP", "type": "work"}},
+		"roles":        []any{map[string]any{"value": v("qzrole%d"), "display": v("Qz role %d")}},
+		"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": map[string]any{"employeeNumber": v("E77%04d"), "costCenter": v("qzcc%d"), "organization": v("Qzorg%d"), "division": v("qzdiv%d"), "department": v("qzdept%d")},
+		plantedURN: map[string]any{"hobby": v("qzhobby%d"), "badge": v("qzbadge%d"), "birthday": v("qz-%d-05-17"), "family": []any{map[string]any{"name": v("Qzchild%d"), "type": v("qzkin%d")}}, "salary": json.Number(v("7777%04d")), "state": v("Qzstate%d"), "code": v("qzcode%d"), "reason": v("qzreason%d"), "id": v("qzid%d")},
+	}
+}
+
+func newPlanted(t *testing.T) *planted {
+	t.Helper()
+	p := &planted{}
+	var correlation string
+	s := storetest.Open(t)
+	p.bench = newBenchOn(t, s, func(o *api.Options) {
+		o.Leaving = func() bool { return p.asks.Add(1) > 1 } // a stream ends when it has told what there is
+		o.Exchange = func(context.Context, string, string) (capture.Exchange, error) {
+			return capture.Exchange{Correlation: correlation, Method: "POST", Target: "/t/acme/scim/v2/Users?filter=userName+eq+%22" + p.values[0] + "%22", Headers: map[string]string{"User-Agent": "x"},
+				Request: capture.NewBody([]byte(`{"userName":"` + p.values[0] + `"}`)), Status: 409, Answer: capture.NewBody([]byte("not json, " + p.values[1]))}, nil
+		}
+	})
+	c := p.client("default")
+	c.origin.Correlation = "019aa000-0000-7000-8000-00000000ffff"
+	user := c.create(scim.User, p.person())
+	c.patch(scim.User, user, "replace", "displayName", p.value("Qzlater%d"))
+	group := c.create(scim.Group, scim.Attributes{"displayName": p.value("Qz group %d"), "externalId": p.value("qzgroupext%d")})
+	_, err := c.service.Patch(t.Context(), c.origin, scim.Group, group, []scim.Operation{{Op: "add", Path: "members", Value: []any{map[string]any{"value": user, "display": p.value("Qz member %d")}}}},
+		scim.PatchOptions{}, nil, provisioning.References{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.service.Create(t.Context(), c.origin, scim.User, provisioning.Body{Attributes: scim.Attributes{"userName": p.values[0], "active": true}}); err == nil {
+		t.Fatal("a userName was taken twice")
+	}
+	if _, err := c.service.Patch(t.Context(), c.origin, scim.User, p.value("qznobody%d@person.example"), []scim.Operation{{Op: "replace", Path: "active", Value: false}}, scim.PatchOptions{}, nil, provisioning.References{}); err == nil {
+		t.Fatal("somebody was patched whom nobody knows")
+	}
+	p.must(200, "owner", http.MethodPut, "/connections/default/settings?comment="+p.value("qzcomment%d"), `{"deletion":{"users":{"deactivated":"hold"}}}`)
+	c = p.client("default")
+	leaver := c.create(scim.User, scim.Attributes{"userName": p.value("qzleaver%d"), "active": true})
+	c.patch(scim.User, leaver, "replace", "active", false)
+	p.must(200, "operator", http.MethodPatch, "/users/"+user, `{"overrides":{"title":"`+p.value("qzoverride%d")+`"}}`)
+	p.must(201, "owner", http.MethodPost, "/undos", `{"connection":"default","from":"2020-01-01T00:00:00Z"}`)
+	follow(t, s)
+	p.ids = []string{user, group}
+	for _, target := range []string{"/log?limit=1000", "/matters?status=any", "/jobs"} {
+		for _, item := range p.must(200, "owner", http.MethodGet, target, "")["items"].([]any) {
+			p.ids = append(p.ids, item.(map[string]any)["id"].(string))
+		}
+	}
+	return p
+}
+
+// seen are the planted values that an answer has, in whatever form.
+func (p *planted) seen(a answer) (seen []string) {
+	text := a.body
+	for name, values := range a.header {
+		text += "\n" + name + ": " + strings.Join(values, " ")
+	}
+	for _, v := range p.values {
+		quoted, _ := json.Marshal(v)
+		if strings.Contains(text, v) || strings.Contains(text, string(quoted[1:len(quoted)-1])) || strings.Contains(text, hex.EncodeToString([]byte(v))) {
+			seen = append(seen, v)
+		}
+	}
+	return seen
+}
+
+// read reads one address in one medium, whatever way it ends.
+func (p *planted) read(role, target, media string) answer {
+	p.asks.Store(0)
+	r := httptest.NewRequest(http.MethodGet, api.Base+target, nil)
+	r.Header.Set("Authorization", "Bearer "+role)
+	r.Header.Set("Accept", media)
+	w := httptest.NewRecorder()
+	p.handler.ServeHTTP(w, r)
+	return answer{w.Code, w.Header(), w.Body.String()}
+}
+
+// TestSupportSeesMasks walks every address of the document that people read, in each of its media: a support key sees none of the planted
+// values; with a reason it sees what an owner sees, and the trail has that.
+func TestSupportSeesMasks(t *testing.T) {
+	t.Parallel()
+	p := newPlanted(t)
+	if len(p.values) < 50 {
+		t.Fatalf("%d values are planted", len(p.values))
+	}
+	then := time.Now().UTC().Format(time.RFC3339Nano)
+	bare, everything := map[string]bool{}, map[string]bool{}
+	for path, item := range document(t).Paths.Map() {
+		o := item.Get
+		if o == nil || !slices.Contains(rolesOf(o), "support") {
+			continue
+		}
+		ids := p.ids
+		if !strings.Contains(path, "{id}") {
+			ids = ids[:1]
+		}
+		query := map[string]string{"differenceUser": "from=" + then, "differenceGroup": "from=" + then, "followLog": "after=0", "exportDirectory": "format=ndjson", "listMatters": "status=any"}[o.OperationID]
+		answered := false
+		for _, id := range ids {
+			target := strings.NewReplacer("{id}", id, "{name}", "default", "{version}", "1").Replace(path) + "?" + query
+			for media := range o.Responses.Status(200).Value.Content {
+				if o.OperationID == "exportDirectory" && media == "text/csv" {
+					target = strings.Replace(target, "ndjson", "csv", 1)
+				}
+				a := p.read("support", target, media)
+				if seen := p.seen(a); seen != nil {
+					t.Errorf("%s as %s tells %q: %s", target, media, seen, a.body)
+				}
+				if a.status != http.StatusOK {
+					continue
+				}
+				answered = true
+				if media == "application/json" && !json.Valid([]byte(a.body)) {
+					t.Errorf("%s is no JSON any more: %s", target, a.body)
+				}
+				said := p.seen(p.read("owner", target, media))
+				unmasked := p.seen(p.read("support", target+"&unmask=case+4711%3A+cannot+sign+in", media))
+				if path != "/audit" && !slices.Equal(said, unmasked) {
+					t.Errorf("%s as %s: an owner sees %q, and support with a reason %q", target, media, said, unmasked)
+				}
+				for _, v := range said {
+					everything[v] = true
+				}
+			}
+		}
+		if !answered {
+			t.Errorf("%s was never answered: plant something for it", path)
+		}
+		bare[path] = true
+	}
+	for _, v := range p.values {
+		if !everything[v] {
+			t.Errorf("%q was seen nowhere, by nobody: it is not planted", v)
+		}
+	}
+	acts := p.must(200, "owner", http.MethodGet, "/log?limit=1000&reason=unmasked", "")["items"].([]any)
+	if len(acts) < len(bare) {
+		t.Errorf("%d addresses were seen unmasked, and the trail has %d", len(bare), len(acts))
+	}
+	act, _ := json.Marshal(acts[0])
+	for _, part := range []string{`"key of the support"`, `"case 4711: cannot sign in"`, `"GET /api/v1/`} {
+		if !strings.Contains(string(act), part) {
+			t.Errorf("an act does not say %s: %s", part, act)
+		}
+	}
+}
+
+// TestMasks says what support sees, and how it asks for more.
+func TestMasks(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ken := b.client("default").user("ken@example.com")
+	b.client("default").user("rie@example.com")
+	first, again := b.must(200, "support", "GET", "/users/"+ken, ""), b.must(200, "support", "GET", "/users/"+ken, "")
+	name, _ := first["userName"].(string)
+	if len(name) != len("k•••")+4 || again["userName"] != name || first["attributes"].(map[string]any)["userName"] != name || first["id"] != ken || first["state"] != "active" ||
+		first["attributes"].(map[string]any)["active"] != true {
+		t.Errorf("support sees %v", first)
+	}
+	// Who knows the name finds the person by it.
+	page, _ := b.page("support", "/users?filter=userName%20eq%20%22ken@example.com%22")
+	if len(page.Items) != 1 || page.Items[0]["userName"] != name {
+		t.Errorf("by name: %v", page.Items)
+	}
+	for _, short := range []string{"unmask=because", "unmask=%20%20%20%20%20a%20%20%20"} {
+		a := b.do("support", "GET", "/users/"+ken+"?"+short, "")
+		wantProblem(t, short, a, http.StatusUnprocessableEntity)
+		if !strings.Contains(a.body, "query.unmask") {
+			t.Errorf("%s: %s", short, a.body)
+		}
+	}
+	if list := b.must(200, "owner", "GET", "/log?reason=unmasked", "")["items"].([]any); len(list) != 0 {
+		t.Errorf("nothing was unmasked, and the log has %v", list)
+	}
+	if u := b.must(200, "support", "GET", "/users/"+ken+"?unmask=case%204711", ""); u["userName"] != "ken@example.com" {
+		t.Errorf("with a reason: %v", u)
+	}
+	page, header := b.page("support", "/users?limit=1&unmask=case%204711")
+	if len(page.Items) != 1 || !strings.Contains(header.Get("Link"), "unmask=case+4711") {
+		t.Errorf("the next page would be masked: %s", header.Get("Link"))
+	}
+	b.must(200, "owner", "GET", "/users/"+ken+"?unmask=because%20I%20can", "") // who sees values anyway says nothing by it
+	if list := b.must(200, "owner", "GET", "/log?reason=unmasked", "")["items"].([]any); len(list) != 2 {
+		t.Errorf("two answers were unmasked, and the log has %v", list)
+	}
+}
