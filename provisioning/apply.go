@@ -195,8 +195,12 @@ func (s *Service) batch(o Origin, in Intent, d Decision, rules *Rules, stamps *s
 	for i, m := range d.Matters {
 		b.Matters = append(b.Matters, m.stamped(o, stamps, last+1+i, b.Entries[last].ID))
 	}
-	if ids := d.Changes[last].Members.ids(); len(ids) > 0 && rules.readsGroups() {
-		b.Jobs = []JobChange{{Create: recomputeJob(o, stamps, recomputed{Connection: o.Connection.ID, IDs: ids})}}
+	switch c := d.Changes[last]; {
+	case c.Action == ChangeSkip || !rules.readsGroups():
+	case rules.regroups(&c): // its members are many, and some may be gone from it when the job comes
+		b.Jobs = []JobChange{{Create: recomputeJob(o, stamps, recomputed{Connection: o.Connection.ID})}}
+	case len(c.Members.ids()) > 0:
+		b.Jobs = []JobChange{{Create: recomputeJob(o, stamps, recomputed{Connection: o.Connection.ID, IDs: c.Members.ids()})}}
 	}
 	return b
 }

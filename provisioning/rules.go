@@ -173,6 +173,21 @@ func (r *Rules) readsGroups() bool {
 	return len(r.Settings.Scope.Users.Groups) > 0 || len(r.Settings.Roles.Groups) > 0
 }
 
+// regroups reports whether a change gives or takes a group the name by which the rules know it, or shows or hides it: then
+// the say of all its members changes, though none joins or leaves.
+func (r *Rules) regroups(c *Change) bool {
+	if c.Before == nil || c.After.Type != scim.Group ||
+		c.Before.Visible == c.After.Visible && c.Before.Connection == c.After.Connection && c.Before.Index.Display == c.After.Index.Display {
+		return false
+	}
+	known := func(when string) bool {
+		name := scim.FoldFull.Apply(when)
+		return when == c.After.ID || name == scim.FoldFull.Apply(c.Before.Index.Display) || name == scim.FoldFull.Apply(c.After.Index.Display)
+	}
+	return slices.ContainsFunc(r.Settings.Scope.Users.Groups, known) ||
+		slices.ContainsFunc(r.Settings.Roles.Groups, func(m RoleMapping) bool { return known(m.When) })
+}
+
 // scope is a compiled ScopeFilter; the zero value includes everything.
 type scope struct {
 	filter          scim.Filter

@@ -296,6 +296,40 @@ func TestGroupsGiveRolesAndScope(t *testing.T) {
 	})
 }
 
+// TestNamedGroupComesAndGoes: whom a group stands for has to go with its name, as much as with the membership.
+func TestNamedGroupComesAndGoes(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) {
+		s.Roles.Names = []string{"editor"}
+		s.Roles.Groups = []provisioning.RoleMapping{{When: "Editors", Role: "editor"}}
+		s.Scope.Users.Groups = []string{"Editors"}
+	}, func(d *directory) {
+		ann := d.create(named("ann"))
+		editors := d.createGroup("Editors", ann)
+		rename := func(name string) {
+			d.Helper()
+			if err := d.patch(scim.Group, editors, scim.Operation{Op: "replace", Path: "displayName", Value: name}); err != nil {
+				d.Fatal(err)
+			}
+			d.work()
+		}
+		d.work()
+		d.want(ann, provisioning.Active, "editor")
+		rename("Writers")
+		d.want(ann, provisioning.Suspended, "ordinary")
+		rename("EDITORS")
+		d.want(ann, provisioning.Active, "editor")
+		if err := d.Delete(d.Context(), d.client("default"), scim.Group, editors, nil); err != nil {
+			d.Fatal(err)
+		}
+		d.work()
+		d.want(ann, provisioning.Suspended, "ordinary")
+		d.createGroup("Editors", ann)
+		d.work()
+		d.want(ann, provisioning.Active, "editor")
+	})
+}
+
 // TestGraceTimeEnds: what was removed comes back whole within its grace time; then it is purged, or a person is
 // asked.
 func TestGraceTimeEnds(t *testing.T) {
