@@ -170,9 +170,45 @@ func (c *settingsCheck) filter(key string, t scim.ResourceType, text string) {
 	if text == "" {
 		return
 	}
-	if _, err := scim.ParseFilter(scim.Standard(t), text); err != nil {
+	filter, err := scim.ParseFilter(scim.Standard(t), text)
+	if err != nil {
 		c.refuse(key, text, "is no filter: "+faultText(err), `write a SCIM filter, such as department eq "Sales" and not (title co "Trainee")`)
+		return
 	}
+	if name := unasserted(filter); name != "" {
+		c.refuse(key, text, "asks for "+name+", by which scope is not decided: it would hold for nobody",
+			"name attributes that the client sends; for the groups of users there is scope.users.groups")
+	}
+}
+
+// unasserted is the first attribute of a filter that no asserted document has: what the server makes, and members, which are
+// kept apart; "" for none.
+func unasserted(f scim.Filter) string {
+	var path scim.Path
+	switch f := f.(type) {
+	case *scim.Logical:
+		for _, term := range f.Terms {
+			if name := unasserted(term); name != "" {
+				return name
+			}
+		}
+		return ""
+	case *scim.Not:
+		return unasserted(f.Term)
+	case *scim.Present:
+		path = f.Path
+	case *scim.ValuePath:
+		path = f.Path
+	case *scim.Compare:
+		path = f.Path
+	}
+	if a := path.Attr; a.Mutability == scim.ReadOnly || a.Name == "members" {
+		return a.Name
+	}
+	if path.Sub != nil && path.Sub.Mutability == scim.ReadOnly {
+		return path.Attr.Name + "." + path.Sub.Name
+	}
+	return ""
 }
 
 // domainName is the name of a domain in its ASCII form.

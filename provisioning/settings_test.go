@@ -55,10 +55,17 @@ func TestSettingsProblems(t *testing.T) {
 		"a question for too long": {func(s *provisioning.Settings) {
 			s.Matters.Impact = provisioning.ImpactSettings{URL: "https://app.example/", Timeout: provisioning.Period(31 * time.Second)}
 		}, []string{`matters.impact.timeout "31s" is out of bounds; write something from 1s to 30s`}},
-		"a time for nobody":     {func(s *provisioning.Settings) { s.Matters.Impact.Timeout = provisioning.Period(time.Second) }, []string{"matters.impact.timeout"}},
-		"an empty name":         {func(s *provisioning.Settings) { s.Guard.Groups = []string{" "} }, []string{"guard.groups[0] is empty"}},
-		"an attribute twice":    {func(s *provisioning.Settings) { s.Matching.Attributes = []string{"emails", "emails"} }, []string{"matching.attributes[1]"}},
-		"a domain twice":        {func(s *provisioning.Settings) { s.Scope.Users.Domains = []string{"a.example", "A.example"} }, []string{`scope.users.domains[1] "A.example" is there twice`}},
+		"a time for nobody":  {func(s *provisioning.Settings) { s.Matters.Impact.Timeout = provisioning.Period(time.Second) }, []string{"matters.impact.timeout"}},
+		"an empty name":      {func(s *provisioning.Settings) { s.Guard.Groups = []string{" "} }, []string{"guard.groups[0] is empty"}},
+		"an attribute twice": {func(s *provisioning.Settings) { s.Matching.Attributes = []string{"emails", "emails"} }, []string{"matching.attributes[1]"}},
+		"a domain twice":     {func(s *provisioning.Settings) { s.Scope.Users.Domains = []string{"a.example", "A.example"} }, []string{`scope.users.domains[1] "A.example" is there twice`}},
+		"a scope of members": {func(s *provisioning.Settings) { s.Scope.Groups.Filter = `not (members.value eq "x")` }, []string{"scope.groups.filter", "asks for members"}},
+		"a scope of the server's": {func(s *provisioning.Settings) {
+			s.Scope.Users.Filter = `title pr or meta.created gt "2026-01-01T00:00:00Z"`
+		}, []string{"scope.users.filter", "asks for meta"}},
+		"a scope of groups": {func(s *provisioning.Settings) { s.Scope.Users.Filter = `groups[display eq "x"]` }, []string{"scope.users.filter", "asks for groups"}},
+		"a scope of a manager's name": {func(s *provisioning.Settings) { s.Scope.Users.Filter = `manager.displayName eq "x"` },
+			[]string{"scope.users.filter", "asks for manager.displayName"}},
 		"a domain of one label": {func(s *provisioning.Settings) { s.Scope.Users.Domains = []string{"localhost"} }, []string{"scope.users.domains[0]"}},
 		"a mapped role for nobody": {func(s *provisioning.Settings) {
 			s.Roles.AppRoles = []provisioning.RoleMapping{{When: "", Role: "admin"}}
