@@ -49,6 +49,7 @@ func TestCapturedRequests(t *testing.T) {
 	s.wait()
 
 	m.replays(log.Items[0].ID)
+	m.packs(log.Items[0].ID)
 
 	m.environ = append(m.environ, "MEIBO_SECRET_KEY="+strings.Repeat("l", 40))
 	m.refuses("another secret_key", "log", "capture", log.Items[0].ID, "--tenant", "default")
@@ -90,6 +91,30 @@ func (m *machine) replays(entry string) {
 	m.refuses("then, now, or a file", "log", "replay", entry, "--tenant", "default", "--under", "yesterday")
 	m.refuses("has no entry", "log", "replay", uuid.Must(uuid.NewV7()).String(), "--tenant", "default")
 	m.refuses("no id of an entry", "log", "capture", "kim", "--tenant", "default")
+}
+
+// packs has the command line make and show a support pack of the same request.
+func (m *machine) packs(entry string) {
+	m.t.Helper()
+	file := filepath.Join(m.t.TempDir(), "pack.json")
+	m.run("support-pack", "--tenant", "default", "--entry", entry, "--out", file)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, personal := range []string{"kim", "contoso", "c4n4ry", strings.Repeat("k", 40)} {
+		if strings.Contains(strings.ToLower(string(data)), personal) {
+			m.t.Errorf("%s is in the support pack: %s", personal, data)
+		}
+	}
+	if got := m.run("support-pack", "show", file); !strings.Contains(got, "> POST /Users") || !strings.Contains(got, "< 409") {
+		m.t.Errorf("support-pack show: %s", got)
+	}
+	m.run("support-pack", "show", file, "--json")
+	m.refuses("file exists", "support-pack", "--tenant", "default", "--entry", entry, "--out", file)
+	m.refuses("[user entry]", "support-pack", "--tenant", "default", "--out", file)
+	m.refuses("the log has nothing", "support-pack", "--tenant", "default", "--user", "nobody@contoso.com", "--out", "-")
+	m.refuses("no support pack", "support-pack", "show", "capture_test.go")
 }
 
 // refuses has a command fail with a message.

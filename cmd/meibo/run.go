@@ -55,7 +55,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 func (p *program) rootCommand() *cobra.Command {
 	root := p.group("meibo", "A self-hosted SCIM 2.0 provisioning server",
 		p.serveCommand(), p.migrateCommand(), p.tenantCommand(), p.connectionCommand(), p.settingsCommand(), p.mappingCommand(), p.tokenCommand(), p.keyCommand(),
-		p.logCommand(), p.whyCommand(), p.whyNotCommand(), p.auditCommand(), p.userCommand(), p.groupOfUsersCommand(), p.matterCommand(), p.toleranceCommand(), p.undoCommand(), p.eraseCommand(), p.subjectExportCommand(), p.exportCommand(), p.importCommand(), p.drillCommand(), p.configCommand(), p.openapiCommand(), p.versionCommand())
+		p.logCommand(), p.whyCommand(), p.whyNotCommand(), p.auditCommand(), p.userCommand(), p.groupOfUsersCommand(), p.matterCommand(), p.toleranceCommand(), p.undoCommand(), p.eraseCommand(), p.subjectExportCommand(), p.exportCommand(), p.importCommand(), p.supportPackCommand(), p.drillCommand(), p.configCommand(), p.openapiCommand(), p.versionCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().String("config", "", "configuration file (MEIBO_CONFIG; default "+config.DefaultFile+" where there is one)")

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"meibo/internal/exchange"
 	"meibo/provisioning"
 	"meibo/scim"
 	"meibo/store/storetest"
@@ -48,10 +49,10 @@ type player struct {
 func play(t *testing.T, s provisioning.Store, file recordedFile) {
 	p := &player{t: t, d: newDirectory(t, s), file: file.name}
 	p.vars = map[string]string{"base": publicURL + "/t/" + p.d.tenant + "/scim/v2", "tenant": p.d.tenant}
-	for _, c := range file.connections {
+	for _, c := range file.Connections {
 		p.connect(c)
 	}
-	for _, turn := range file.turns {
+	for _, turn := range file.Turns {
 		p.turn(turn)
 		if t.Failed() {
 			return // what follows builds on it
@@ -72,14 +73,14 @@ func (p *player) checkQuirks() {
 	}
 }
 
-func (p *player) connect(c connectionLine) {
+func (p *player) connect(c exchange.Connection) {
 	p.t.Helper()
-	name := c.name
+	name := c.Name
 	if name == "" {
 		name = provisioning.DefaultConnection
 	}
 	p.d.connect(name, func(s *provisioning.ConnectionSettings) {
-		for key, value := range c.settings {
+		for key, value := range c.Settings {
 			switch key {
 			case "patch-response":
 				s.PatchResponse = provisioning.PatchResponse(value)
@@ -88,7 +89,7 @@ func (p *player) connect(c connectionLine) {
 			case "unique-group-names":
 				s.UniqueGroupNames = value == "yes"
 			default:
-				p.t.Fatalf("%s:%d: %q is no setting of a connection", p.file, c.line, key)
+				p.t.Fatalf("%s:%d: %q is no setting of a connection", p.file, c.Line, key)
 			}
 		}
 	})
@@ -96,7 +97,7 @@ func (p *player) connect(c connectionLine) {
 
 func (p *player) expand(line int, text string) string {
 	p.t.Helper()
-	out, err := expand(text, p.vars)
+	out, err := exchange.Expand(text, p.vars)
 	if err != nil {
 		p.t.Fatalf("%s:%d: %v", p.file, line, err)
 	}
@@ -104,11 +105,11 @@ func (p *player) expand(line int, text string) string {
 }
 
 // turn sends one request and holds its answer, and what the journal says of it, against the file.
-func (p *player) turn(turn *turn) {
+func (p *player) turn(turn *exchange.Turn) {
 	p.t.Helper()
-	r := request{method: turn.method, target: p.expand(turn.line, turn.target), speaker: turn.speaker, body: p.expand(turn.line, turn.body)}
-	for _, h := range turn.headers {
-		r.headers = append(r.headers, header{h.name, p.expand(turn.line, h.value)})
+	r := request{method: turn.Method, target: p.expand(turn.Line, turn.Target), speaker: turn.Speaker, body: p.expand(turn.Line, turn.Body)}
+	for _, h := range turn.Headers {
+		r.headers = append(r.headers, header{h.Name, p.expand(turn.Line, h.Value)})
 	}
 	got := p.d.send(r)
 	v, problems := p.commonRules(r, got)
@@ -117,7 +118,7 @@ func (p *player) turn(turn *turn) {
 	problems = append(problems, p.journalProblems(turn, r, got)...)
 	problems = append(problems, p.effectProblems(turn)...)
 	if len(problems) > 0 {
-		p.t.Errorf("%s:%d: %s %s\n\t%s\nanswer: %d %s", p.file, turn.line, r.method, r.target, strings.Join(problems, "\n\t"), got.status, got.body)
+		p.t.Errorf("%s:%d: %s %s\n\t%s\nanswer: %d %s", p.file, turn.Line, r.method, r.target, strings.Join(problems, "\n\t"), got.status, got.body)
 	}
 }
 
@@ -155,10 +156,10 @@ func (p *player) commonRules(r request, got answer) (body any, problems []string
 	return body, problems
 }
 
-func (p *player) keep(turn *turn, body any) (problems []string) {
-	for _, k := range turn.keep {
+func (p *player) keep(turn *exchange.Turn, body any) (problems []string) {
+	for _, k := range turn.Keep {
 		v := body
-		for name := range strings.SplitSeq(k.value, ".") {
+		for name := range strings.SplitSeq(k.Value, ".") {
 			if list, ok := v.([]any); ok {
 				if i, err := strconv.Atoi(name); err == nil && i < len(list) {
 					v = list[i]
@@ -170,43 +171,43 @@ func (p *player) keep(turn *turn, body any) (problems []string) {
 		}
 		s, ok := v.(string)
 		if !ok {
-			problems = append(problems, fmt.Sprintf("the answer has no text %s to keep as %s", k.value, k.name))
+			problems = append(problems, fmt.Sprintf("the answer has no text %s to keep as %s", k.Value, k.Name))
 			continue
 		}
-		p.vars[k.name] = s
+		p.vars[k.Name] = s
 	}
 	return problems
 }
 
-func (p *player) answerProblems(turn *turn, got answer, body any) (problems []string) {
+func (p *player) answerProblems(turn *exchange.Turn, got answer, body any) (problems []string) {
 	p.t.Helper()
-	if got.status != turn.status {
-		problems = append(problems, fmt.Sprintf("status is %d, want %d", got.status, turn.status))
+	if got.status != turn.Status {
+		problems = append(problems, fmt.Sprintf("status is %d, want %d", got.status, turn.Status))
 		return problems
 	}
-	for _, h := range turn.answered {
-		want := any(p.expand(turn.line, h.value))
+	for _, h := range turn.Answered {
+		want := any(p.expand(turn.Line, h.Value))
 		if want == "" {
 			want = "<absent>"
 		}
 		var value any
-		if values := got.header.Values(h.name); len(values) > 0 {
+		if values := got.header.Values(h.Name); len(values) > 0 {
 			value = values[0]
 		}
-		problems = append(problems, compareMember(h.name, want, value, value != nil, false)...)
+		problems = append(problems, compareMember(h.Name, want, value, value != nil, false)...)
 	}
-	if turn.answer == "" {
+	if turn.Answer == "" {
 		return problems
 	}
-	want, err := decodeJSON([]byte(p.expand(turn.line, turn.answer)))
+	want, err := decodeJSON([]byte(p.expand(turn.Line, turn.Answer)))
 	if err != nil {
-		p.t.Fatalf("%s:%d: the expected body is no JSON: %v", p.file, turn.line, err)
+		p.t.Fatalf("%s:%d: the expected body is no JSON: %v", p.file, turn.Line, err)
 	}
-	return append(problems, compare("body", want, body, turn.exact)...)
+	return append(problems, compare("body", want, body, turn.Exact)...)
 }
 
 // journalProblems holds every write to its one entry, and every read to none.
-func (p *player) journalProblems(turn *turn, r request, got answer) (problems []string) {
+func (p *player) journalProblems(turn *exchange.Turn, r request, got answer) (problems []string) {
 	p.t.Helper()
 	entries := p.d.entries(got.correlation())
 	own := slices.IndexFunc(entries, func(e provisioning.Entry) bool { return e.Request != nil })
@@ -216,8 +217,8 @@ func (p *player) journalProblems(turn *turn, r request, got answer) (problems []
 		}
 		return problems
 	}
-	if own < 0 || len(entries) != 1+len(turn.beside) {
-		return append(problems, fmt.Sprintf("%d journal entries, want %d, one of them with the request: %+v", len(entries), 1+len(turn.beside), entries))
+	if own < 0 || len(entries) != 1+len(turn.Beside) {
+		return append(problems, fmt.Sprintf("%d journal entries, want %d, one of them with the request: %+v", len(entries), 1+len(turn.Beside), entries))
 	}
 	e := entries[own]
 	p.met = append(p.met, e.Request.Quirks...)
@@ -226,11 +227,11 @@ func (p *player) journalProblems(turn *turn, r request, got answer) (problems []
 	if e.Request.Method != r.method || e.Request.Path != path || e.Request.Status != got.status {
 		problems = append(problems, fmt.Sprintf("the entry's request is %+v", *e.Request))
 	}
-	if turn.journal != nil {
-		problems = append(problems, p.entryProblems("journal", *turn.journal, e)...)
+	if turn.Journal != nil {
+		problems = append(problems, p.entryProblems("journal", *turn.Journal, e)...)
 	}
 	rest := slices.Delete(slices.Clone(entries), own, own+1)
-	for i, want := range turn.beside {
+	for i, want := range turn.Beside {
 		problems = append(problems, p.entryProblems("beside", want, rest[i])...)
 	}
 	return problems
@@ -247,26 +248,26 @@ func isJournalled(r request, status int) bool {
 	return resource && r.method != http.MethodGet && r.method != http.MethodHead
 }
 
-func (p *player) entryProblems(what string, want entryLine, e provisioning.Entry) (problems []string) {
+func (p *player) entryProblems(what string, want exchange.Entry, e provisioning.Entry) (problems []string) {
 	p.t.Helper()
 	is := func(field, wanted, got string) {
 		if wanted != got {
-			problems = append(problems, fmt.Sprintf("%s (line %d): %s is %q, want %q", what, want.line, field, got, wanted))
+			problems = append(problems, fmt.Sprintf("%s (line %d): %s is %q, want %q", what, want.Line, field, got, wanted))
 		}
 	}
-	is("action", want.action, string(e.Action))
-	is("outcome", want.outcome, string(e.Outcome))
+	is("action", want.Action, string(e.Action))
+	is("outcome", want.Outcome, string(e.Outcome))
 	facts := entryFacts(e)
-	for _, f := range want.fields {
-		got, ok := facts[f.name]
+	for _, f := range want.Fields {
+		got, ok := facts[f.Name]
 		if !ok {
-			p.t.Fatalf("%s:%d: an entry has no field %s", p.file, want.line, f.name)
+			p.t.Fatalf("%s:%d: an entry has no field %s", p.file, want.Line, f.Name)
 		}
-		wanted := p.expand(want.line, f.value)
+		wanted := p.expand(want.Line, f.Value)
 		if wanted == "-" {
 			wanted = ""
 		}
-		is(f.name, wanted, got)
+		is(f.Name, wanted, got)
 	}
 	return problems
 }
@@ -300,10 +301,10 @@ func entryFacts(e provisioning.Entry) map[string]string {
 
 // effectProblems asks the journal what the host application sees of an account: the newest entry
 // that speaks of it counts.
-func (p *player) effectProblems(turn *turn) (problems []string) {
+func (p *player) effectProblems(turn *exchange.Turn) (problems []string) {
 	p.t.Helper()
-	for _, want := range turn.effects {
-		id := p.expand(want.line, want.id)
+	for _, want := range turn.Effects {
+		id := p.expand(want.Line, want.ID)
 		seen := map[string]any{}
 		for _, e := range p.d.query(provisioning.EntryQuery{Resource: id}) {
 			for _, c := range e.Diff {
@@ -312,11 +313,11 @@ func (p *player) effectProblems(turn *turn) (problems []string) {
 				}
 			}
 		}
-		if got := seen[provisioning.PathState]; got != want.state {
-			problems = append(problems, fmt.Sprintf("line %d: the effective state is %v, want %s", want.line, got, want.state))
+		if got := seen[provisioning.PathState]; got != want.State {
+			problems = append(problems, fmt.Sprintf("line %d: the effective state is %v, want %s", want.Line, got, want.State))
 		}
-		if got := seen[provisioning.PathEffective+"userName"]; want.userName != "" && got != p.expand(want.line, want.userName) {
-			problems = append(problems, fmt.Sprintf("line %d: the effective userName is %v, want %s", want.line, got, want.userName))
+		if got := seen[provisioning.PathEffective+"userName"]; want.UserName != "" && got != p.expand(want.Line, want.UserName) {
+			problems = append(problems, fmt.Sprintf("line %d: the effective userName is %v, want %s", want.Line, got, want.UserName))
 		}
 	}
 	return problems
