@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -145,7 +146,7 @@ func TestSupportSeesMasks(t *testing.T) {
 		if !strings.Contains(path, "{id}") {
 			ids = ids[:1]
 		}
-		query := map[string]string{"differenceUser": "from=" + then, "differenceGroup": "from=" + then, "followLog": "after=0", "exportDirectory": "format=ndjson", "listMatters": "status=any"}[o.OperationID]
+		query := map[string]string{"differenceUser": "from=" + then, "differenceGroup": "from=" + then, "followLog": "after=0", "exportDirectory": "format=ndjson", "listMatters": "status=any", "whyNot": "user=" + url.QueryEscape(p.values[0])}[o.OperationID]
 		answered := false
 		for _, id := range ids {
 			target := strings.NewReplacer("{id}", id, "{name}", "default", "{version}", "1").Replace(path) + "?" + query

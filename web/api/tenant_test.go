@@ -102,6 +102,7 @@ func (n *neighbours) bodies() map[string]string {
 	file := `"file":"userName\nx@example.com\n","connection":"` + mark + `"`
 	return map[string]string{
 		"replay":          `{"under":"now"}`,
+		"eraseUser":       `{"force":true}`,
 		"allowDepartures": `{"kind":"user","until":"2099-01-01T00:00:00Z","left":1}`, "debugConnection": `{"minutes":5}`,
 		"testMapping": `{}`, "applySettings": `{}`, "planSettings": `{}`, "rollbackSettings": `{"to":0}`, "createToken": `{}`,
 		"createKey":  `{"holder":"somebody","role":"support"}`,
@@ -126,6 +127,10 @@ func (n *neighbours) targets(path string, o *openapi3.Operation) []string {
 		case name == "at", name == "from":
 			for i := range queries {
 				queries[i] += "&" + name + "=" + n.then.UTC().Format(time.RFC3339Nano)
+			}
+		case name == "user":
+			for i := range queries {
+				queries[i] += "&user=" + mark + "-ken"
 			}
 		case p.Value.Required:
 			n.t.Errorf("%s has to be given: name a value here", name)
@@ -220,11 +225,11 @@ func TestTenantsSeeNothingOfEachOther(t *testing.T) {
 						t.Errorf("%s %s as acme's %s: %d %s", method, target, role, a.status, a.body)
 					}
 				}
-				if method == http.MethodGet {
+				if method == http.MethodGet && o.OperationID != "exportSubject" { // which beta's journal would have
 					own = own || n.betas(n.ask(beta+"/"+rolesOf(o)[0], method, target, ""), "") != nil
 				}
 			}
-			if method == http.MethodGet && !own && !slices.Contains([]string{"getSummary", "getSettings", "getConnectionHealth", "verifyAudit", "getCapture"}, o.OperationID) {
+			if method == http.MethodGet && !own && !slices.Contains([]string{"getSummary", "getSettings", "getConnectionHealth", "verifyAudit", "getCapture", "exportSubject"}, o.OperationID) {
 				t.Errorf("%s tells nothing of beta's even to beta: the test would see nothing", o.OperationID)
 			}
 		}
