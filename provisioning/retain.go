@@ -51,7 +51,7 @@ const (
 
 const (
 	// retainStride is how many entries of the walk become one unit of work. On SQLite it holds the writer for some milliseconds.
-	retainStride = 50
+	retainStride = 10
 	// baselineMembers bounds the members in one entry of a baseline, unless there are fewer entries to take than that needs.
 	baselineMembers = 500
 	// forgetStride bounds one deletion of what is small.
