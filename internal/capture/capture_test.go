@@ -3,6 +3,7 @@ package capture_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -60,7 +61,7 @@ func TestRecorder(t *testing.T) {
 		k := newKeeping(t, s, 'k')
 		var want []capture.Exchange
 		for i := range 300 { // more than a batch, and than a statement
-			x := exchange(i, fmt.Sprintf(`{"userName": "kim%d@contoso.com"}`, i), strings.Repeat("\x00\xff✓", i))
+			x := exchange(i, fmt.Sprintf(`{"userName": "kim%d@contoso.com"}`, i), strings.Repeat("{✓", i))
 			want = append(want, x)
 			k.Record(x)
 		}
@@ -146,20 +147,36 @@ func TestSecrets(t *testing.T) {
 	const secret = "c4n4ry-S3cret"
 	s := storetest.Open(t)
 	for name, x := range map[string]capture.Exchange{
-		"password of a create":   exchange(1, `{"userName": "kim", "password": "`+secret+`"}`, `{"userName":"kim"}`),
-		"whatever its case":      exchange(2, `{"userName": "kim", "PassWord": "`+secret+`"}`, ``),
-		"escaped name":           exchange(3, `{"userName": "kim", "p\u0061ssword": "`+secret+`"}`, ``),
-		"path of a PATCH":        exchange(4, `{"Operations":[{"op":"replace","path":"password","value":"`+secret+`"}]}`, ``),
-		"value before the path":  exchange(5, `{"Operations":[{"op":"replace","Value":"`+secret+`","Path":"PASSWORD"}]}`, ``),
-		"path-less PATCH":        exchange(6, `{"Operations":[{"op":"replace","value":{"password":"`+secret+`"}}]}`, ``),
-		"in an extension":        exchange(7, `{"urn:example:2.0:User": {"client_secret": {"value": "`+secret+`"}}}`, ``),
-		"no JSON":                exchange(8, `{"password": "`+secret+`"`, ``),
-		"behind a document":      exchange(9, `{"password": "x"} {"password": "`+secret+`"}`, ``),
-		"in an answer":           exchange(10, ``, `{"detail": "x", "token": "`+secret+`"}`),
-		"a token of ours":        exchange(11, `{"userName": "meibo_`+secret+strings.Repeat("a", 30)+`"}`, ``),
-		"a key of ours":          exchange(12, `{"title": "see meibokey_`+secret+strings.Repeat("a", 30)+`"}`, ``),
-		"authorization in text":  exchange(13, `{"title": "Bearer `+secret+`"}`, ``),
-		"cut off after a secret": exchange(14, `{"password": "`+secret+`", "title": "`+strings.Repeat("x", capture.MaxBody)+`"}`, ``),
+		"password of a create":          exchange(1, `{"userName": "kim", "password": "`+secret+`"}`, `{"userName":"kim"}`),
+		"whatever its case":             exchange(2, `{"userName": "kim", "PassWord": "`+secret+`"}`, ``),
+		"escaped name":                  exchange(3, `{"userName": "kim", "p\u0061ssword": "`+secret+`"}`, ``),
+		"path of a PATCH":               exchange(4, `{"Operations":[{"op":"replace","path":"password","value":"`+secret+`"}]}`, ``),
+		"value before the path":         exchange(5, `{"Operations":[{"op":"replace","Value":"`+secret+`","Path":"PASSWORD"}]}`, ``),
+		"path-less PATCH":               exchange(6, `{"Operations":[{"op":"replace","value":{"password":"`+secret+`"}}]}`, ``),
+		"in an extension":               exchange(7, `{"urn:example:2.0:User": {"client_secret": {"value": "`+secret+`"}}}`, ``),
+		"no JSON":                       exchange(8, `{"password": "`+secret+`"`, ``),
+		"behind a document":             exchange(9, `{"password": "x"} {"password": "`+secret+`"}`, ``),
+		"in an answer":                  exchange(10, ``, `{"detail": "x", "token": "`+secret+`"}`),
+		"a token of ours":               exchange(11, `{"userName": "meibo_`+secret+strings.Repeat("a", 30)+`"}`, ``),
+		"a key of ours":                 exchange(12, `{"title": "see meibokey_`+secret+strings.Repeat("a", 30)+`"}`, ``),
+		"authorization in text":         exchange(13, `{"title": "Bearer `+secret+`"}`, ``),
+		"cut off after a secret":        exchange(14, `{"password": "`+secret+`", "title": "`+strings.Repeat("x", capture.MaxBody)+`"}`, ``),
+		"in a document in a text":       exchange(17, `{"roles":[{"value":"{\"id\":\"kim\",\"password\":\"`+secret+`\"}"}]}`, ``),
+		"deep in texts":                 exchange(18, nested(`{"password":"`+secret+`"}`, 9), ``),
+		"a token in escapes":            exchange(19, `{"userName": "meibo\u005f`+secret+strings.Repeat("a", 30)+`"}`, ``),
+		"a filter in a path":            exchange(20, `{"Operations":[{"op":"remove","path":"x[token eq \"`+secret+`\"]"}]}`, ``),
+		"quoted by the answer":          exchange(21, `{"password": "`+secret+`"}`, `{"detail": "\"`+secret+`\" is too short"}`),
+		"quoted with escapes":           exchange(22, `{"password": "\"`+secret+`\\"}`, `{"detail": "it cannot be \"\\\"`+secret+`\\\\\""}`),
+		"another letter for s":          exchange(23, `{"userName": "kim", "paſſword": "`+secret+`"}`, ``),
+		"a name in escapes of a letter": exchange(24, `{"Operations":[{"op":"replace","path":"pa\u017f\u017fword","value":"`+secret+`"}]}`, ``),
+		"a form":                        exchange(25, `grant_type=password&password=`+secret, ``),
+		"UTF-16":                        exchange(26, wide(`{"password":"`+secret+`"}`), ``),
+		"compressed":                    exchange(27, "\x1f\x8b\x08\xff"+secret, ``),
+		"in a filter": func() capture.Exchange {
+			x := exchange(28, ``, ``)
+			x.Target += "?filter=password+eq+%22" + secret + "%22"
+			return x
+		}(),
 		"in the query": func() capture.Exchange {
 			x := exchange(15, ``, ``)
 			x.Target += "?filter=userName+eq+%22kim%22&code=" + secret + "&f%69lter2=" + secret
@@ -178,10 +195,29 @@ func TestSecrets(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if text := fmt.Sprintf("%s %v %v %s %s", got.Target, got.Headers, got.Answered, got.Request.Text, got.Answer.Text); strings.Contains(text, secret) {
+		if text := fmt.Sprintf("%s %v %v %s %s", got.Target, got.Headers, got.Answered, got.Request.Text, got.Answer.Text); strings.Contains(strings.ReplaceAll(text, "\x00", ""), secret) {
 			t.Errorf("%s: the secret was kept: %s", name, text)
 		} else if strings.Contains(string(x.Request.Text), `"kim"`) && !strings.Contains(text, "kim") {
 			t.Errorf("%s: what is no secret is gone, too: %s", name, text)
 		}
 	}
+}
+
+// nested is a document in a text in a text.
+func nested(document string, depth int) string {
+	for range depth {
+		text, _ := json.Marshal(document)
+		document = `{"value":` + string(text) + `}`
+	}
+	return document
+}
+
+// wide is a text in UTF-16.
+func wide(s string) string {
+	var out strings.Builder
+	for _, c := range []byte(s) {
+		out.WriteByte(c)
+		out.WriteByte(0)
+	}
+	return out.String()
 }

@@ -9,8 +9,8 @@ import (
 
 // kept is what of an exchange has to be held on to until it is over.
 type kept struct {
-	always   bool   // whatever comes of it
-	request  []byte // the whole body
+	always   bool // whatever comes of it
+	request  capture.Body
 	answered []byte // the first MaxBody bytes of the answer
 	size     int    // of the answer
 }
@@ -44,7 +44,7 @@ func (c *call) captureExchange() {
 	x := capture.Exchange{Tenant: c.caller.Tenant, Correlation: c.correlation, Connection: c.caller.Connection.ID, At: c.started.UTC().Truncate(time.Microsecond),
 		Method: r.Method, Target: cut(r.URL.RequestURI(), maxPath), Duration: c.Now().Sub(c.started), Status: status,
 		Headers: map[string]string{}, Answered: map[string]string{},
-		Request: capture.NewBody(c.kept.request), Answer: capture.Body{Text: c.kept.answered, Size: c.kept.size}}
+		Request: c.kept.request, Answer: capture.Body{Text: c.kept.answered, Size: c.kept.size}}
 	keep(x.Headers, r.Header, capture.KeptHeaders)
 	keep(x.Answered, c.echo.Response().Header(), answeredHeaders)
 	c.Capture(x)

@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"meibo/internal/capture"
 	"meibo/provisioning"
 	"meibo/scim"
 )
@@ -114,7 +115,7 @@ func (c *call) object(t scim.ResourceType) (map[string]any, error) {
 		return nil, err
 	}
 	if c.kept != nil {
-		c.kept.request = data
+		c.kept.request = capture.NewBody(data) // a copy of what is kept: a large body would wait in memory for its answer
 	}
 	v, err := scim.ParseJSON(data)
 	if err != nil {
