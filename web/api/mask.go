@@ -335,23 +335,26 @@ func (w *maskedWriter) Write(p []byte) (int, error) {
 	if w.form == formJSON {
 		return len(p), nil
 	}
-	for {
-		n := w.end()
-		if n == 0 {
-			return len(p), nil
-		}
-		line := w.rest[:n]
-		if _, err := w.ResponseWriter.Write(w.masked(line)); err != nil {
-			return 0, err
-		}
-		w.rest = append([]byte(nil), w.rest[n:]...)
+	var out []byte
+	done := 0
+	for n := w.end(w.rest); n > 0; n = w.end(w.rest[done:]) {
+		out = append(out, w.masked(w.rest[done:done+n])...)
+		done += n
 	}
+	if done == 0 {
+		return len(p), nil
+	}
+	w.rest = w.rest[:copy(w.rest, w.rest[done:])]
+	if _, err := w.ResponseWriter.Write(out); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
-// end is where the first line, or row, ends; 0 while it is not there whole.
-func (w *maskedWriter) end() int {
+// end is where the first line, or row, of some text ends; 0 while it is not there whole.
+func (w *maskedWriter) end(text []byte) int {
 	quotes := 0
-	for i, b := range w.rest {
+	for i, b := range text {
 		switch {
 		case b == '"' && w.form == formCSV:
 			quotes++
@@ -376,9 +379,9 @@ func (w *maskedWriter) masked(line []byte) []byte {
 		if !ok { // an id, or a comment
 			return line
 		}
-		return append(append([]byte("data: "), w.mask.json(data, w.whole)...), end...)
+		return slices.Concat([]byte("data: "), w.mask.json(data, w.whole), end)
 	default:
-		return append(w.mask.json(text, w.whole), end...)
+		return slices.Concat(w.mask.json(text, w.whole), end)
 	}
 }
 
