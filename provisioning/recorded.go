@@ -315,7 +315,7 @@ func (c *recorded) departure() *DepartureFacts {
 		n, _ := strconv.Atoi(e.Reason.Args[name])
 		return n
 	}
-	word := MatterAllowed
+	word, causes := MatterAllowed, []string{CauseMembers} // nothing stopped it
 	switch {
 	case e.Reason.Code == ReasonTolerance:
 		f := &DepartureFacts{Present: number("of") - number("spent")}
@@ -324,14 +324,15 @@ func (c *recorded) departure() *DepartureFacts {
 		}
 		return f
 	case e.Reason.Code == ReasonIgnored && (cause == CauseMembers || c.rules.policy(e.ResourceType, cause) != IgnorePolicy):
-		word = MatterRejected
-	default: // nothing stopped it
-		cause = CauseMembers
+		word, causes = MatterRejected, []string{cause}
+	case e.Reason.Code == ReasonRoleKept && e.Action == ActionDisable && !changesState(e): // it was ignored, too
+		word, causes = MatterRejected, []string{CauseDeactivated, CauseScope}
 	}
-	return &DepartureFacts{
-		Budget:  Budget{Allowances: []Allowance{{Left: -1, Until: now.Add(time.Hour)}}},
-		Matters: []Matter{{Kind: MatterDelayed, Cause: cause, Status: word}},
+	f := &DepartureFacts{Budget: Budget{Allowances: []Allowance{{Left: -1, Until: now.Add(time.Hour)}}}}
+	for _, cause := range causes {
+		f.Matters = append(f.Matters, Matter{Kind: MatterDelayed, Cause: cause, Status: word})
 	}
+	return f
 }
 
 // assertion is what a client, a file or a run wanted.
@@ -351,7 +352,8 @@ func (c *recorded) assertion() (err error) {
 		d.Anew = true
 	case e.Error != nil && cause == CauseDeactivated: // it was delayed
 		d.Asserted = withAttribute(d.Asserted, "active", false)
-	case e.Error != nil && cause == CauseDeleted, c.before != nil && c.before.Visible && !stood.Visible:
+	case e.Error != nil && cause == CauseDeleted,
+		c.before != nil && c.before.Visible && !stood.Visible && (c.source != sourceFile || cause == CauseDeleted):
 		d.Presence = Absent
 	}
 	c.members()
@@ -431,10 +433,11 @@ func (c *recorded) restore() {
 	}
 	role := after.RoleName()
 	w := &Wanted{Type: e.ResourceType, Visible: &after.Visible, Role: &role, Protected: &after.Protected, Overrides: &overrides}
-	if after.State == Removed && !after.PurgeAt.IsZero() {
+	if after.State == Removed {
 		w.PurgeAt = &after.PurgeAt
 	}
-	if slices.Contains([]string{ReasonCreated, ReasonAsserted, ReasonUnchanged, ReasonByPerson, ReasonAdopted, ReasonMemberGone}, e.Reason.Code) {
+	stayed := e.Reason.Code == ReasonRestored && c.before != nil && c.before.State == after.State // where the rules might have brought it back
+	if stayed || slices.Contains([]string{ReasonCreated, ReasonAsserted, ReasonUnchanged, ReasonByPerson, ReasonAdopted, ReasonMemberGone}, e.Reason.Code) {
 		w.State = after.State
 	}
 	if e.Reason.Code == ReasonKept && e.Reason.Args["cause"] == CauseImport {

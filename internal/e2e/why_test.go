@@ -42,7 +42,7 @@ func TestChainsDecideAgain(t *testing.T) {
 			same, err := sameAgain(chain)
 			switch e := chain.Entry; {
 			case err != nil:
-				t.Errorf("entry %s, %s %s of %s for %v: %v", e.ID, e.Action, e.Outcome, e.ResourceType, e.Reason, err)
+				t.Errorf("entry %s by %s, %s %s of %s, matched by %q, for %v: %v\n%v", e.ID, e.Actor, e.Action, e.Outcome, e.ResourceType, e.MatchedBy, e.Reason, err, e.Diff)
 			case same:
 				again[e.Reason.Code]++
 			default:
@@ -145,7 +145,7 @@ func sameAgain(c provisioning.Chain) (bool, error) {
 	case again.Lacks.Code != "":
 		return false, words.English.Check(again.Lacks)
 	case len(again.Differences) > 0:
-		return false, fmt.Errorf("decided again: %v; %s %s for %v", again.Differences, again.Again.Action, again.Again.Outcome, again.Again.Reason)
+		return false, fmt.Errorf("decided again: %v; %s %s for %v: %v", again.Differences, again.Again.Action, again.Again.Outcome, again.Again.Reason, again.Again.Diff)
 	default:
 		return true, nil
 	}
