@@ -59,13 +59,13 @@ func TestSettingsProblems(t *testing.T) {
 		"an empty name":      {func(s *provisioning.Settings) { s.Guard.Groups = []string{" "} }, []string{"guard.groups[0] is empty"}},
 		"an attribute twice": {func(s *provisioning.Settings) { s.Matching.Attributes = []string{"emails", "emails"} }, []string{"matching.attributes[1]"}},
 		"a domain twice":     {func(s *provisioning.Settings) { s.Scope.Users.Domains = []string{"a.example", "A.example"} }, []string{`scope.users.domains[1] "A.example" is there twice`}},
-		"a scope of members": {func(s *provisioning.Settings) { s.Scope.Groups.Filter = `not (members.value eq "x")` }, []string{"scope.groups.filter", "asks for members"}},
+		"a scope of members": {func(s *provisioning.Settings) { s.Scope.Groups.Filter = `not (members.value eq "x")` }, []string{`scope.groups.filter "not (members.value eq \"x\")" asks for members, `}},
 		"a scope of the server's": {func(s *provisioning.Settings) {
 			s.Scope.Users.Filter = `title pr or meta.created gt "2026-01-01T00:00:00Z"`
-		}, []string{"scope.users.filter", "asks for meta"}},
-		"a scope of groups": {func(s *provisioning.Settings) { s.Scope.Users.Filter = `groups[display eq "x"]` }, []string{"scope.users.filter", "asks for groups"}},
+		}, []string{`scope.users.filter "title pr or meta.created gt \"2026-01-01T00:00:00Z\"" asks for meta, `}},
+		"a scope of groups": {func(s *provisioning.Settings) { s.Scope.Users.Filter = `groups[display eq "x"]` }, []string{`scope.users.filter "groups[display eq \"x\"]" asks for groups, `}},
 		"a scope of a manager's name": {func(s *provisioning.Settings) { s.Scope.Users.Filter = `manager.displayName eq "x"` },
-			[]string{"scope.users.filter", "asks for manager.displayName"}},
+			[]string{`scope.users.filter "manager.displayName eq \"x\"" asks for manager.displayName, `}},
 		"a domain of one label": {func(s *provisioning.Settings) { s.Scope.Users.Domains = []string{"localhost"} }, []string{"scope.users.domains[0]"}},
 		"a mapped role for nobody": {func(s *provisioning.Settings) {
 			s.Roles.AppRoles = []provisioning.RoleMapping{{When: "", Role: "admin"}}
