@@ -410,6 +410,27 @@ func TestFaultsOfRows(t *testing.T) {
 	}
 }
 
+// TestRowsOfNoType: a row that is of no type, or a Member row without a group before it, is a mistake like others, and
+// nothing is applied.
+func TestRowsOfNoType(t *testing.T) {
+	t.Parallel()
+	for name, file := range map[string]string{
+		"another case": "type,userName,connection\nuser,ann,entra\nUser,bob,entra\n",
+		"none":         "type,userName,connection\n,ann,entra\nUser,bob,entra\n",
+		"a member":     "type,id,userName,connection,group\nMember,x,,,g\nUser,,bob,entra,\n",
+		"NDJSON":       `{"type":"Robot","connection":"entra","attributes":{"userName":"ann"}}` + "\n" + `{"type":"User","connection":"entra","attributes":{"userName":"bob"}}` + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDirectory(t, storetest.Open(t), "acme")
+			plan, _ := d.plan(t, d.options(file))
+			if len(plan.Faults) == 0 || plan.Count[transfer.Invalid] != 1 || plan.Count[transfer.Add] != 1 {
+				t.Errorf("counts %v, faults %v", plan.Count, plan.Faults)
+			}
+		})
+	}
+}
+
 // The guard holds over imports as over everything: whoever is protected stays.
 func TestImportKeepsProtected(t *testing.T) {
 	t.Parallel()

@@ -220,6 +220,9 @@ func (im *importer) planAll(ctx context.Context, t scim.ResourceType) error {
 			im.plan.steps = append(im.plan.steps, step{})
 			im.mark(&row)
 		}
+		if row.Type != scim.User && row.Type != scim.Group {
+			row.Type = "" // its faults say so, and are not to be passed over
+		}
 		if row.Type != t && (row.Type != "" || !first) {
 			return nil
 		}
