@@ -54,8 +54,11 @@ func (r *Rules) because(x *Resource) string {
 // matter is an open matter about a departure.
 func (r *Rules) matter(x *Resource, kind MatterKind, cause string, reason Reason, now time.Time) *Matter {
 	return &Matter{Connection: x.Connection, Kind: kind, Cause: cause, Resource: x.ID, Type: x.Type, Name: x.called(),
-		Key: string(kind) + ":" + cause + ":" + x.ID, Reason: reason, Then: then(x.Type, cause, r.policy(x.Type, cause)), Opened: now}
+		Key: keyOfMatters(kind, cause) + x.ID, Reason: reason, Then: then(x.Type, cause, r.policy(x.Type, cause)), Opened: now}
 }
+
+// keyOfMatters is what the keys of the matters about departures for a cause begin with; the id of the resource ends them.
+func keyOfMatters(kind MatterKind, cause string) string { return string(kind) + ":" + cause + ":" }
 
 // called is what a stored resource is called by, for people: folded, since the document is not at hand.
 func (x *Resource) called() string {

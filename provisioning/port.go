@@ -142,8 +142,10 @@ type AccountQuery struct {
 	ExternalID string    // "" for any
 	LeftBefore time.Time // LeftAt is before it
 	PurgeDue   time.Time // PurgeAt is not after it
-	After      string    // id: only later ones, for paging
-	Limit      int       // 0 for no limit
+	// NotAsked leaves out those about whom a matter is open, or was rejected, whose key begins with it and ends with their id.
+	NotAsked   string
+	After      string // id: only later ones, for paging
+	Limit      int    // 0 for no limit
 	References References
 }
 

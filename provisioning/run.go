@@ -379,13 +379,17 @@ func (s *Service) age(ctx context.Context, tenant string, c Connection, r *Rules
 	if ageing.After == 0 {
 		return 0, nil
 	}
+	asks := ageing.Do == HoldPolicy || r.asks()
 	q := AccountQuery{Type: scim.User, Connection: c.ID, State: Suspended, LeftBefore: s.Now().Add(-ageing.After.Duration())}
+	if asks { // else each minute would look at everybody who was asked about in all the years
+		q.NotAsked = keyOfMatters(MatterHeld, CauseAgeing)
+	}
 	return s.due(ctx, tenant, q, func(x Resource) (bool, error) {
 		if r.protects(&x) {
 			return false, nil
 		}
 		o := Origin{Tenant: tenant, Connection: c, Actor: Schedule, Correlation: s.newID()}
-		if ageing.Do == HoldPolicy || r.asks() {
+		if asks {
 			reason := Reason{Code: ReasonHeld, Args: map[string]string{"cause": CauseAgeing}}
 			if ageing.Do != HoldPolicy {
 				reason = awaitedImpact(CauseAgeing, ageing.Do)

@@ -455,6 +455,72 @@ func TestSweepsReachEverybody(t *testing.T) {
 	})
 }
 
+// TestAskedOnceIsReadOnce: a sweep costs no look at those who were asked about, whatever came of it; who was never asked
+// about, and who was let go and is suspended again, is.
+func TestAskedOnceIsReadOnce(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) {
+		s.Deletion.Ageing = provisioning.AgeingSettings{After: 90 * provisioning.Period(24*time.Hour), Do: provisioning.HoldPolicy}
+	}, func(d *directory) {
+		counting := &counted{Store: d.store}
+		service := provisioning.New(provisioning.Options{Store: counting, Now: d.clock.Now, Impact: silent})
+		views := func() int {
+			counting.views = 0
+			if _, err := service.Sweep(d.Context()); err != nil {
+				d.Fatal(err)
+			}
+			return counting.views
+		}
+		idle := views()
+		for i := range 9 {
+			if err := d.disable(d.create(named(fmt.Sprintf("user%d", i)))); err != nil {
+				d.Fatal(err)
+			}
+		}
+		d.clock.Advance(91 * 24 * time.Hour)
+		if asking := views(); asking <= idle {
+			d.Errorf("%d views to ask about nine, %d for nobody", asking, idle)
+		}
+		open := d.matters(provisioning.MatterQuery{Status: provisioning.MatterOpen})
+		if len(open) != 9 {
+			d.Fatalf("%d were asked about", len(open))
+		}
+		for _, m := range open[:3] {
+			d.resolve(m, provisioning.MatterRejected)
+		}
+		if again := views(); again != idle {
+			d.Errorf("%d views where all were asked about, %d for nobody", again, idle)
+		}
+		if open := d.matters(provisioning.MatterQuery{Status: provisioning.MatterOpen}); len(open) != 6 {
+			d.Errorf("%d are open after three were rejected", len(open))
+		}
+		back := open[5]
+		d.resolve(back, provisioning.MatterAllowed)
+		d.want(back.Resource, provisioning.Removed, "ordinary")
+		for _, state := range []provisioning.State{provisioning.Active, provisioning.Suspended} {
+			if _, err := d.Act(d.Context(), d.admin(), scim.User, back.Resource, provisioning.Act{State: state}); err != nil {
+				d.Fatal(err)
+			}
+		}
+		d.clock.Advance(91 * 24 * time.Hour)
+		d.sweep()
+		if open := d.matters(provisioning.MatterQuery{Resource: back.Resource, Status: provisioning.MatterOpen}); len(open) != 1 {
+			d.Errorf("who is suspended again: %+v", open)
+		}
+	})
+}
+
+// counted counts views.
+type counted struct {
+	provisioning.Store
+	views int
+}
+
+func (c *counted) View(ctx context.Context, tenant string, fn func(provisioning.Reader) error) error {
+	c.views++
+	return c.Store.View(ctx, tenant, fn)
+}
+
 // TestHeldDeparture: a person allows or rejects what a policy holds, and a client that changes its mind settles it.
 func TestHeldDeparture(t *testing.T) {
 	t.Parallel()

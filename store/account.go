@@ -125,6 +125,14 @@ func (s *statement) accountConditions(tenant string, q provisioning.AccountQuery
 	if !q.PurgeDue.IsZero() {
 		c.and("r.purge_at <= " + s.arg(s.time(q.PurgeDue)))
 	}
+	if q.NotAsked != "" {
+		oneByOne := ""
+		if s.postgres { // else it may join with all matters at once
+			oneByOne = " offset 0"
+		}
+		c.and("not exists (select 1 from matter m where m.key = " + s.typed(q.NotAsked, "text") + " || r.id and m.tenant = r.tenant" +
+			" and m.status in ('open', 'rejected')" + oneByOne + ")")
+	}
 	return c
 }
 

@@ -290,6 +290,8 @@ var hots = []hot{
 		References: provisioning.References{Groups: true, Manager: true}}), []string{"resource_account", "member_of", "resource_pkey"}},
 	{"keyset of suspended accounts", accounts(provisioning.AccountQuery{Type: scim.User, State: provisioning.Suspended, LeftBefore: epoch, Limit: 100}),
 		[]string{"resource_account"}},
+	{"keyset of suspended accounts that nobody was asked about", accounts(provisioning.AccountQuery{Type: scim.User, Connection: -1, State: provisioning.Suspended,
+		LeftBefore: epoch, NotAsked: "held:ageing:", Limit: 100}), []string{"resource_account", "matter_key"}},
 	{"accounts with locks", func(p *planner) error {
 		return locked(p, func(tx provisioning.Tx) error {
 			return tx.Accounts(provisioning.AccountQuery{Type: scim.User, Connection: -1, Limit: 100}, func(provisioning.Resource) error { return nil })

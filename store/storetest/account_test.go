@@ -160,6 +160,17 @@ func TestAccounts(t *testing.T) {
 			r.State, r.Visible, r.LeftAt, r.PurgeAt = provisioning.Removed, false, epoch.Add(2*time.Hour), epoch.Add(4*time.Hour)
 		})
 		g := w.created(w.group("g"))
+		for _, asked := range []struct {
+			about  provisioning.Resource
+			prefix string
+			status provisioning.MatterStatus
+		}{{a, "k:", provisioning.MatterOpen}, {b, "k:", provisioning.MatterRejected}, {d, "k:", provisioning.MatterAllowed}, {d, "l:", provisioning.MatterOpen}} {
+			m := w.matter(provisioning.MatterHeld, asked.about.ID, asked.prefix+asked.about.ID)
+			w.open(m)
+			m.Status = asked.status
+			w.must(w.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Update: &m}}}))
+			stranger.open(stranger.matter(provisioning.MatterHeld, d.ID, "k:"+d.ID))
+		}
 		for name, test := range map[string]struct {
 			q    provisioning.AccountQuery
 			want []string
@@ -187,6 +198,8 @@ func TestAccounts(t *testing.T) {
 			"due":                {provisioning.AccountQuery{Connection: -1, Removed: true, PurgeDue: e.PurgeAt}, []string{"e"}},
 			"due later":          {provisioning.AccountQuery{Connection: -1, Removed: true, PurgeDue: f.PurgeAt}, []string{"e", "f"}},
 			"due later, a page":  {provisioning.AccountQuery{Connection: -1, Removed: true, PurgeDue: f.PurgeAt, After: e.ID, Limit: 5}, []string{"f"}},
+			"not asked about":    {provisioning.AccountQuery{Type: scim.User, Connection: -1, NotAsked: "k:"}, []string{"c", "d"}},
+			"not otherwise":      {provisioning.AccountQuery{Type: scim.User, Connection: -1, NotAsked: "l:"}, []string{"a", "b", "c"}},
 			"due to another":     {provisioning.AccountQuery{Connection: w.other.ID, Removed: true, PurgeDue: f.PurgeAt}, nil},
 		} {
 			if got := w.accounts(test.q); !slices.Equal(got, test.want) {
