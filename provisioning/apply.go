@@ -198,23 +198,36 @@ func (s *Service) batch(o Origin, in Intent, d Decision, rules *Rules, stamps *s
 	switch c := d.Changes[last]; {
 	case c.Action == ChangeSkip || !rules.readsGroups():
 	case rules.regroups(&c): // its members are many, and some may be gone from it when the job comes
-		b.Jobs = []JobChange{{Create: recomputeJob(o, stamps, recomputed{Connection: o.Connection.ID})}}
-	case len(c.Members.ids()) > 0:
-		b.Jobs = []JobChange{{Create: recomputeJob(o, stamps, recomputed{Connection: o.Connection.ID, IDs: c.Members.ids()})}}
+		b.Jobs = []JobChange{regroupJob(o, stamps, 0, nil)}
+	default:
+		b.Jobs = regroupJobs(o, stamps, c.Members.ids())
 	}
 	return b
 }
 
-// recomputeJob decides anew on users whose groups, and with them scope or role, changed.
-func recomputeJob(o Origin, stamps *stamps, p recomputed) *Job {
-	slices.Sort(p.IDs)
-	params, _ := json.Marshal(p) // strings and numbers always marshal
-	return &Job{ID: stamps.id(maxStamps), Kind: JobRegroup, Connection: p.Connection, Actor: o.Actor, Params: params,
-		Total: len(p.IDs), State: JobQueued, Created: stamps.now, Changed: stamps.now}
+// regroupJobs decide anew on users whose groups, and with them scope or role, changed: one after the other, each on as
+// many as its row holds.
+func regroupJobs(o Origin, stamps *stamps, ids []string) (jobs []JobChange) {
+	slices.Sort(ids)
+	for some := range slices.Chunk(ids, maxRegroup) {
+		jobs = append(jobs, regroupJob(o, stamps, len(jobs), some))
+	}
+	return jobs
 }
 
-// maxStamps is beyond the ids of what a unit of work has of entries and matters.
-const maxStamps = 8
+// regroupJob is the i-th of a unit of work; without ids it is about all users of the connection.
+func regroupJob(o Origin, stamps *stamps, i int, ids []string) JobChange {
+	params, _ := json.Marshal(recomputed{Connection: o.Connection.ID, IDs: ids}) // strings and numbers always marshal
+	return JobChange{Create: &Job{ID: stamps.id(maxStamps + i), Kind: JobRegroup, Connection: o.Connection.ID, Actor: o.Actor,
+		Params: params, Total: len(ids), State: JobQueued, Created: stamps.now, Changed: stamps.now}}
+}
+
+const (
+	// maxStamps is beyond the ids of what a unit of work has of entries and matters.
+	maxStamps = 8
+	// maxRegroup is on how many users one job decides that names them: each step reads and each listing shows the whole row.
+	maxRegroup = 2000
+)
 
 // stamped is a matter's change with what only the unit of work knows; i is its place among the stamps.
 func (m MatterChange) stamped(o Origin, stamps *stamps, i int, entry string) MatterChange {

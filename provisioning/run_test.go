@@ -455,6 +455,39 @@ func TestSweepsReachEverybody(t *testing.T) {
 	})
 }
 
+// TestRegroupJobsAreBounded: a change of very many members makes jobs of a bounded size, which together reach everybody.
+func TestRegroupJobsAreBounded(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) {
+		s.Protocol.UnknownMembers = provisioning.KeepUnknownMembers
+		s.Roles.Names, s.Roles.Groups = []string{"clerk"}, []provisioning.RoleMapping{{When: "Clerks", Role: "clerk"}}
+	}, func(d *directory) {
+		var members []string
+		for i := range 2100 {
+			members = append(members, fmt.Sprintf("0198c0de-0000-7000-8000-%012d", i))
+		}
+		first := d.create(named("ann")) // before and behind all of them
+		members = append(members, first, "00000000-0000-7000-8000-000000000000", "ffffffff-0000-7000-8000-000000000000")
+		d.createGroup("Clerks", members...)
+		jobs, err := d.Jobs(d.Context(), "acme", provisioning.JobRegroup, 0)
+		if err != nil {
+			d.Fatal(err)
+		}
+		total := 0
+		for _, j := range jobs {
+			total += j.Total
+			if j.State != provisioning.JobQueued || len(j.Params) > 100<<10 {
+				d.Errorf("job %s is %s and has %d bytes", j.ID, j.State, len(j.Params))
+			}
+		}
+		if len(jobs) != 2 || total != len(members) {
+			d.Errorf("%d jobs of %d users, want two of %d", len(jobs), total, len(members))
+		}
+		d.work()
+		d.want(first, provisioning.Active, "clerk")
+	})
+}
+
 // TestAskedOnceIsReadOnce: a sweep costs no look at those who were asked about, whatever came of it; who was never asked
 // about, and who was let go and is suspended again, is.
 func TestAskedOnceIsReadOnce(t *testing.T) {
