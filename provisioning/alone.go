@@ -71,8 +71,11 @@ func (r *Rules) changesPrivilege(before, after *Resource) (bool, error) {
 	return chosen != chooses && (r.guarded[chosen] || r.guarded[chooses]), err
 }
 
-// sooner reports whether what is removed already may be purged earlier than it could.
+// sooner reports whether what is removed already may be purged earlier than it could, or who is suspended ages earlier.
 func sooner(before, after *Resource) bool {
+	if before.State == Suspended && after.State == Suspended {
+		return after.LeftAt.Before(before.LeftAt)
+	}
 	return before.State == Removed && after.State == Removed && !after.PurgeAt.IsZero() &&
 		(before.PurgeAt.IsZero() || after.PurgeAt.Before(before.PurgeAt))
 }

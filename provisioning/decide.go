@@ -213,6 +213,7 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 		c.Warning = e.warning
 	}
 	c.Diff = append(diff(m.asserted, d.Asserted), rowDiff(current, &c.After)...)
+	c.Diff = append(c.Diff, d.Restore.leftDiff(&c.After)...)
 	c.Diff = append(c.Diff, effectiveDiff(view{m.asserted, was}, view{d.Asserted, is.attributes})...)
 	c.Action, c.Reason = verdict(m, &c, e)
 	if c.Action == ChangeSkip {

@@ -89,7 +89,9 @@ func (f *fold) follow(e *Entry) error {
 	wasIn := f.state().in()
 	moved := false
 	for _, c := range e.Diff {
-		f.assign(c.Path, c.New)
+		if c.Path != PathLeftAt {
+			f.assign(c.Path, c.New)
+		}
 		moved = moved || c.Path == PathState || c.Path == PathPurgeAt
 	}
 	f.version, f.modified, f.entry = e.Version, e.At, e.ID
@@ -99,9 +101,22 @@ func (f *fold) follow(e *Entry) error {
 	case moved && (wasIn || f.left.IsZero()):
 		f.left = e.At
 	}
+	if said := leftSince(e); !said.IsZero() {
+		f.left = said
+	}
 	f.leave(&e.Members)
 	f.join(&e.Members, e.At)
 	return nil
+}
+
+// leftSince is what an entry says of Resource.LeftAt; zero for nothing.
+func leftSince(e *Entry) (at time.Time) {
+	for _, c := range e.Diff {
+		if text, ok := c.New.(string); ok && c.Path == PathLeftAt {
+			at, _ = time.Parse(time.RFC3339Nano, text)
+		}
+	}
+	return at
 }
 
 // leave ends memberships, or one view of them.

@@ -38,6 +38,8 @@ const (
 	PathRole      = "meibo.role"
 	PathProtected = "meibo.protected"
 	PathPurgeAt   = "meibo.purgeAt" // RFC 3339
+	// PathLeftAt is since when somebody is suspended, where a person said so (RFC 3339). Else it is the time of the entry that did it.
+	PathLeftAt = "meibo.leftAt"
 	// PathOverride is followed by the path of an attribute, or by "role", that a person set; after "undone." by one
 	// that an undo left.
 	PathOverride = "meibo.override."

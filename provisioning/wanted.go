@@ -27,6 +27,7 @@ type Wanted struct {
 	Role      *string
 	Protected *bool
 	PurgeAt   *time.Time      // of what is removed
+	LeftAt    *time.Time      // of who is suspended; zero leaves it
 	Overrides *map[string]any // all of them, by path
 	// Effective is what the host application sees of a new resource, nil for as asserted; nil leaves it to the rules,
 	// as does any resource that there is.
@@ -338,6 +339,7 @@ type Restore struct {
 	*Wanted
 	stored *Resource // as it is, where Facts.Current has the overrides that are wanted
 	kept   bool      // by the rules of the owner that it has
+	since  bool      // LeftAt departs from what follows from the rest
 }
 
 // setOverrides has everything that is derived go by the overrides that are wanted.
@@ -437,7 +439,31 @@ func (w *Restore) over(after *Resource, e *effect, r *Rules, now time.Time) erro
 			after.LeftAt = now // what was purged is there again, and out since now
 		}
 	}
+	return w.setLeft(after, now)
+}
+
+// setLeft gives since when somebody is suspended: ageing counts from it.
+func (w *Restore) setLeft(after *Resource, now time.Time) error {
+	switch {
+	case w.LeftAt == nil, w.LeftAt.IsZero(), after.State != Suspended, w.LeftAt.Equal(after.LeftAt):
+		return nil
+	case w.LeftAt.After(now):
+		return &Error{Kind: Invalid, Attribute: "leftAt", Detail: "leftAt: that instant is yet to come; name one that has been"}
+	}
+	after.LeftAt, w.since = *w.LeftAt, true
 	return nil
+}
+
+// leftDiff is what the journal is to tell of it.
+func (w *Restore) leftDiff(after *Resource) []AttributeChange {
+	if w == nil || !w.since {
+		return nil
+	}
+	var was Resource
+	if w.stored != nil {
+		was = *w.stored
+	}
+	return []AttributeChange{{Path: PathLeftAt, Old: instant("", was.LeftAt).New, New: instant("", after.LeftAt).New}}
 }
 
 // keeps reports whether a guard keeps what is stored: a file that lifts a protection takes nothing away at once.

@@ -11,6 +11,23 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
+func suspendedAt(at time.Time) func(*Resource, scim.Attributes) {
+	return func(r *Resource, _ scim.Attributes) { r.State, r.LeftAt = Suspended, at }
+}
+
+// TestSoonerAgeing: who is said to be suspended for longer ages sooner, which takes two where the settings demand it.
+func TestSoonerAgeing(t *testing.T) {
+	t.Parallel()
+	before, after := user("u", "ann", suspendedAt(now)), user("u", "ann", suspendedAt(born))
+	if !sooner(before, after) || sooner(after, before) || sooner(before, before) {
+		t.Error("an earlier leftAt ages sooner")
+	}
+	w := Restore{Wanted: &Wanted{LeftAt: ptr(now.Add(time.Second))}}
+	if err := w.setLeft(before, now); KindOf(err) != Invalid || err == nil {
+		t.Errorf("an instant to come: %v", err)
+	}
+}
+
 // TestDecideWanted holds what a person wants of a row beside its attributes against every state that it may meet.
 func TestDecideWanted(t *testing.T) {
 	t.Parallel()
@@ -53,6 +70,16 @@ func TestDecideWanted(t *testing.T) {
 			want: want{action: ChangeSkip, asked: ActionUpdate, state: Removed, left: born, purge: due, reason: ReasonUnchanged}},
 		{name: "suspended by a person", stored: user("u", "ann"), wanted: Wanted{State: Suspended},
 			want: want{action: ChangeSuspend, asked: ActionDisable, state: Suspended, visible: true, left: now, reason: ReasonByPerson, paths: []string{PathState}}},
+		{name: "suspended since long ago", stored: user("u", "ann"), wanted: Wanted{State: Suspended, LeftAt: ptr(born)},
+			want: want{action: ChangeSuspend, asked: ActionDisable, state: Suspended, visible: true, left: born, reason: ReasonByPerson, paths: []string{PathState, PathLeftAt}}},
+		{name: "suspended, and for longer than was known", stored: user("u", "ann", suspendedAt(now)), wanted: Wanted{State: Suspended, LeftAt: ptr(born)},
+			want: want{action: ChangeUpdate, asked: ActionUpdate, state: Suspended, visible: true, left: born, reason: ReasonAsserted, paths: []string{PathLeftAt}}},
+		{name: "suspended, as was known", stored: user("u", "ann", suspendedAt(born)), wanted: Wanted{State: Suspended, LeftAt: ptr(born)},
+			want: want{action: ChangeSkip, asked: ActionUpdate, state: Suspended, visible: true, left: born, reason: ReasonUnchanged}},
+		{name: "suspended, and no word of since when", stored: user("u", "ann", suspendedAt(born)), wanted: Wanted{State: Suspended, LeftAt: &time.Time{}},
+			want: want{action: ChangeSkip, asked: ActionUpdate, state: Suspended, visible: true, left: born, reason: ReasonUnchanged}},
+		{name: "in, and since when it was out", stored: user("u", "ann"), wanted: Wanted{State: Active, LeftAt: ptr(born)},
+			want: want{action: ChangeSkip, asked: ActionUpdate, state: Active, visible: true, reason: ReasonUnchanged}},
 		{name: "removed by a person, for the grace time", stored: user("u", "ann"), wanted: Wanted{State: Removed},
 			want: want{action: ChangeDelete, asked: ActionStagedDelete, state: Removed, visible: true, left: now, purge: now.Add(grace), reason: ReasonByPerson, paths: []string{PathState, PathPurgeAt}}},
 		{name: "back from the removed", stored: user("u", "ann", removed), wanted: Wanted{State: Active, Visible: ptr(true), PurgeAt: &time.Time{}},

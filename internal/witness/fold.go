@@ -253,10 +253,24 @@ func (f *folding) stay(e *provisioning.Entry, wasIn bool) {
 	case moved && (wasIn || f.left == 0):
 		f.left = e.At.UnixMicro()
 	}
+	for _, c := range e.Diff {
+		if c.Path != provisioning.PathLeftAt {
+			continue
+		}
+		text, _ := c.New.(string)
+		at, err := time.Parse(time.RFC3339Nano, text)
+		if state := f.row[provisioning.PathState]; err != nil || state != string(provisioning.Suspended) {
+			f.problem(e, "%s: %q of who is %v: %v", c.Path, text, state, err)
+		}
+		f.left = at.UnixMicro()
+	}
 }
 
 // assign follows the difference of one attribute.
 func (f *folding) assign(e *provisioning.Entry, c provisioning.AttributeChange) {
+	if c.Path == provisioning.PathLeftAt {
+		return // see stay
+	}
 	if reflect.DeepEqual(c.Old, c.New) {
 		f.problem(e, "%s is no difference: %v", c.Path, c.New)
 	}

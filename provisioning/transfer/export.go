@@ -160,6 +160,9 @@ func (e *exporter) one(r provisioning.Reader, res *provisioning.Resource) error 
 func rowOf(res *provisioning.Resource, connection string) (Row, error) {
 	row := Row{Has: hasAll, Type: res.Type, ID: res.ID, Connection: connection, State: res.State, Visible: res.Visible,
 		Protected: res.Protected, PurgeAt: res.PurgeAt}
+	if res.State == provisioning.Suspended {
+		row.LeftAt = res.LeftAt
+	}
 	if res.Type == scim.User {
 		row.Role = res.RoleName()
 	} else {

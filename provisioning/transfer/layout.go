@@ -31,6 +31,7 @@ var (
 		{"role", HasRole, func(r *Row) string { return r.Role }, func(r *Row, s string) error { r.Role = s; return nil }},
 		{"protected", HasProtected, func(r *Row) string { return strconv.FormatBool(r.Protected) }, func(r *Row, s string) error { return readBool(&r.Protected, s) }},
 		{"purgeAt", HasPurgeAt, func(r *Row) string { return formatTime(r.PurgeAt) }, func(r *Row, s string) (err error) { r.PurgeAt, err = parseTime(s); return err }},
+		{"leftAt", HasLeftAt, func(r *Row) string { return formatTime(r.LeftAt) }, func(r *Row, s string) (err error) { r.LeftAt, err = parseTime(s); return err }},
 	}
 	backFields = []field{
 		{"effective", HasEffective, func(r *Row) string { return objectCell(r.Effective) }, func(r *Row, s string) (err error) { r.Effective, err = readObject(s); return err }},

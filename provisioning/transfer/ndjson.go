@@ -48,6 +48,7 @@ func (n *ndjsonWriter) Write(r Row) error {
 	}
 	raw("protected", scim.AppendValue(nil, r.Protected))
 	raw("purgeAt", appendTime(nil, r.PurgeAt))
+	raw("leftAt", appendTime(nil, r.LeftAt))
 	raw("attributes", scim.Standard(r.Type).Encode(r.Attributes))
 	raw("effective", appendOverlay(nil, r.Effective))
 	raw("overrides", appendOverlay(nil, r.Overrides))
@@ -217,6 +218,7 @@ var keys = map[string]member{
 	"role":      {HasRole, func(r *Row, v any) error { return into(&r.Role, v) }},
 	"protected": {HasProtected, func(r *Row, v any) error { return into(&r.Protected, v) }},
 	"purgeAt":   {HasPurgeAt, func(r *Row, v any) error { return intoTime(&r.PurgeAt, v) }},
+	"leftAt":    {HasLeftAt, func(r *Row, v any) error { return intoTime(&r.LeftAt, v) }},
 	"attributes": {HasAttributes, func(r *Row, v any) error {
 		var object map[string]any
 		if err := into(&object, v); err != nil {

@@ -148,6 +148,9 @@ func (im *importer) wanted(row *Row, plan *Plan) provisioning.Wanted {
 	if row.Says(HasPurgeAt) {
 		w.PurgeAt = &row.PurgeAt
 	}
+	if row.Says(HasLeftAt) {
+		w.LeftAt = &row.LeftAt
+	}
 	if row.Says(HasOverrides) {
 		w.Overrides = &row.Overrides
 	}

@@ -33,7 +33,7 @@ func anyRow(t *rapid.T) Row {
 	r.Connection = rapid.SampledFrom([]string{"", "default", "hr"}).Draw(t, "connection")
 	r.State = rapid.SampledFrom(states).Draw(t, "state")
 	r.Visible, r.Protected = rapid.Bool().Draw(t, "visible"), rapid.Bool().Draw(t, "protected")
-	r.PurgeAt = moment(t, "purgeAt")
+	r.PurgeAt, r.LeftAt = moment(t, "purgeAt"), moment(t, "leftAt")
 	r.Overrides = object(t, "overrides")
 	if r.Type == scim.User {
 		r.Has &^= HasMembers
@@ -187,11 +187,11 @@ func TestCellsAreNoFormulas(t *testing.T) {
 func TestExportTitles(t *testing.T) {
 	t.Parallel()
 	line, _, _ := bytes.Cut(written(t, CSV), []byte("\r\n"))
-	const want = "\ufefftype,id,connection,state,visible,role,protected,purgeAt,externalId,userName,name.formatted,"
+	const want = "\ufefftype,id,connection,state,visible,role,protected,purgeAt,leftAt,externalId,userName,name.formatted,"
 	if !strings.HasPrefix(string(line), want) {
 		t.Errorf("titles are\n%s\nwant them to begin with\n%s", line, want)
 	}
-	if n := len(strings.Split(string(line), ",")); n != 59 {
+	if n := len(strings.Split(string(line), ",")); n != 60 {
 		t.Errorf("%d titles", n)
 	}
 }

@@ -25,6 +25,7 @@ type Row struct {
 	Role       string
 	Protected  bool
 	PurgeAt    time.Time
+	LeftAt     time.Time // of who is suspended; zero for any other
 	// Attributes are the asserted ones that the row assigns. Over says what follows for a resource that has some.
 	Attributes scim.Attributes
 	// Effective are the top-level attributes whose effective value is not the asserted one; nil for one that is
@@ -52,6 +53,7 @@ const (
 	HasRole
 	HasProtected
 	HasPurgeAt
+	HasLeftAt
 	HasAttributes
 	HasEffective
 	HasOverrides
