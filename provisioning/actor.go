@@ -36,7 +36,7 @@ func InitiatorOf(actor string) (kind Initiator, name string) {
 		return InitiatorUser, holder
 	case strings.HasPrefix(actor, tokenActor):
 		return InitiatorApplication, actor
-	case actor == Schedule:
+	case actor == Schedule, actor == ActorRetention:
 		return InitiatorSystem, actor
 	default:
 		return InitiatorUser, actor

@@ -7,7 +7,7 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -429,10 +429,12 @@ func (w *maskedWriter) close() {
 // unmaskKey is the parameter by which a person says why it must see values.
 const unmaskKey = "unmask"
 
+// plainReason is how a reason looks: within its bounds, without blanks around it.
+var plainReason = regexp.MustCompile(fmt.Sprintf(`^\S.{%d,%d}\S$`, provisioning.MinUnmaskReason-2, provisioning.MaxUnmaskReason-2))
+
 // unmaskParameter is declared for every address that people read.
 func unmaskParameter() *huma.Param {
-	least, most := provisioning.MinUnmaskReason, provisioning.MaxUnmaskReason
-	return &huma.Param{Name: unmaskKey, In: "query", Schema: &huma.Schema{Type: huma.TypeString, MinLength: &least, MaxLength: &most},
+	return &huma.Param{Name: unmaskKey, In: "query", Schema: &huma.Schema{Type: huma.TypeString, Pattern: plainReason.String()},
 		Description: "Why values must be seen: a key of the role support is answered with masks in their place without it. It goes into the audit trail before the answer. Other roles see values anyway."}
 }
 
@@ -455,11 +457,17 @@ func (c *call) unveil(o *huma.Operation) error {
 		}
 		return nil
 	}
-	if hides {
-		if err := c.Service.Unmask(c.context(), c.origin(), why); err != nil {
+	var err error
+	if !plainReason.MatchString(why) {
+		err = unmaskFault()
+	} else if hides {
+		err = c.Service.Unmask(c.context(), c.origin(), why)
+	}
+	if err != nil {
+		if hides {
 			c.hide(o)
-			return unmaskFault(err)
 		}
+		return err
 	}
 	c.unmask = why
 	query.Del(unmaskKey)
@@ -471,13 +479,9 @@ func (c *call) unveil(o *huma.Operation) error {
 	return nil
 }
 
-func unmaskFault(err error) error {
-	var own *provisioning.Error
-	if !errors.As(err, &own) || own.Kind != provisioning.Invalid {
-		return err
-	}
-	p := newProblem(http.StatusUnprocessableEntity, codes[provisioning.Invalid], own.Detail)
-	p.Errors = []Fault{{Location: "query." + unmaskKey, Message: "expected a reason"}}
+func unmaskFault() *Problem {
+	p := newProblem(http.StatusUnprocessableEntity, codes[provisioning.Invalid], requestFaults[http.StatusUnprocessableEntity])
+	p.Errors = []Fault{{Location: "query." + unmaskKey, Message: fmt.Sprintf("expected a reason of %d to %d characters", provisioning.MinUnmaskReason, provisioning.MaxUnmaskReason)}}
 	return p
 }
 

@@ -231,6 +231,7 @@ func TestMasks(t *testing.T) {
 	if len(page.Items) != 1 || !strings.Contains(header.Get("Link"), "unmask=case+4711") {
 		t.Errorf("the next page would be masked: %s", header.Get("Link"))
 	}
+	wantProblem(t, "an owner without a reason", b.do("owner", "GET", "/users/"+ken+"?unmask=no", ""), http.StatusUnprocessableEntity)
 	b.must(200, "owner", "GET", "/users/"+ken+"?unmask=because%20I%20can", "") // who sees values anyway says nothing by it
 	if list := b.must(200, "owner", "GET", "/log?reason=unmasked", "")["items"].([]any); len(list) != 2 {
 		t.Errorf("two answers were unmasked, and the log has %v", list)
