@@ -87,7 +87,6 @@ func ReadChoices(from io.Reader) ([]Choice, error) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		line, _ := r.FieldPos(0)
 		var broken *csv.ParseError
 		if errors.As(err, &broken) {
 			faults = append(faults, ChoiceFault{broken.Line, "the line is no CSV; mend its quotes"})
@@ -96,6 +95,7 @@ func ReadChoices(from io.Reader) ([]Choice, error) {
 		if err != nil {
 			return nil, err
 		}
+		line, _ := r.FieldPos(0) // panics where nothing was read
 		if len(out) == MaxChoices {
 			faults = append(faults, ChoiceFault{line, fmt.Sprintf("a file has at most %d rows; split it", MaxChoices)})
 			break
