@@ -57,7 +57,8 @@ func (s *Service) Erase(ctx context.Context, o Origin, id string, remove bool) (
 	if _, err := s.Act(ctx, o, scim.User, id, Act{Purge: true, Erase: true}); err != nil {
 		return e.out, err
 	}
-	for _, do := range []func(context.Context) error{e.entries, e.matters, e.jobs, e.captures, e.displays, e.settings} {
+	// The user's own entries come last of all: they tell the names by which whoever goes on finds the rest.
+	for _, do := range []func(context.Context) error{e.matters, e.jobs, e.displays, e.settings, e.entries} {
 		if err := do(ctx); err != nil {
 			return e.out, err
 		}
@@ -113,10 +114,13 @@ func (e *eraser) call(names ...string) {
 	}
 }
 
-// entries takes the user's values from the journal: from what is about the user, from what groups say of the member, and
-// from what was asked for under the user's names and is about nobody.
+// entries takes the user's values from the journal: from what was asked for under the user's names and is about nobody, from
+// what groups say of the member, and from what is about the user.
 func (e *eraser) entries(ctx context.Context) error {
-	queries := []EntryQuery{{Resource: e.id}}
+	var queries []EntryQuery
+	for _, name := range slices.Sorted(maps.Keys(e.names)) {
+		queries = append(queries, EntryQuery{Name: name}, EntryQuery{Resource: name})
+	}
 	err := e.view(ctx, func(r Reader) error {
 		seen := map[string]bool{}
 		return r.GroupsOf(e.id, time.Time{}, time.Time{}, func(group string) error {
@@ -127,10 +131,7 @@ func (e *eraser) entries(ctx context.Context) error {
 			return nil
 		})
 	})
-	for _, name := range slices.Sorted(maps.Keys(e.names)) {
-		queries = append(queries, EntryQuery{Name: name}, EntryQuery{Resource: name})
-	}
-	for _, q := range queries {
+	for _, q := range append(queries, EntryQuery{Resource: e.id}) {
 		if err == nil {
 			err = e.scrub(ctx, q)
 		}
@@ -138,24 +139,29 @@ func (e *eraser) entries(ctx context.Context) error {
 	return err
 }
 
-// scrub erases in the entries that a query finds.
+// scrub erases in the entries that a query finds, and the captures of their requests with them.
 func (e *eraser) scrub(ctx context.Context, q EntryQuery) error {
 	for q.Limit = retainStride; ; {
 		page, err := View(ctx, e.store, e.origin.Tenant, func(r Reader) (EntryPage, error) { return r.EntryPage(q) })
 		if err != nil {
 			return err
 		}
-		var erasures []Erasure
+		var b Batch
 		for _, entry := range page.Entries {
-			if of := e.of(entry); len(of) > 0 {
-				erasures = append(erasures, Erasure{Entry: entry.ID, Of: of})
+			of := e.of(entry)
+			if len(of) > 0 {
+				b.Erase = append(b.Erase, Erasure{Entry: entry.ID, Of: of})
+			}
+			if len(of) > 0 || entry.ResourceID == e.id {
+				b.DropCaptures = append(b.DropCaptures, entry.Correlation)
+				e.correlations[entry.Correlation] = true
 			}
 		}
-		if len(erasures) > 0 {
-			if err := e.commit(ctx, Batch{Erase: erasures}); err != nil {
+		if len(b.DropCaptures) > 0 {
+			if err := e.commit(ctx, b); err != nil {
 				return err
 			}
-			e.out.Entries += len(erasures)
+			e.out.Entries, e.out.Captures = e.out.Entries+len(b.Erase), len(e.correlations)
 		}
 		if q.Before = page.Next; q.Before.IsZero() {
 			return nil
@@ -172,9 +178,6 @@ func (e *eraser) of(entry Entry) (ids []string) {
 	nobody := entry.ResourceID == "" || uuid.Validate(entry.ResourceID) != nil
 	if _, has := about[""]; has && nobody {
 		ids = append(ids, "")
-	}
-	if entry.ResourceID == e.id || len(ids) > 0 {
-		e.correlations[entry.Correlation] = true
 	}
 	return ids
 }
@@ -266,18 +269,6 @@ func nameless(document []byte, id string) (out []byte, changed bool) {
 	walk(v)
 	out, err := json.Marshal(v)
 	return out, changed && err == nil
-}
-
-// captures drops the captured requests about the user.
-func (e *eraser) captures(ctx context.Context) error {
-	all := slices.Collect(maps.Keys(e.correlations))
-	e.out.Captures = len(all)
-	for part := range slices.Chunk(all, retainStride) {
-		if err := e.commit(ctx, Batch{DropCaptures: part}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // displays takes the names that clients gave to the user as a member.
