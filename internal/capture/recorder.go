@@ -62,14 +62,16 @@ func (r *Recorder) Record(x Exchange) {
 	r.Dropped(1)
 }
 
-// Run writes what is recorded until ctx ends, and then what is left.
+// Run writes what is recorded until ctx ends, and then what is left, as far as that gets through soon.
 func (r *Recorder) Run(ctx context.Context) {
 	tick := time.NewTicker(writeEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			for r.write(context.WithoutCancel(ctx)) {
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+			defer cancel()
+			for r.write(last) {
 			}
 			return
 		case <-tick.C:
