@@ -80,8 +80,10 @@ func (s *Store) forgetSeals(ctx context.Context) error {
 		return err
 	}
 	forget := func(x *session) error {
-		for table, position := range map[string]string{"seal": "upto", "trace": "position"} {
-			if _, err := x.exec(table, "delete from "+table+" where exists (select 1 from ("+lastForgotten+") as f where f.tenant = "+table+".tenant and "+table+"."+position+" < f.first)"); err != nil {
+		for _, of := range []struct{ table, position string }{{"seal", "upto"}, {"trace", "position"}} { // in one order: others may be at it
+			_, err := x.exec(of.table, "delete from "+of.table+" where exists (select 1 from ("+lastForgotten+") as f where f.tenant = "+of.table+".tenant and "+
+				of.table+"."+of.position+" < f.first)")
+			if err != nil {
 				return err
 			}
 		}
