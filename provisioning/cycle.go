@@ -174,6 +174,3 @@ func (s *Service) before(r Reader, c Cycle) (*Cycle, error) {
 	found[0].Ended = true // another one began
 	return &found[0], counted(r, found)
 }
-
-// Interval is the time in which the entries of a cycle of a client were written.
-func (c *Cycle) Interval() (since, until time.Time) { return c.Began, c.Last.Add(writeTimeout) }

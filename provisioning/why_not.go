@@ -48,7 +48,7 @@ const (
 	NotMapped    NotCause = "mappingFailed"     // the attribute mapping has no value
 	NotAsked     NotCause = "asked"             // a person has to say whose account it is
 	NotIgnored   NotCause = "ignored"           // a policy, or a person, has the client's word ignored
-	NotInScope   NotCause = "outOfScope"        //
+	NotInScope   NotCause = "outOfScope"        // the connection does not manage them
 	NotHeld      NotCause = "held"              // it waits for a person
 	NotWithheld  NotCause = "withheld"          // a guard keeps them
 	NotYet       NotCause = "delayed"           // a tolerance has it wait
