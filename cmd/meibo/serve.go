@@ -61,7 +61,9 @@ func (p *program) serve(cmd *cobra.Command, dev bool) error {
 	if err != nil {
 		return err
 	}
-	debug.FreeOSMemory() // what starting left behind: with the reserve it would stay until the first collection, which may be far off
+	// What starting left behind: with the reserve, garbage would stay until the first collection, which may be far off.
+	debug.FreeOSMemory()
+	forgetProgram()
 	if _, err := fmt.Fprint(p.stdout, welcome); err != nil {
 		return errors.Join(err, s.shutdown(ctx))
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
@@ -44,11 +45,13 @@ func (a *api) document() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// documentOperation serves the document, which does not list itself.
+// documentOperation serves the document, which does not list itself. It is written when it is asked for first: that takes
+// fifteen megabytes for a moment, and a megabyte for good, of a server that may never be asked.
 func (a *api) documentOperation() {
 	o := &huma.Operation{Method: http.MethodGet, Path: "/openapi.json", Metadata: map[string]any{rolesKey: everybody}}
-	document, err := a.document()
+	written := sync.OnceValues(a.document)
 	a.huma.Adapter().Handle(o, a.huma.Middlewares().Handler(func(ctx huma.Context) {
+		document, err := written()
 		if err != nil {
 			callOf(ctx).fail(err)
 			return
