@@ -48,15 +48,16 @@ func (m mask) of(value string) string {
 type rule func(m mask, value string) bool
 
 var (
-	shapeID   = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-	shapeTime = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}(Z|[+-][0-9:]{5})$`)
-	shapeCode = regexp.MustCompile(`^[A-Za-z][A-Za-z.]{0,63}$`)
-	shapeSlug = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
-	shapePath = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:$-]{0,200}$`)
-	shapeNext = regexp.MustCompile(`^-?[0-9]{1,18}\.[0-9a-f-]{36}$`)
-	shapeHex  = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	shapeBare = regexp.MustCompile(`^[A-Za-z0-9 ,.:…_-]{0,200}$`)
-	quoted    = regexp.MustCompile(`"[^"]*"`)
+	shapeID    = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+	shapeTime  = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}(Z|[+-][0-9:]{5})$`)
+	shapeCode  = regexp.MustCompile(`^[A-Za-z][A-Za-z.]{0,63}$`)
+	shapeToken = regexp.MustCompile(`^token ….{1,8}$`) // who a client is, by the end of its token
+	shapeSlug  = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+	shapePath  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:$-]{0,200}$`)
+	shapeNext  = regexp.MustCompile(`^-?[0-9]{1,18}\.[0-9a-f-]{36}$`)
+	shapeHex   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	shapeBare  = regexp.MustCompile(`^[A-Za-z0-9 ,.:…_-]{0,200}$`)
+	quoted     = regexp.MustCompile(`"[^"]*"`)
 )
 
 func shape(s *regexp.Regexp) rule { return func(_ mask, v string) bool { return s.MatchString(v) } }
@@ -74,6 +75,8 @@ var readable = func() map[string]rule {
 			all[k] = r
 		}
 	}
+	add(func(m mask, v string) bool { return m.own[v] || shapeToken.MatchString(v) }, "initiatedBy.id", "initiatedBy.displayName", "actor")
+	add(shape(regexp.MustCompile(`^(role [A-Za-z0-9_-]{1,40}|protected by (a person|the settings))$`)), "because")
 	add(ownWord, "action", "cause", "errorCategory", "identityType", "initiatorType", "kind", "level", "mode", "outcome", "policy", "provisioningAction",
 		"provisioningStepType", "state", "status", "takesTwo", "then", "type", "under", "verb")
 	add(shape(shapeCode), "code", "counted", "dialect", "errorCode", "matchedBy", "method", "quirks", "reason", "role", "asked", "without")
@@ -492,9 +495,14 @@ func (c *call) hide(o *huma.Operation) {
 	c.echo.Response().Writer = c.hidden
 }
 
-// ownWords are the words of all enumerations of the document.
+// ownWords are the words of all enumerations of the document, and those that reasons and settings are made of.
 func ownWords(document []byte) map[string]bool {
 	words := map[string]bool{"about:blank": true} // type of a problem
+	for _, word := range []string{provisioning.CommandLine, provisioning.Schedule, provisioning.ActorRetention,
+		provisioning.CauseDeactivated, provisioning.CauseDeleted, provisioning.CauseScope, provisioning.CauseMembers, provisioning.CauseRole, provisioning.CauseAgeing,
+		string(provisioning.SuspendPolicy), string(provisioning.DeletePolicy), string(provisioning.HoldPolicy), string(provisioning.IgnorePolicy), string(provisioning.RemoveMembersPolicy)} {
+		words[word] = true
+	}
 	var walk func(v any)
 	walk = func(v any) {
 		switch v := v.(type) {
