@@ -183,13 +183,38 @@ func (a *Act) choose(x *Resource, r *Rules) error {
 		}
 		x.Role = roleKey(*a.Role)
 	}
+	if err := namedOnce(x.Type, chosen); err != nil {
+		return err
+	}
 	for path, v := range chosen {
-		if next[path] = v; v == nil {
-			delete(next, path)
+		same := spelling(x.Type, path)
+		maps.DeleteFunc(next, func(old string, _ any) bool { return isAbout(old, path) || spelling(x.Type, old) == same })
+		if v != nil {
+			next[path] = v
 		}
-		maps.DeleteFunc(next, func(old string, _ any) bool { return isAbout(old, path) })
 	}
 	return x.setOverrides(next)
+}
+
+// spelling is a path in the one spelling of its attribute; what is no path, such as the key of a role, is as it is.
+func spelling(t scim.ResourceType, path string) string {
+	if p, err := scim.ParsePath(scim.Standard(t), path); err == nil {
+		return p.String()
+	}
+	return path
+}
+
+// namedOnce refuses overrides that name an attribute in two spellings: which of them counted would be chance.
+func namedOnce(t scim.ResourceType, chosen map[string]any) error {
+	spelt := map[string]string{}
+	for _, path := range slices.Sorted(maps.Keys(chosen)) {
+		same := spelling(t, path)
+		if other, twice := spelt[same]; twice {
+			return &Error{Kind: Invalid, Attribute: "overrides", Detail: fmt.Sprintf("%s and %s are the same attribute; name it once", other, path)}
+		}
+		spelt[same] = path
+	}
+	return nil
 }
 
 // isAbout reports whether an override that an undo left is about the attribute of a path.

@@ -330,6 +330,34 @@ func TestNamedGroupComesAndGoes(t *testing.T) {
 	})
 }
 
+// TestOverrideSpellings: an attribute has one override, however its name is written.
+func TestOverrideSpellings(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(*provisioning.Settings) {}, func(d *directory) {
+		ann := d.create(named("ann"))
+		set := func(overrides map[string]any) error {
+			_, err := d.Act(d.Context(), d.admin(), scim.User, ann, provisioning.Act{Overrides: overrides})
+			return err
+		}
+		if err := set(map[string]any{"TITLE": "Countess"}); err != nil {
+			d.Fatal(err)
+		}
+		if err := set(map[string]any{"title": "Baroness"}); err != nil {
+			d.Fatal(err)
+		}
+		if got := d.effective(ann, "title"); got != "Baroness" {
+			d.Errorf("title %v", got)
+		}
+		wantKind(d.T, set(map[string]any{"title": "a", "Title": "b"}), provisioning.Invalid, "Title and title are the same attribute")
+		if err := set(map[string]any{"Title": nil}); err != nil {
+			d.Fatal(err)
+		}
+		if got := d.effective(ann, "title"); got != nil {
+			d.Errorf("title %v after it was taken back", got)
+		}
+	})
+}
+
 // TestGraceTimeEnds: what was removed comes back whole within its grace time; then it is purged, or a person is
 // asked.
 func TestGraceTimeEnds(t *testing.T) {
