@@ -181,6 +181,9 @@ func TestVerifyFindsEachByte(t *testing.T) {
 		} {
 			for _, column := range columnsOfTable(t, s, row.table) {
 				for range 3 {
+					if column == "error" && strings.Contains(row.where, ids[1]) {
+						continue // where a part is erased, how nothing is written is not sealed: docs/audit.md
+					}
 					what := alter(t, s, row.table, column, row.where)
 					if v := verify(t, s, ""); v.Fault == nil {
 						t.Errorf("%s where %s: %s, and nobody noticed", row.table, row.where, what)

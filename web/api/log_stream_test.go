@@ -47,7 +47,7 @@ func (b *bench) tail(url, query, last string, want int) *tail {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer support")
+	r.Header.Set("Authorization", "Bearer operator")
 	if last != "" {
 		r.Header.Set("Last-Event-ID", last)
 	}
