@@ -237,8 +237,10 @@ func TestNoAnswerHolds(t *testing.T) {
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
 		}, "no answer within 1s"},
-		"500":       {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, twelveAndThree, 500) }, "answered with status 500 instead of 200"},
-		"redirect":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/impact2", http.StatusTemporaryRedirect) }, "answered with status 307 instead of 200"},
+		"500": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, twelveAndThree, 500) }, "answered with status 500 instead of 200"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/impact2", http.StatusTemporaryRedirect)
+		}, "answered with status 307 instead of 200"},
 		"garbage":   {says("secret garbage"), `the answer is not a JSON object with an object "counts"`},
 		"oversized": {says(`{"counts":{"visits":3}` + strings.Repeat(" ", 64<<10) + "}"), "the answer has more than 65536 bytes"},
 		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
