@@ -37,7 +37,7 @@ type Changes struct {
 	Now     map[string]Resource // by id: those that the entries changed, as they are now
 }
 
-// FromTheOldest, in the place of a position, is before the oldest entry that is kept.
+// FromTheOldest is before the oldest entry that is kept, in the place of a position.
 const FromTheOldest = -1
 
 // Changes reads the entries after a position, at most limit, with the resources that they changed. Gone where some of those

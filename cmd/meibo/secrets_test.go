@@ -30,7 +30,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 			t.Parallel()
 			secrets := map[string]string{"secret key": secretKey, "password of a person": password, "token that is none": wrong}
 			environ := []string{"MEIBO_SECRET_KEY=" + secretKey, "MEIBO_LOG_LEVEL=debug"}
-			dump := func() string { return "" }
+			var dump func() string
 			m := &machine{t, environ}
 			if database == "SQLite" {
 				folder := t.TempDir()

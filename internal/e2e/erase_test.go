@@ -203,11 +203,9 @@ func (p *planted) plant() {
 	renamed := p.value() + "@example.com"
 	change(scim.User, p.id, scim.Operation{Op: "replace", Path: "userName", Value: renamed})
 	// Another connection asks whose account it is; the same client asks for the name again, and for an id that is none.
-	other, err := p.Connection(ctx, acme, "other")
-	must(p.T, err)
 	_, _, err = p.ApplySettings(ctx, p.person(), "other", provisioning.SettingsDraft{Settings: s, Expect: provisioning.AnyVersion})
 	must(p.T, err)
-	other, err = p.Connection(ctx, acme, "other")
+	other, err := p.Connection(ctx, acme, "other")
 	must(p.T, err)
 	stranger := p.client()
 	stranger.Connection = other

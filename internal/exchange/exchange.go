@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// A recorded exchange is a conversation in a text file, see testdata/README.md:
+// Conversation is a recorded exchange after parsing: a text file, see testdata/README.md:
 //
 //	# What a line like this says is for people.
 //	connection patch-response=resource
@@ -22,8 +22,6 @@ import (
 //	{"id": "<any>", "active": "<absent>"}
 //	keep user=id
 //	journal create success dialect=scim
-//
-// Conversation is such a file after parsing.
 type Conversation struct {
 	Connections []Connection
 	Turns       []*Turn

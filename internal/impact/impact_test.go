@@ -124,7 +124,7 @@ func TestNobodyAnswers(t *testing.T) {
 		"silence":             {answer: hang, timeout: 50 * time.Millisecond, want: "no answer within 50ms"},
 		"not HTTP":            {answer: raw("s3cret"), want: "the connection broke off before there was an answer"},
 		"a header too large":  {answer: raw("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("s3cret", 9000) + "\r\n\r\n{}"), want: "the connection broke off before there was an answer"},
-		"401":                 {answer: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "s3cret", 401) }, want: "answered with status 401 instead of 200"},
+		"401":                 {answer: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "s3cret", http.StatusUnauthorized) }, want: "answered with status 401 instead of 200"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := query(tt.url)

@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"maps"
 	"regexp"
 	"strings"
 	"unicode"
@@ -250,15 +249,6 @@ func set(words string) map[string]bool {
 	out := map[string]bool{}
 	for word := range strings.FieldsSeq(words) {
 		out[strings.ToLower(word)] = true
-	}
-	return out
-}
-
-// merged is one of sets.
-func merged(sets ...map[string]bool) map[string]bool {
-	out := map[string]bool{}
-	for _, s := range sets {
-		maps.Copy(out, s)
 	}
 	return out
 }
