@@ -44,7 +44,7 @@ func NewCluster(t testing.TB) *Cluster {
 // Database returns the postgres:// URL of a fresh, empty database. It goes with the cluster.
 func (c *Cluster) Database(t testing.TB) string {
 	t.Helper()
-	return c.newDatabase(t).String()
+	return c.newDatabase(t, "template0").String()
 }
 
 // Start starts the cluster after a Stop or a kill, and returns when it has recovered and takes connections.

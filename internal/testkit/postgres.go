@@ -37,6 +37,34 @@ var errNoPostgres = errors.New("no PostgreSQL for tests: install its server (Deb
 // the installed binaries at the first call. Without either the test is skipped, or fails if REQUIRE_POSTGRES=1.
 func Postgres(t testing.TB) string {
 	t.Helper()
+	return reach(t).fresh(t, "template0")
+}
+
+// PostgresCopy is Postgres with a copy of the database that prepare made of an empty one, once for this test binary: to copy
+// is a fraction of the work of making a schema. prepare leaves no connection open.
+func PostgresCopy(t testing.TB, prepare func(url string) error) string {
+	t.Helper()
+	server := reach(t)
+	model.once.Do(func() {
+		database := server.newDatabase(t, "template0")
+		model.name, model.err = strings.TrimPrefix(database.Path, "/"), prepare(database.String())
+	})
+	if model.err != nil || model.name == "" {
+		t.Fatalf("the database to copy was not made: %v", model.err)
+	}
+	return server.fresh(t, model.name)
+}
+
+// model is what PostgresCopy copies. It goes with the cluster; on a server that is not ours it stays behind.
+var model struct {
+	once sync.Once
+	name string
+	err  error
+}
+
+// reach is the server, or the end of the test.
+func reach(t testing.TB) server {
+	t.Helper()
 	server, err := theServer()
 	switch {
 	case errors.Is(err, errNoPostgres) && os.Getenv("REQUIRE_POSTGRES") != "1":
@@ -44,20 +72,26 @@ func Postgres(t testing.TB) string {
 	case err != nil:
 		t.Fatal(err)
 	}
-	database := server.newDatabase(t)
+	return server
+}
+
+// fresh is the URL of a database made of another one, which is dropped when t ends.
+func (s server) fresh(t testing.TB, template string) string {
+	t.Helper()
+	database := s.newDatabase(t, template)
 	t.Cleanup(func() {
 		// FORCE, since a test that failed may have left a connection open.
-		if err := execute(server.url, "DROP DATABASE "+strings.TrimPrefix(database.Path, "/")+" WITH (FORCE)"); err != nil {
+		if err := execute(s.url, "DROP DATABASE "+strings.TrimPrefix(database.Path, "/")+" WITH (FORCE)"); err != nil {
 			t.Errorf("drop the test database: %v", err)
 		}
 	})
 	return database.String()
 }
 
-func (s server) newDatabase(t testing.TB) *url.URL {
+func (s server) newDatabase(t testing.TB, template string) *url.URL {
 	t.Helper()
 	name := "meibo_test_" + strings.ToLower(rand.Text())
-	if err := execute(s.url, "CREATE DATABASE "+name+" TEMPLATE template0"); err != nil {
+	if err := execute(s.url, "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
 		t.Fatalf("create a test database: %v", err)
 	}
 	database := *s.url

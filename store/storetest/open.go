@@ -3,6 +3,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"testing"
 
@@ -29,7 +30,17 @@ func Each(t *testing.T, run func(t *testing.T, s provisioning.Store)) {
 var databases = []struct {
 	name string
 	url  func(testing.TB) string
-}{{"SQLite", sqliteURL}, {"PostgreSQL", testkit.Postgres}}
+}{{"SQLite", sqliteURL}, {"PostgreSQL", func(t testing.TB) string { return testkit.PostgresCopy(t, migrate) }}}
+
+// migrate brings an empty database to the schema.
+func migrate(url string) error {
+	ctx := context.Background()
+	s, err := store.Open(ctx, store.Options{URL: url})
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Migrate(ctx), s.Close())
+}
 
 func each(t *testing.T, options store.Options, run func(t *testing.T, s *store.Store)) {
 	t.Helper()
