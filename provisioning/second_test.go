@@ -28,13 +28,15 @@ func TestSecondPersonForSettings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var demanding provisioning.Settings
 			eachDirectory(t, func(s *provisioning.Settings) {
 				s.Matters.SecondPerson, s.Guard.Users = true, []string{"ann"}
 				s.Roles.Names, s.Roles.Guarded = []string{"officer"}, []string{"officer"}
-				demanding = *s
 			}, func(d *directory) {
-				wanted := demanding
+				v, err := d.Settings(d.Context(), d.admin().Tenant, "default")
+				if err != nil {
+					d.Fatal(err)
+				}
+				wanted := v.Settings
 				edit(&wanted)
 				apply := func(o provisioning.Origin, s provisioning.Settings) error {
 					_, _, err := d.ApplySettings(d.Context(), o, "default", provisioning.SettingsDraft{Settings: s, Expect: provisioning.AnyVersion})
@@ -72,12 +74,14 @@ func TestSecondPersonForSettings(t *testing.T) {
 // TestOnePersonForTheRest: the demand is for what it names alone.
 func TestOnePersonForTheRest(t *testing.T) {
 	t.Parallel()
-	var demanding provisioning.Settings
 	eachDirectory(t, func(s *provisioning.Settings) {
 		s.Matters.SecondPerson = true
-		demanding = *s
 	}, func(d *directory) {
-		wanted := demanding
+		v, err := d.Settings(d.Context(), d.admin().Tenant, "default")
+		if err != nil {
+			d.Fatal(err)
+		}
+		wanted := v.Settings
 		wanted.Matching.Adoption, wanted.Roles.Names = provisioning.AdoptionRefuse, []string{"helpdesk"}
 		_, isNew, err := d.ApplySettings(d.Context(), d.admin(), "default", provisioning.SettingsDraft{Settings: wanted, Expect: provisioning.AnyVersion})
 		if err != nil || !isNew {

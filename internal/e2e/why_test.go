@@ -55,8 +55,8 @@ func TestChainsDecideAgain(t *testing.T) {
 		n += of
 	}
 	t.Logf("%d were decided again: %v; of these the log does not have it all: %v", n, again, lacking)
-	if n < *chains {
-		t.Errorf("%d were decided again, want %d", n, *chains)
+	if n < *chains/2 {
+		t.Errorf("%d were decided again, want %d", n, *chains/2)
 	}
 	for code := range lacking {
 		if !slices.Contains([]string{provisioning.ReasonNotFound, provisioning.ReasonRefused, provisioning.ReasonTolerance, provisioning.ReasonAdoption}, code) {
