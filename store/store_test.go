@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -23,7 +24,14 @@ import (
 	"meibo/scim"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain tries fewer things that chance makes up where a run is to be short, as beside the race detector.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		_ = flag.Set("rapid.checks", "20") // a number it takes
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func each(t *testing.T, run func(t *testing.T, s *Store, connection int64)) {
 	for _, database := range databases {
