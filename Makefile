@@ -1,7 +1,7 @@
 # What a developer and CI run: both call these targets, so that they do the same. `make` alone lists them.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-FUZZTIME ?= 20s
+FUZZTIME ?= 30s
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
 
 .DEFAULT_GOAL := help

@@ -40,8 +40,12 @@ const days = 24 * time.Hour
 // just before a cycle begins. Then it stops, and is found silent within one usual cycle after three.
 func TestSilence(t *testing.T) {
 	t.Parallel()
+	seeds := uint64(20)
+	if testing.Short() {
+		seeds = 3
+	}
 	for _, c := range []client{steady, office} {
-		for seed := range uint64(3) {
+		for seed := range seeds {
 			r := rand.New(rand.NewPCG(seed, 1))
 			var cycles []Cycle // latest first
 			at := start

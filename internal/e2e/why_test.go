@@ -22,7 +22,7 @@ var chains = flag.Int("chains", 60, "how many decisions TestChainsDecideAgain ex
 // it. Each chain has words for all that it says; its last link is what is stored; and whatever was decided comes, from
 // what the chain has recorded, to the very same entry again.
 func TestChainsDecideAgain(t *testing.T) {
-	for name, value := range map[string]string{"rapid.checks": fmt.Sprint(max(3, *chains/12)), "rapid.nofailfile": "true"} {
+	for name, value := range map[string]string{"rapid.checks": fmt.Sprint(max(7, *chains/8)), "rapid.nofailfile": "true"} {
 		if err := flag.Set(name, value); err != nil {
 			t.Fatal(err)
 		}
@@ -55,8 +55,8 @@ func TestChainsDecideAgain(t *testing.T) {
 		n += of
 	}
 	t.Logf("%d were decided again: %v; of these the log does not have it all: %v", n, again, lacking)
-	if n < *chains/2 {
-		t.Errorf("%d were decided again, want %d", n, *chains/2)
+	if n < *chains {
+		t.Errorf("%d were decided again, want %d", n, *chains)
 	}
 	for code := range lacking {
 		if !slices.Contains([]string{provisioning.ReasonNotFound, provisioning.ReasonRefused, provisioning.ReasonTolerance, provisioning.ReasonAdoption}, code) {
