@@ -42,7 +42,7 @@ check-generated: ## generated files are what their generators write
 	@go run ./cmd/meibo settings schema | diff -u docs/settings.schema.json - || { echo "run: make generate"; exit 1; }
 
 check-race: ## all tests under the race detector, on SQLite and PostgreSQL
-	CGO_ENABLED=1 go test -race -short -timeout 15m ./...
+	CGO_ENABLED=1 go test -race -timeout 15m ./...
 
 check-fuzz: ## every fuzz target for FUZZTIME
 	tools/fuzz.sh $(FUZZTIME)
