@@ -237,7 +237,7 @@ func (m *mapper) value(ev *evaluation, r *row) (v any, apply bool, fault *rowErr
 
 // holds reports whether the value keeps to the rules of the row, and notes what it breaks.
 func (m *mapper) holds(i int, r *row, t target, v any) bool {
-	if v == nil {
+	if v == nil || t.isMandatory() && isBlank(v) {
 		if r.required || t.isMandatory() {
 			m.fault(i, t, Empty, "fill what it comes from, or give the row a default", "it is required and comes out empty")
 			return false
@@ -253,6 +253,12 @@ func (m *mapper) holds(i int, r *row, t target, v any) bool {
 		return true
 	}
 	return m.holdsOne(i, r, t, v)
+}
+
+// isBlank reports whether v is a text of blanks, which Definition.Validate takes for no value of a mandatory attribute.
+func isBlank(v any) bool {
+	s, ok := v.(string)
+	return ok && strings.TrimSpace(s) == ""
 }
 
 // maxMatched is how many steps a rule of characters may take for one value.

@@ -139,6 +139,12 @@ func TestFaults(t *testing.T) {
 			"empty title: it is required and comes out empty; fill what it comes from, or give the row a default",
 			"empty userName: it is required and comes out empty; fill what it comes from, or give the row a default",
 		}},
+		{"blanks, with other rows and without", []Row{{Target: "userName", Constant: " \t"}, {Target: `emails[type eq "work"].value`, Constant: "x"}}, Input{}, []string{
+			"empty userName: it is required and comes out empty; fill what it comes from, or give the row a default",
+		}},
+		{"blanks as an override", nil, Input{Overrides: map[string]any{"userName": " "}}, []string{
+			"empty userName: it is required and comes out empty; fill what it comes from, or give the row a default",
+		}},
 		{"too long", []Row{{Target: "title", Source: "userName", MaxLength: 3}}, Input{}, []string{"length title: it has 6 characters and may have 3; shorten it, for example with Left"}},
 		{"characters", []Row{{Target: "title", Source: "userName", Characters: "[a-z]"}}, Input{}, []string{"characters title: it has characters, or an order of them, that the row does not allow; change the expression or the rule"}},
 		{"characters of each element", []Row{{Target: "roles", Expression: `["a", "b"]`}, {Target: "urn:x:y:z", Expression: `["a", "1"]`, Characters: "[a-z]"}}, Input{},

@@ -24,6 +24,20 @@ func TestFiltersAreAccepted(t *testing.T) {
 	}
 }
 
+// TestResourcesAreValid: an owner could have asserted each of them.
+func TestResourcesAreValid(t *testing.T) {
+	t.Parallel()
+	for d, resources := range map[*scim.Definition]*rapid.Generator[scim.Attributes]{
+		scim.Standard(scim.User): scimtest.User(), scim.Standard(scim.Group): scimtest.Group(),
+	} {
+		t.Run(string(d.Type), rapid.MakeCheck(func(t *rapid.T) {
+			if _, err := d.Validate(resources.Draw(t, "resource")); err != nil {
+				t.Error(err)
+			}
+		}))
+	}
+}
+
 // A generator whose filters select nothing, or everything, would prove nothing.
 func TestFiltersSelectSome(t *testing.T) {
 	t.Parallel()

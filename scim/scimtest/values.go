@@ -98,6 +98,10 @@ func value(t *rapid.T, a *scim.Attribute) any {
 	case scim.DateTime:
 		return draw(t, a.Name, instants).Format(time.RFC3339Nano)
 	default:
-		return draw(t, a.Name, pool(a))
+		texts := pool(a)
+		if isRequired(a) { // blanks are no value of such a one
+			texts = slices.DeleteFunc(slices.Clone(texts), func(s string) bool { return strings.TrimSpace(s) == "" })
+		}
+		return draw(t, a.Name, texts)
 	}
 }
