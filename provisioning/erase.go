@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -49,7 +50,7 @@ func (s *Service) Erase(ctx context.Context, o Origin, id string, remove bool) (
 			return Erased{}, err
 		}
 	}
-	e := eraser{Service: s, origin: o, id: id, names: map[string]bool{}, correlations: map[string]bool{}}
+	e := eraser{Service: s, origin: o, id: id, names: map[string]bool{}, holders: map[string][]spell{}, correlations: map[string]bool{}}
 	e.out.Name = x.Index.Name
 	if err := e.gather(ctx); err != nil {
 		return e.out, err
@@ -74,8 +75,9 @@ type eraser struct {
 	*Service
 	origin       Origin
 	id           string
-	names        map[string]bool // that the user was ever called by
-	correlations map[string]bool // of requests about the user
+	names        map[string]bool    // that the user was ever called by
+	holders      map[string][]spell // of such a name, folded: who had it, one after the other
+	correlations map[string]bool    // of requests about the user
 	out          Erased
 }
 
@@ -83,26 +85,99 @@ func (e *eraser) view(ctx context.Context, fn func(Reader) error) error {
 	return e.store.View(ctx, e.origin.Tenant, fn)
 }
 
-// gather finds out what the user was ever called by.
+// gather finds out what the user was ever called by, and who else was: userNames are given to others once they are free.
 func (e *eraser) gather(ctx context.Context) error {
 	return e.view(ctx, func(r Reader) error {
-		x, err := r.Account(scim.User, e.id, References{})
-		if err != nil {
+		if err := e.gatherNames(r); err != nil {
 			return err
 		}
-		e.call(x.Index.Name, x.Index.EffectiveName)
-		return r.Entries(EntryQuery{Resource: e.id}, func(entry Entry) error {
-			e.call(entry.ResourceName)
-			for _, c := range entry.Diff {
-				if c.Path == "userName" || c.Path == PathEffective+"userName" {
-					for _, v := range []any{c.Old, c.New} {
-						name, _ := v.(string)
-						e.call(name)
-					}
+		for name := range e.names {
+			folded := scim.FoldFull.Apply(name)
+			if _, known := e.holders[folded]; known {
+				continue
+			}
+			var err error
+			if e.holders[folded], err = holdersOf(r, folded); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// spell is a time in which the journal has one user under a name.
+type spell struct {
+	user        string
+	first, last time.Time
+}
+
+// holdersOf tells who had a userName, one after the other. An account keeps being called so when somebody else has got the name;
+// what becomes of it then, such as its removal, is no spell of its own unless it gets the name back.
+func holdersOf(r Reader, folded string) (spells []spell, err error) {
+	type mention struct {
+		user  string
+		at    time.Time
+		gives bool
+	}
+	var all []mention // newest first
+	err = r.Entries(EntryQuery{Name: folded}, func(entry Entry) error {
+		if entry.ResourceType == scim.User && uuid.Validate(entry.ResourceID) == nil {
+			gives := slices.ContainsFunc(entry.Diff, func(c AttributeChange) bool { return namesUser(c.Path) && foldedText(c.New) == folded })
+			all = append(all, mention{entry.ResourceID, entry.At, gives})
+		}
+		return nil
+	})
+	seen := map[string]bool{}
+	for _, m := range slices.Backward(all) {
+		switch n := len(spells); {
+		case n > 0 && spells[n-1].user == m.user:
+			spells[n-1].last = m.at
+		case m.gives || !seen[m.user]:
+			spells = append(spells, spell{m.user, m.at, m.at})
+		}
+		seen[m.user] = true
+	}
+	return spells, err
+}
+
+// namesUser reports whether a path of a difference is that of a userName.
+func namesUser(path string) bool { return path == "userName" || path == PathEffective+"userName" }
+
+func foldedText(v any) string {
+	text, _ := v.(string)
+	return scim.FoldFull.Apply(text)
+}
+
+// called reports whether a name that was sent at some time, and led to nobody, was the user's then: of all who had it, whom the
+// journal has nearest to that time under it.
+func (e *eraser) called(name string, at time.Time) bool {
+	folded := scim.FoldFull.Apply(name)
+	if !e.names[name] && !e.names[folded] {
+		return false
+	}
+	away := func(s spell) time.Duration { return max(s.first.Sub(at), at.Sub(s.last), 0) }
+	spells := e.holders[folded]
+	return len(spells) == 0 || slices.MinFunc(spells, func(a, b spell) int { return cmp.Compare(away(a), away(b)) }).user == e.id
+}
+
+// gatherNames reads the row and the journal for what the user was ever called by.
+func (e *eraser) gatherNames(r Reader) error {
+	x, err := r.Account(scim.User, e.id, References{})
+	if err != nil {
+		return err
+	}
+	e.call(x.Index.Name, x.Index.EffectiveName)
+	return r.Entries(EntryQuery{Resource: e.id}, func(entry Entry) error {
+		e.call(entry.ResourceName)
+		for _, c := range entry.Diff {
+			if namesUser(c.Path) {
+				for _, v := range []any{c.Old, c.New} {
+					name, _ := v.(string)
+					e.call(name)
 				}
 			}
-			return nil
-		})
+		}
+		return nil
 	})
 }
 
@@ -169,14 +244,14 @@ func (e *eraser) scrub(ctx context.Context, q EntryQuery) error {
 	}
 }
 
-// of says whose parts of an entry are the user's: the user's own, and, under the user's name, nobody's.
+// of says whose parts of an entry are the user's: the user's own, and nobody's under a name that was the user's then.
 func (e *eraser) of(entry Entry) (ids []string) {
 	_, about := entry.Split()
 	if _, has := about[e.id]; has {
 		ids = append(ids, e.id)
 	}
 	nobody := entry.ResourceID == "" || uuid.Validate(entry.ResourceID) != nil
-	if _, has := about[""]; has && nobody {
+	if _, has := about[""]; has && nobody && (e.called(entry.ResourceName, entry.At) || e.called(entry.ResourceID, entry.At)) {
 		ids = append(ids, "")
 	}
 	return ids
@@ -186,13 +261,25 @@ func (e *eraser) commit(ctx context.Context, b Batch) error {
 	return e.store.Update(ctx, e.origin.Tenant, func(tx Tx) error { return tx.Commit(b) })
 }
 
+// concerned reports whether a matter is about the user: by id, and one that is about nobody yet by the accounts that may be meant, or
+// by the name that the client sent when nobody else had it.
+func (e *eraser) concerned(m Matter) bool {
+	switch {
+	case m.Resource != "":
+		return m.Resource == e.id
+	case m.Kind != MatterAdoption:
+		return false
+	default:
+		return slices.Contains(m.Candidates, e.id) || e.called(m.Name, m.Opened)
+	}
+}
+
 // matters empties what was or is asked about the user.
 func (e *eraser) matters(ctx context.Context) error {
 	var changes []MatterChange
 	seen := map[string]bool{}
 	note := func(m Matter) error {
-		mine := m.Resource == e.id || slices.Contains(m.Candidates, e.id) || e.names[m.Name]
-		if !mine || seen[m.ID] || m.Name == "" && m.Asserted == nil && len(m.Reason.Args) == 0 {
+		if !e.concerned(m) || seen[m.ID] || m.Name == "" && m.Asserted == nil && len(m.Reason.Args) == 0 {
 			return nil
 		}
 		seen[m.ID] = true

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"meibo/provisioning"
 	"meibo/scim"
@@ -68,6 +71,85 @@ func TestEraseGoesOn(t *testing.T) {
 			if whole || t.Failed() {
 				return
 			}
+		}
+	})
+}
+
+// TestEraseOfARecycledName: who came after somebody under the same name loses nothing by that one's erasure, neither what waits for a
+// person nor what was refused; what was refused to, or asked about, the one who is erased goes.
+func TestEraseOfARecycledName(t *testing.T) {
+	t.Parallel()
+	hold := func(s *provisioning.Settings) { s.Deletion.Users.Deactivated = provisioning.HoldPolicy }
+	eachDirectory(t, hold, func(d *directory) {
+		if _, err := d.CreateConnection(d.Context(), d.admin(), "other"); err != nil {
+			d.Fatal(err)
+		}
+		const name = "kim@x.example"
+		kim := named(name)
+		kim["emails"] = []any{map[string]any{"value": "team@x.example"}}
+		refused := func(connection string, a scim.Attributes) {
+			d.Helper()
+			d.clock.Advance(time.Hour)
+			_, err := d.Create(d.Context(), d.client(connection), scim.User, provisioning.Body{Attributes: a})
+			wantKind(d.T, err, provisioning.Conflict, "")
+		}
+		all := func() map[string]provisioning.Matter {
+			byID := map[string]provisioning.Matter{}
+			for _, m := range d.matters(provisioning.MatterQuery{}) {
+				byID[m.ID] = m
+			}
+			return byID
+		}
+		mate := named("mate")
+		mate["emails"] = kim["emails"]
+		d.createAs("other", mate)
+		refused("default", kim) // whose account is it? somebody else's, a person says
+		d.resolve(d.onlyMatter(provisioning.MatterAdoption), provisioning.MatterCreated)
+		leaver := d.create(kim)
+		refused("default", kim)
+		d.clock.Advance(24 * time.Hour)
+		d.remove(leaver)
+		old := all()
+		if len(old) != 1 {
+			d.Fatalf("matters of the leaver: %+v", old)
+		}
+
+		d.clock.Advance(24 * time.Hour)
+		newcomer := d.create(named(name))
+		if newcomer == leaver {
+			d.Fatal("the newcomer got the account of the leaver")
+		}
+		d.clock.Advance(24 * time.Hour)
+		refused("default", named(name))
+		if err := d.disable(newcomer); err != nil {
+			d.Fatal(err)
+		}
+		refused("other", named(name))
+		before := all()
+		if open := d.matters(provisioning.MatterQuery{Status: provisioning.MatterOpen}); len(open) != 2 {
+			d.Fatalf("open matters of the newcomer: %+v", open)
+		}
+		if _, err := d.Erase(d.Context(), d.admin(), leaver, true); err != nil {
+			d.Fatal(err)
+		}
+		for id, m := range all() {
+			_, gone := old[id]
+			switch {
+			case gone && (m.Name != "" || m.Asserted != nil):
+				d.Errorf("a matter of the leaver keeps %q, %s", m.Name, m.Asserted)
+			case !gone && !cmp.Equal(m, before[id]):
+				d.Errorf("a matter of the newcomer changed:\n%s", cmp.Diff(before[id], m))
+			}
+		}
+		failures := map[string]int{} // by the name that they say
+		if err := d.Entries(d.Context(), "acme", provisioning.EntryQuery{Outcome: provisioning.Failure, Action: provisioning.ActionCreate}, func(e provisioning.Entry) error {
+			failures[e.ResourceName]++
+			return nil
+		}); err != nil {
+			d.Fatal(err)
+		}
+		if want := map[string]int{"": 2, name: 2}; !cmp.Equal(failures, want) {
+			d.Errorf("refused creates by name: %v, want %v", failures, want)
 		}
 	})
 }
