@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"net/http"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"meibo/internal/capture"
 	"meibo/internal/edge"
 	"meibo/internal/replay"
+	"meibo/internal/seal"
 	"meibo/provisioning"
 )
 
@@ -69,6 +71,7 @@ type api struct {
 	waiting places                // of those who wait for changes
 	streams places                // of those who follow the log
 	maskKey []byte
+	nexts   *seal.Sealer    // see nextOf
 	own     map[string]bool // see mask
 }
 
@@ -99,6 +102,8 @@ func build(o Options) (http.Handler, *api) {
 		a.maskKey = make([]byte, 32)
 		_, _ = rand.Read(a.maskKey) // never fails
 	}
+	key := sha256.Sum256(a.maskKey)
+	a.nexts, _ = seal.New(string(key[:]), nextPurpose) // the key is long enough
 	a.huma = humaecho.NewWithGroup(router, router.Group(Base), documentConfig())
 	a.huma.UseMiddleware(a.admit)
 	a.operations()

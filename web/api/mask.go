@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -54,11 +55,17 @@ var (
 	shapeToken = regexp.MustCompile(`^token ….{1,8}$`) // who a client is, by the end of its token
 	shapeSlug  = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 	shapePath  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:$-]{0,200}$`)
-	shapeNext  = regexp.MustCompile(`^-?[0-9]{1,18}\.[0-9a-f-]{36}$`)
+	shapeNext  = regexp.MustCompile(patternOf(LogPaging{}, "Next"))
 	shapeHex   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	shapeBare  = regexp.MustCompile(`^[A-Za-z0-9 ,.:…_-]{0,200}$`)
 	quoted     = regexp.MustCompile(`"[^"]*"`)
 )
+
+// patternOf is the pattern that the document has for a parameter.
+func patternOf(parameters any, field string) string {
+	f, _ := reflect.TypeOf(parameters).FieldByName(field)
+	return f.Tag.Get("pattern")
+}
 
 func shape(s *regexp.Regexp) rule { return func(_ mask, v string) bool { return s.MatchString(v) } }
 
@@ -129,7 +136,7 @@ func (m mask) string(p place, v string) string {
 			return quoted.ReplaceAllStringFunc(v, func(q string) string { return `"` + m.of(q[1:len(q)-1]) + `"` })
 		}
 	case "next":
-		if id, err := hex.DecodeString(v); err == nil && shapeID.Match(id) {
+		if id, err := hex.DecodeString(v); err == nil && (shapeID.Match(id) || bytes.HasPrefix(id, sealedToken)) {
 			return v
 		}
 	}

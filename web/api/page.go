@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"encoding/hex"
 	"net/http"
+	"slices"
 
 	"meibo/provisioning"
 )
@@ -62,16 +64,47 @@ func whole[T, V any](list []T, view func(T) V) *all[V] {
 	return out
 }
 
-// token is an id as a next token, whatever characters it has.
-func token(id string) string { return hex.EncodeToString([]byte(id)) }
+// sealedToken is what a next token begins with, decoded, that hides its id. No id does.
+var sealedToken = []byte{0}
 
-// untoken is the id of a next token; one that is none is a fault of that parameter.
-func untoken(next string) (string, error) {
-	id, err := hex.DecodeString(next)
+// nextPurpose is what such a token is sealed for, and under which name.
+const nextPurpose = "next"
+
+// nextOf is an id of a member as a next token. One that no resource has is what a client wrote: who may not see values gets it sealed.
+func (c *call) nextOf(id string) (string, error) {
+	text := []byte(id)
+	if c.hidden != nil && !shapeID.MatchString(id) {
+		sealed, err := c.nexts.Seal(c.tenant(), nextPurpose, text)
+		if err != nil {
+			return "", err
+		}
+		text = slices.Concat(sealedToken, sealed)
+	}
+	return hex.EncodeToString(text), nil
+}
+
+// idOf is the id of a next token; one that is none is a fault of that parameter.
+func (c *call) idOf(next string) (string, error) {
+	text, err := hex.DecodeString(next)
+	if sealed, hides := bytes.CutPrefix(text, sealedToken); err == nil && hides {
+		text, err = c.nexts.Open(c.tenant(), nextPurpose, sealed)
+	}
 	if err != nil {
 		p := newProblem(http.StatusUnprocessableEntity, codes[provisioning.Invalid], requestFaults[http.StatusUnprocessableEntity])
 		p.Errors = []Fault{{Location: "query.next", Message: "expected the next of an answer"}}
 		return "", p
 	}
-	return string(id), nil
+	return string(text), nil
+}
+
+// pageOfMembers answers with the first limit members, and where to go on if there are more.
+func (c *call) pageOfMembers(items []Member, limit int) (*listed[Member], error) {
+	if len(items) <= limit {
+		return page(c, items, ""), nil
+	}
+	next, err := c.nextOf(items[limit-1].ID)
+	if err != nil {
+		return nil, err
+	}
+	return page(c, items[:limit], next), nil
 }

@@ -144,10 +144,7 @@ func (c *call) membersAt(in *membersInput, after string) (*listed[Member], error
 			items = append(items, Member{ID: m.Value, Display: m.Display, Asserted: &m.Asserted, Effective: &m.Effective})
 		}
 	}
-	if len(items) <= in.Limit {
-		return page(c, items, ""), nil
-	}
-	return page(c, items[:in.Limit], token(items[in.Limit-1].ID)), nil
+	return c.pageOfMembers(items, in.Limit)
 }
 
 func (c *call) difference(t scim.ResourceType, in *betweenInput) (*single[Difference], error) {

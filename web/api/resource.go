@@ -75,7 +75,7 @@ type idInput struct {
 type membersInput struct {
 	ID    string    `path:"id" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"`
 	Limit int       `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"How many at most."`
-	Next  string    `query:"next" maxLength:"2048" pattern:"^([0-9a-f]{2})+$" doc:"The next of the page before."`
+	Next  string    `query:"next" maxLength:"4096" pattern:"^([0-9a-f]{2})+$" doc:"The next of the page before."`
 	At    time.Time `query:"at" doc:"As it was at that instant; for people. 410 where the journal does not reach back to it."`
 }
 
@@ -272,7 +272,7 @@ func list[T any](c *call, t scim.ResourceType, in *listInput, view func(resource
 
 // members answers with a page of a group's members, by id.
 func (c *call) members(in *membersInput) (*listed[Member], error) {
-	after, err := untoken(in.Next)
+	after, err := c.idOf(in.Next)
 	if err != nil {
 		return nil, err
 	}
@@ -290,8 +290,5 @@ func (c *call) members(in *membersInput) (*listed[Member], error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(items) <= in.Limit {
-		return page(c, items, ""), nil
-	}
-	return page(c, items[:in.Limit], token(items[in.Limit-1].ID)), nil
+	return c.pageOfMembers(items, in.Limit)
 }
