@@ -87,7 +87,7 @@ var settings = []Setting{
 	},
 	{
 		Key: "capture_retention", Variable: "MEIBO_CAPTURE_RETENTION", Flag: "capture-retention", Default: "336h",
-		Usage:  "How long requests that wrote or failed are kept, sealed, with their answers; 0 captures none.",
+		Usage:  "How long requests that wrote or failed are kept, sealed, with their answers; 0 captures none, and deletes those that are there.",
 		Remedy: "write a duration up to 8760h, such as 336h for fourteen days, or 0 for none",
 		set:    duration(func(c *Config) *time.Duration { return &c.CaptureRetention }), get: func(c Config) string { return c.CaptureRetention.String() }, show: plain,
 	},

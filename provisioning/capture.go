@@ -44,11 +44,8 @@ func (s *Service) Debug(ctx context.Context, o Origin, connection string, length
 	return after, err
 }
 
-// forgetCaptures deletes the captures that are older than they shall get.
+// forgetCaptures deletes the captures that are older than they shall get: all of them, where none are kept.
 func (s *Service) forgetCaptures(ctx context.Context) error {
-	if s.captures == 0 {
-		return nil
-	}
 	for {
 		n, err := s.store.DropCaptures(ctx, s.Now().Add(-s.captures), captureStride)
 		if err != nil || n < captureStride {

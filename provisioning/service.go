@@ -19,7 +19,7 @@ type Options struct {
 	Decided func(JournalAction, Outcome)
 	// Swept hears after each sweep what waits for a person; nil for nobody.
 	Swept func(Waiting)
-	// CaptureRetention is how long captured requests are kept; zero: for ever.
+	// CaptureRetention is how long captured requests are kept; zero: not at all, and those that are there go.
 	CaptureRetention time.Duration
 	// Impact asks a host application what hangs on an account, outside of any unit of work, and returns what it counted by
 	// name. The text of its error is shown to people and stored, so that nothing of an answer is in it. nil: nothing to sign
@@ -39,7 +39,7 @@ type Service struct {
 	asks  func(context.Context, ImpactQuery) (map[string]int64, error) // nil where nothing can be asked
 
 	traffic   traffic
-	captures  time.Duration // how long they are kept; zero: for ever
+	captures  time.Duration // how long they are kept; zero: not at all
 	retention time.Duration // of the journal; zero: for ever
 	flagged   sync.Map      // of tenants to map[string]bool: ids of the overdue matters that the journal has, as of the last sweep
 	compiled  sync.Map      // of ids of connections to []*Rules: see keepRules
