@@ -79,8 +79,9 @@ func (c *call) follow(in *followInput) (*huma.StreamResponse, error) {
 type follower struct {
 	*call
 	query provisioning.EntryQuery
-	at    int64 // the position that was looked at last
-	told  int64 // the last one that the client knows of
+	at    int64     // the position that was looked at last
+	told  int64     // the last one that the client knows of
+	heard time.Time // when the client was sent something last
 	out   bytes.Buffer
 }
 
@@ -95,11 +96,13 @@ func (f *follower) run() error {
 		if err != nil {
 			return err
 		}
-		if more {
+		if more && f.Now().Sub(f.heard) < heartbeat {
 			continue
 		}
-		if err := f.poll(heartbeat, f.arrived); err != nil {
-			return err
+		if !more {
+			if err := f.poll(heartbeat, f.arrived); err != nil {
+				return err
+			}
 		}
 		if err := f.mark(); err != nil {
 			return err
@@ -167,5 +170,6 @@ func (f *follower) flush() error {
 		return err
 	}
 	f.out.Reset()
+	f.heard = f.Now()
 	return http.NewResponseController(f.echo.Response()).Flush()
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"meibo/internal/auth"
+	"meibo/internal/testkit"
 	"meibo/provisioning"
 	"meibo/provisioning/summary"
 	"meibo/scim"
@@ -317,5 +318,70 @@ func (b *bench) followTo(url, query string, end int64, most int) (all []event) {
 		}
 		last = s.last
 		s.end()
+	}
+}
+
+// slow is a store that takes its time, by a clock, for each few entries that it looks at.
+type slow struct {
+	provisioning.Store
+	clock *testkit.Clock
+}
+
+const (
+	slowLooks = 2
+	slowTime  = 6 * time.Second
+)
+
+func (s slow) View(ctx context.Context, tenant string, fn func(provisioning.Reader) error) error {
+	return s.Store.View(ctx, tenant, func(r provisioning.Reader) error { return fn(slowReader{r, s.clock}) })
+}
+
+type slowReader struct {
+	provisioning.Reader
+	clock *testkit.Clock
+}
+
+func (r slowReader) Changes(after int64, limit int) ([]provisioning.PositionedEntry, int64, error) {
+	r.clock.Advance(slowTime)
+	return r.Reader.Changes(after, min(limit, slowLooks))
+}
+
+// TestStreamIsHeardWhileItSearches: of a long search that finds little the client hears in time, and how far it has come.
+func TestStreamIsHeardWhileItSearches(t *testing.T) {
+	t.Parallel()
+	st := storetest.Open(t)
+	clock := testkit.NewClock(time.Now())
+	b := newBenchOn(t, st, func(o *api.Options) {
+		o.Service, o.Now = provisioning.New(provisioning.Options{Store: slow{st, clock}}), clock.Now
+	})
+	const others = 30
+	for i := range others {
+		b.client("default").user(fmt.Sprintf("user%d", i))
+	}
+	b.client("default").user("zoe")
+	follow(t, st)
+	s := b.tail(b.serve(), "after=0&prefix=zoe", "", 200)
+	var marks []int
+	for {
+		line, err := s.body.ReadString('\n')
+		if err != nil || strings.HasPrefix(line, "data: ") {
+			break
+		}
+		if id, is := strings.CutPrefix(line, "id: "); is {
+			at, err := strconv.Atoi(strings.TrimSpace(id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			marks = append(marks, at)
+		}
+	}
+	const most = slowLooks * int(15*time.Second/slowTime+1) // of entries between two marks
+	if len(marks) < others/most {
+		t.Errorf("the client heard of positions %v", marks)
+	}
+	for i := 1; i < len(marks)-1; i++ { // the last id is that of the event
+		if step := marks[i] - marks[i-1]; step <= 0 || step > most {
+			t.Errorf("the client heard of positions %v", marks)
+		}
 	}
 }
