@@ -1,6 +1,11 @@
 package provisioning
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+
+	"meibo/scim"
+)
 
 // Actors, as the journal names them, that have no name of their own.
 const (
@@ -41,4 +46,18 @@ func InitiatorOf(actor string) (kind Initiator, name string) {
 	default:
 		return InitiatorUser, actor
 	}
+}
+
+// samePerson reports whether two actors are one person, however the name is written: letter case, the form of a character,
+// blanks, and what nobody sees make no second one.
+func samePerson(a, b string) bool { return personOf(a) == personOf(b) }
+
+func personOf(actor string) string {
+	seen := strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) {
+			return -1
+		}
+		return r
+	}, actor)
+	return strings.Join(strings.Fields(scim.FoldFull.Apply(seen)), " ")
 }

@@ -259,7 +259,7 @@ func (f *finder) find(ctx context.Context, c Choice) (Chosen, error) {
 			return fault(own.Detail)
 		}
 	}
-	if m.Proposed == f.actor && grave(c.Resolution.Status) {
+	if samePerson(m.Proposed, f.actor) && grave(c.Resolution.Status) {
 		chosen.Outcome = ChoiceWaits
 	}
 	return chosen, nil

@@ -89,7 +89,7 @@ func (s *Service) Resolve(ctx context.Context, o Origin, id string, choice Resol
 			proposed := m
 			proposed.Proposed, proposed.Resource = o.Actor, closed.Resource
 			return proposed, s.note(ctx, o, proposed, reasonMatterProposed)
-		case m.Proposed == o.Actor:
+		case samePerson(m.Proposed, o.Actor):
 			return m, &Error{Kind: Forbidden, Detail: "this choice needs a second person: somebody else has to confirm it"}
 		case m.Resource != closed.Resource:
 			return m, &Error{Kind: Conflict, Attribute: "candidate",

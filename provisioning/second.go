@@ -49,7 +49,7 @@ func (s *Service) second(r Reader, o Origin, p proposal) (closes *MatterChange, 
 	}
 	now := s.Now()
 	switch {
-	case confirmed == nil || confirmed.Proposed == o.Actor:
+	case confirmed == nil || samePerson(confirmed.Proposed, o.Actor):
 		args := map[string]string{"what": p.what}
 		for k, v := range p.args {
 			args[k] = v

@@ -166,3 +166,61 @@ func (b *between) View(ctx context.Context, tenant string, fn func(provisioning.
 	}
 	return err
 }
+
+// TestOnePersonInTwoSpellings: whoever has two keys whose holders' names look alike is one person: for a matter, for many at once,
+// for an allowance and for settings.
+func TestOnePersonInTwoSpellings(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) {
+		s.Matters.SecondPerson, s.Deletion.Users.Deleted = true, provisioning.HoldPolicy
+	}, func(d *directory) {
+		id := d.create(named("ann"))
+		d.remove(id)
+		m := d.onlyMatter(provisioning.MatterHeld)
+		v, err := d.Settings(d.Context(), "acme", "default")
+		if err != nil {
+			d.Fatal(err)
+		}
+		v.Settings.Tolerance.Mode = provisioning.ToleranceOff
+		allowed := provisioning.Resolution{Status: provisioning.MatterAllowed}
+		by := func(holder string) provisioning.Origin {
+			o := d.admin()
+			o.Actor = provisioning.KeyActor(holder)
+			return o
+		}
+		allow := func(o provisioning.Origin) error {
+			_, err := d.Allow(d.Context(), o, "default", provisioning.BudgetUsers, provisioning.Allowance{Left: 5, Until: d.Now().Add(time.Hour)})
+			return err
+		}
+		apply := func(o provisioning.Origin) error {
+			_, _, err := d.ApplySettings(d.Context(), o, "default", provisioning.SettingsDraft{Settings: v.Settings, Expect: provisioning.AnyVersion})
+			return err
+		}
+		if m, err := d.Resolve(d.Context(), by("Rie Sato"), m.ID, allowed); err != nil || m.Status != provisioning.MatterOpen {
+			d.Fatalf("the first person: %s, %v", m.Status, err)
+		}
+		for _, holder := range []string{"Rie Sato", "RIE SATO", "Rie\u200b Sato", "Rie Ｓato", "Rie  Sato"} {
+			o := by(holder)
+			_, err := d.Resolve(d.Context(), o, m.ID, allowed)
+			wantKind(d.T, err, provisioning.Forbidden, "second person")
+			chosen, err := d.Choose(d.Context(), o, []provisioning.Choice{{Line: 2, Matter: m.ID, Resolution: allowed}}, true)
+			if err != nil || len(chosen) != 1 || chosen[0].Outcome != provisioning.ChoiceWaits {
+				d.Errorf("%q, many: %+v, %v", holder, chosen, err)
+			}
+			wantKind(d.T, allow(o), provisioning.Forbidden, "second person")
+			wantKind(d.T, apply(o), provisioning.Forbidden, "second person")
+		}
+		d.want(id, provisioning.Held, "ordinary")
+		ken := by("Ken Tanaka")
+		if _, err := d.Resolve(d.Context(), ken, m.ID, allowed); err != nil {
+			d.Error(err)
+		}
+		if err := allow(ken); err != nil {
+			d.Error(err)
+		}
+		if err := apply(ken); err != nil {
+			d.Error(err)
+		}
+		d.want(id, provisioning.Removed, "ordinary")
+	})
+}
