@@ -226,6 +226,11 @@ func (s *Service) Link(ctx context.Context, o Origin, id string, asserted []byte
 		if err != nil {
 			return f, Desired{}, err
 		}
+		for _, c := range settles {
+			if err := linkable(r, o, f.Current, c.Update); err != nil {
+				return f, Desired{}, err
+			}
+		}
 		d := Desired{Type: scim.User, Asserted: f.Asserted, Link: true, ByPerson: true}
 		if asserted != nil {
 			if d.Asserted, err = decoded(scim.User, asserted); err != nil {
@@ -243,6 +248,36 @@ func (s *Service) Link(ctx context.Context, o Origin, id string, asserted []byte
 		return f, d, err
 	}})
 	return err
+}
+
+// linkable refuses to answer a question with an account that became somebody's by the answer to another one: it is the
+// connection's already, or was made another connection's after the question was asked last, so that whoever answers
+// cannot know. Conflict names what linked it.
+func linkable(r Reader, o Origin, x *Resource, question *Matter) error {
+	if x.Connection == 0 {
+		return nil // nobody's any longer, whoever linked it once
+	}
+	var link *Matter
+	err := r.Matters(MatterQuery{Resource: x.ID, Connection: x.Connection, Kind: MatterAdoption, Status: MatterLinked}, func(m Matter) error {
+		if link == nil || m.ClosedAt.After(link.ClosedAt) {
+			link = &m
+		}
+		return nil
+	})
+	own := x.Connection == o.Connection.ID
+	if err != nil || !own && (link == nil || link.ClosedAt.Before(question.Seen)) {
+		return err
+	}
+	how := ""
+	if link != nil {
+		how = fmt.Sprintf(": %s linked it by the matter %s", link.ClosedBy, link.ID)
+	}
+	if own {
+		return &Error{Kind: Conflict, Attribute: "candidate", Detail: fmt.Sprintf("the account %s is this connection's already%s; choose another account, "+
+			"or create or ignore if this is somebody else", x.ID, how)}
+	}
+	return &Error{Kind: Conflict, Attribute: "candidate", Detail: fmt.Sprintf("the account %s became another connection's since this was asked%s; choose another account, "+
+		"or wait until the client asks again", x.ID, how)}
 }
 
 // Allow lets departures of a cause go beyond the tolerance of a connection, or with Reject has them ignored; an
