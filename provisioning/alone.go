@@ -86,13 +86,18 @@ func (r *Rules) claimAlone(f Facts, d Desired, c *Change, out *Decision) error {
 	if x == nil || x.Connection == 0 || r.Settings.Tolerance.Mode == ToleranceOff {
 		return nil // nobody's accounts have no tolerance
 	}
-	if n := len(c.Members.Remove) + len(c.Members.EffectiveRemove); n > 0 {
-		removals, reached, err := r.claimMembers(x, n, d.Now)
-		if c.After.Removals = removals; reached != nil {
-			out.Demand = demandTolerance
-		}
-		if err != nil || reached != nil {
+	if n := c.Members.lost(); n > 0 {
+		lost, weighed, err := r.lostLately(x, d.Now)
+		if err != nil {
 			return err
+		}
+		if weighed {
+			removals, reached := r.claimMembers(x, lost, n, d.Now)
+			if reached != nil {
+				out.Demand = demandTolerance
+				return nil
+			}
+			c.After.Removals = removals
 		}
 	}
 	if !c.Leaves() {

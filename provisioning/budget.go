@@ -49,6 +49,6 @@ type DepartureFacts struct {
 	Budget  Budget
 	Present int // users of the connection in state active or held, or its groups that are so
 	// Matters are those about the resource that are open, allowed or rejected, and those of the Key that are so, ignored
-	// or created; the latest of each kind, latest first.
+	// or created; the latest of each kind and cause, and each rejected removal of members, latest first.
 	Matters []Matter
 }

@@ -75,8 +75,11 @@ func (d MemberDelta) IsZero() bool {
 
 // Grown is how many effective memberships more there are.
 func (d MemberDelta) Grown() int {
-	return len(d.Add) + len(d.EffectiveAdd) - len(d.Remove) - len(d.EffectiveRemove)
+	return len(d.Add) + len(d.EffectiveAdd) - d.lost()
 }
+
+// lost is how many effective memberships end.
+func (d MemberDelta) lost() int { return len(d.Remove) + len(d.EffectiveRemove) }
 
 // empty ends all effective memberships, those as well that would have begun. What the client lists is its own.
 func (d *MemberDelta) empty(open []Membership) {
@@ -100,6 +103,20 @@ func (d *MemberDelta) fill(open []Membership) {
 // withhold keeps the effective memberships of who was to leave.
 func (d *MemberDelta) withhold() {
 	d.AssertedRemove, d.Remove, d.EffectiveRemove = append(d.AssertedRemove, d.Remove...), nil, nil
+}
+
+// keep withholds the removal of some, and says of whom.
+func (d *MemberDelta) keep(some map[string]bool) (kept []string) {
+	var gone []string
+	for _, id := range d.Remove {
+		if some[id] {
+			kept = append(kept, id)
+		} else {
+			gone = append(gone, id)
+		}
+	}
+	d.Remove, d.AssertedRemove = gone, append(d.AssertedRemove, kept...)
+	return kept
 }
 
 // ids are all whom it concerns.

@@ -21,7 +21,7 @@ type Matter struct {
 	Then       DeletionPolicy // what allowing it does to the resource; "" for MatterAdoption
 	Candidates []string       // of MatterAdoption: ids of the accounts that may be meant
 	Asserted   []byte         // of MatterAdoption: the document that the client sent
-	Members    []string       // of a removal from a group that was delayed or withheld: those to be removed
+	Members    []string       // of a removal from a group that was delayed or withheld: those to be removed; of one rejected, who still may be asked for
 	Opened     time.Time
 	Entry      string    // id of the entry that opened it
 	Seen       time.Time // when it was asked for last
@@ -68,6 +68,8 @@ type MatterChange struct {
 	Erase  *Matter // by ID: Name, Key, Reason, Asserted, Status, ClosedAt and ClosedBy are written, whatever its version
 	// Settle closes as obsolete what is open about a resource, of the kinds named.
 	Settle *MatterSettlement
+	// Answer notes that a rejected removal of members was asked for again, and ignored.
+	Answer *MatterAnswer
 	// Ask notes Impact of a matter that is open, by ID. It is guarded by Impact.Asks, which must be one more than it was, or
 	// as it was where the answer to a question is noted; persons who choose meanwhile are not overtaken by it.
 	Ask *AskChange
@@ -86,9 +88,18 @@ type MatterSettlement struct {
 	Resource   string
 	Kinds      []MatterKind
 	Except     string // key of the one that stays open; "" for none
+	Only       string // key of the only one that is meant; "" for all
 	Rejected   bool   // and delayed ones that a person rejected: their word is about a departure that is over
 	At         time.Time
 	By         string
+}
+
+// MatterAnswer notes of whom a rejected removal of members has yet to be asked for again: of them alone the word holds on. With
+// nobody left it ends At then.
+type MatterAnswer struct {
+	ID   string // of the matter
+	Left []string
+	At   time.Time
 }
 
 // MatterQuery selects matters; zero fields select all.

@@ -96,6 +96,17 @@ func leaving(f Facts, want scim.MemberChange) []string {
 	return out
 }
 
+// namedAgain are those whom a change adds and the client lists already.
+func namedAgain(f Facts, want scim.MemberChange) (ids []string) {
+	stands := standings(f, want)
+	for _, m := range want.Add {
+		if stands[m.Value].asserted {
+			ids = append(ids, m.Value)
+		}
+	}
+	return ids
+}
+
 // assertedMembers are those that the client lists.
 func assertedMembers(open []Membership) []scim.Member {
 	out := make([]scim.Member, 0, len(open))

@@ -3,6 +3,7 @@ package provisioning
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -170,28 +171,51 @@ type removal struct {
 	protected                string
 	guard                    GuardMode
 	tolerance                ToleranceMode
-	word                     string
+	word                     string // of a person about those who leave, about the first of them, or about somebody else
 	byPerson                 bool
 }
 
+// stays is how many of those who leave a person has said of that they stay.
+func (s removal) stays() int {
+	switch s.word {
+	case "rejected":
+		return s.leave
+	case "rejected one":
+		return 1
+	default:
+		return 0
+	}
+}
+
 // plain states the rules of removals: a protected group is not emptied, and one of 50 members or more does not lose half
-// of them within a window.
+// of them within a window. Of whom a person has said that they stay, nothing is weighed.
 func (s removal) plain() outcome {
 	gone := outcome{Action: ActionUpdate, Outcome: Success, Reason: "asserted", ID: oracleID, State: Active, Visible: true, Owner: own, Role: "ordinary",
 		Changed: true, Members: s.size + s.join - s.leave, Joined: s.join - s.leave, Listed: s.join - s.leave}
 	stay := gone // the client reads what it wrote
 	stay.Members, stay.Joined = s.size+s.join, s.join
 	base := s.size + s.spent
-	half := (s.spent+s.leave)*2 >= base-base%2 // a share is rounded down
+	leaves := s.leave - s.stays()
+	half := (s.spent+leaves)*2 >= base-base%2 // a share is rounded down
+	some := gone
+	some.Members, some.Joined = s.size+s.join-leaves, s.join-leaves
+	if s.stays() > 0 {
+		some.Outcome, some.Reason = Warning, "ignored"
+	}
+	if s.word == "open" { // it went through by itself
+		some.Settled = "delayed "
+	}
 	switch {
 	case s.protected != "" && s.size+s.join == s.leave && s.guard == GuardRefuse:
 		return outcome{Refused: "invalid mutability", Action: ActionUpdate, Outcome: Failure, Reason: "refused"}
 	case s.protected != "" && s.size+s.join == s.leave:
 		stay.Outcome, stay.Reason, stay.Opened = Warning, "kept", "kept:members:"+oracleID+" then "
-	case s.byPerson, s.tolerance == ToleranceOff, base < 50, !half, s.word == "allowed":
+	case s.byPerson, s.tolerance == ToleranceOff, base < 50:
 		return gone
-	case s.word == "rejected":
+	case leaves == 0:
 		stay.Outcome, stay.Reason = Skipped, "ignored"
+	case !half, s.word == "allowed":
+		return some
 	case s.tolerance == ToleranceWithhold:
 		stay.Outcome, stay.Reason, stay.Opened = Warning, "tolerance", "held:members:"+oracleID+" then "
 	default:
@@ -221,7 +245,12 @@ func (s removal) decided(t *testing.T) outcome {
 		d.Members.Remove = append(d.Members.Remove, fmt.Sprint(i))
 	}
 	if s.word != "" {
-		f.Departure.Matters = []Matter{{Kind: MatterDelayed, Cause: "members", Status: MatterStatus(s.word), Resource: oracleID}}
+		status, _, _ := strings.Cut(s.word, " ")
+		about := map[string][]string{"rejected one": d.Members.Remove[:1], "rejected another": {"another"}}[s.word]
+		if about == nil {
+			about = d.Members.Remove
+		}
+		f.Departure.Matters = []Matter{{Kind: MatterDelayed, Cause: "members", Status: MatterStatus(status), Resource: oracleID, Members: about}}
 	}
 	decision, err := decide(f, d, like.rules(t))
 	return seen(Intent{Type: scim.Group, Action: ActionUpdate}, f, decision, err)
@@ -237,7 +266,7 @@ func TestDecideOnRemovalsInEverySituation(t *testing.T) {
 			for _, s.protected = range []string{"", "person", "settings"} {
 				for _, s.guard = range []GuardMode{GuardAccept, GuardRefuse} {
 					for _, s.tolerance = range []ToleranceMode{ToleranceOff, ToleranceDelay, ToleranceWithhold} {
-						for _, s.word = range []string{"", "open", "allowed", "rejected"} {
+						for _, s.word = range []string{"", "open", "allowed", "rejected", "rejected one", "rejected another"} {
 							for _, s.byPerson = range []bool{false, true} {
 								if diff := cmp.Diff(s.plain(), s.decided(t)); diff != "" {
 									t.Errorf("%+v (-plain +decided):\n%s", s, diff)

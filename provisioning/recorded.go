@@ -330,7 +330,10 @@ func (c *recorded) departure() *DepartureFacts {
 	}
 	f := &DepartureFacts{Budget: Budget{Allowances: []Allowance{{Left: -1, Until: now.Add(time.Hour)}}}}
 	for _, cause := range causes {
-		f.Matters = append(f.Matters, Matter{Kind: MatterDelayed, Cause: cause, Status: word})
+		f.Matters = append(f.Matters, Matter{Kind: MatterDelayed, Cause: cause, Status: word, Members: e.Members.AssertedRemove})
+	}
+	if word == MatterRejected && cause == CauseMembers { // of some; the others left
+		f.Matters = slices.Insert(f.Matters, 0, Matter{Kind: MatterDelayed, Cause: cause, Status: MatterAllowed})
 	}
 	return f
 }

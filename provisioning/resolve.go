@@ -13,7 +13,7 @@ import (
 // Resolution is what a person chose of an open matter.
 type Resolution struct {
 	Status    MatterStatus // MatterAllowed, MatterRejected, MatterLinked, MatterCreated or MatterIgnored
-	Until     time.Time    // how long a word about a delayed departure holds; zero: allowWithin from now, or until the client wants it back if rejected
+	Until     time.Time    // how long a word about a delayed departure holds; zero: allowWithin from now, or until the client wants it back, or a removal of members came again, if rejected
 	Candidate string       // of MatterLinked: the account that is meant; "" for the only one
 }
 

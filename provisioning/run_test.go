@@ -781,3 +781,92 @@ func TestToleranceAndAllowance(t *testing.T) {
 		}
 	})
 }
+
+// TestRejectedRemovalIsAnsweredOnce: who stays by a person's word stays against that one removal, in however many pieces it
+// comes and whatever else was asked for meanwhile; who was added again since, or was never meant, is weighed anew.
+func TestRejectedRemovalIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) {
+		s.Tolerance.Members = provisioning.Tolerance{Share: 50, From: 2}
+	}, func(d *directory) {
+		var ids []string
+		for i := range 8 {
+			ids = append(ids, d.create(named(fmt.Sprintf("user%d", i))))
+		}
+		staff := d.createGroup("staff", ids...)
+		change := func(op string, members ...string) error {
+			var list []any
+			for _, id := range members {
+				list = append(list, map[string]any{"value": id})
+			}
+			return d.patch(scim.Group, staff, scim.Operation{Op: op, Path: "members", Value: list})
+		}
+		leave := func(outcome provisioning.Outcome, members ...string) {
+			d.Helper()
+			if err := change("remove", members...); err != nil {
+				d.Fatal(err)
+			}
+			if e := entriesOf(d)[0]; e.Outcome != outcome || outcome != provisioning.Success && e.Reason.Code != provisioning.ReasonIgnored {
+				d.Errorf("journalled as %s, %v; want %s", e.Outcome, e.Reason, outcome)
+			}
+		}
+		size := func(want int) {
+			d.Helper()
+			if x, err := d.Account(d.Context(), "acme", scim.Group, staff); err != nil || x.MemberCount != want {
+				d.Errorf("%d members, want %d; %v", x.MemberCount, want, err)
+			}
+		}
+		reject := func(members ...string) provisioning.Matter {
+			d.Helper()
+			wantKind(d.T, change("remove", members...), provisioning.Unavailable, "tolerance")
+			m := d.onlyMatter(provisioning.MatterDelayed)
+			d.resolve(m, provisioning.MatterRejected)
+			return m
+		}
+		first := reject(ids[:4]...)
+		second := reject(ids[4:]...) // of the same group, and no word about the others
+		leave(provisioning.Skipped, ids[0])
+		d.clock.Advance(48 * time.Hour)
+		leave(provisioning.Skipped, ids[1], ids[4], "0198c0de-0000-7000-8000-00000000000a") // who is no member does not count
+		size(8)
+		if err := change("add", ids[0], ids[1]); err != nil {
+			d.Fatal(err)
+		}
+		leave(provisioning.Success, ids[0]) // few enough to go, and asked for anew
+		size(7)
+		leave(provisioning.Skipped, ids[2])
+		leave(provisioning.Skipped, ids[3])
+		if m, err := d.Matter(d.Context(), "acme", first.ID); err != nil || m.Status != provisioning.MatterRejected || !m.Until.Equal(d.clock.Now()) {
+			d.Errorf("answered: %+v, %v", m, err)
+		}
+		if m, err := d.Matter(d.Context(), "acme", second.ID); err != nil || !m.Until.IsZero() || !cmp.Equal(m.Members, ids[5:]) {
+			d.Errorf("of some yet to be asked for: %+v, %v", m, err)
+		}
+	})
+}
+
+// TestDelayedRemovalThatCame: what was delayed and went through by itself, as time went by, asks nobody any longer.
+func TestDelayedRemovalThatCame(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) {
+		s.Tolerance.Members = provisioning.Tolerance{Share: 50, From: 2}
+	}, func(d *directory) {
+		ids := []string{d.create(named("ann")), d.create(named("bo")), d.create(named("cy")), d.create(named("dee")), d.create(named("eve"))}
+		staff := d.createGroup("staff", ids...)
+		leave := func(id string) error {
+			return d.patch(scim.Group, staff, scim.Operation{Op: "remove", Path: "members", Value: []any{map[string]any{"value": id}}})
+		}
+		if err := leave(ids[0]); err != nil {
+			d.Fatal(err)
+		}
+		wantKind(d.T, leave(ids[1]), provisioning.Unavailable, "tolerance")
+		d.onlyMatter(provisioning.MatterDelayed)
+		d.clock.Advance(25 * time.Hour)
+		if err := leave(ids[1]); err != nil { // of four, one may go
+			d.Error(err)
+		}
+		if open := d.matters(provisioning.MatterQuery{Status: provisioning.MatterOpen}); len(open) > 0 {
+			d.Errorf("still open: %+v", open)
+		}
+	})
+}

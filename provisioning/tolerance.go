@@ -168,12 +168,11 @@ func (r *Rules) retryAfter(oldest, now time.Time) time.Duration {
 // membership guards what a change takes from a group's members: a protected group is not emptied, and no group of some
 // size loses most of its members at once. Who is kept goes on being an effective member alone.
 func (r *Rules) membership(f Facts, x *Resource, d Desired, c *Change, e *effect) error {
-	n := len(c.Members.Remove) + len(c.Members.EffectiveRemove)
-	if n == 0 || c.Before == nil {
+	before := c.Before
+	if before == nil {
 		return nil
 	}
-	before := c.Before
-	if left := before.MemberCount + c.Members.Grown(); left <= 0 && (f.Kept[before.ID] || r.protects(before)) {
+	if left := before.MemberCount + c.Members.Grown(); c.Members.lost() > 0 && left <= 0 && (f.Kept[before.ID] || r.protects(before)) {
 		because := r.because(before)
 		if r.Settings.Guard.Mode == GuardRefuse {
 			return keptByGuard(before, because)
@@ -182,53 +181,77 @@ func (r *Rules) membership(f Facts, x *Resource, d Desired, c *Change, e *effect
 		r.keepMembers(before, MatterKept, c, e, d.Now)
 		return nil
 	}
-	t := r.Settings.Tolerance
-	if d.ByPerson || t.Mode == ToleranceOff {
+	if d.ByPerson || r.Settings.Tolerance.Mode == ToleranceOff {
 		return nil
 	}
-	removals, reached, err := r.claimMembers(before, n, d.Now)
-	if err == nil && reached != nil {
-		return r.stopRemoval(f, d, before, c, e, *reached)
-	}
-	x.Removals = removals
-	return err
+	return r.weighMembers(f, x, d, c, e)
 }
 
-// claimMembers is what a group has lost lately once n members more are removed, or what reaches the tolerance.
-func (r *Rules) claimMembers(x *Resource, n int, now time.Time) (removals []byte, reached *stopped, err error) {
+// weighMembers weighs a removal of members. A person's word comes first: of whom a removal was rejected, that one removal is
+// ignored, and the rest is weighed as if they had not been named.
+func (r *Rules) weighMembers(f Facts, x *Resource, d Desired, c *Change, e *effect) error {
+	before := c.Before
+	lost, weighed, err := r.lostLately(before, d.Now)
+	if err != nil || !weighed {
+		return err
+	}
+	again := namedAgain(f, d.Members)
+	if c.Members.lost() == 0 && len(again) == 0 {
+		return nil
+	}
+	if f.Departure == nil {
+		return &lacking{departure: &BudgetQuery{Connection: before.Connection, Resource: before.ID}}
+	}
+	leaving := c.Members.Remove
+	ignored := c.Members.keep(rejectedMembers(f.Departure.Matters, d.Now))
+	e.answer(f.Departure.Matters, slices.Concat(again, ignored), d.Now)
+	n := c.Members.lost()
+	switch {
+	case n == 0:
+		if len(ignored) > 0 {
+			c.Ignored, c.Cause = true, CauseMembers
+		}
+		return nil
+	case len(ignored) > 0:
+		c.Warning = Reason{Code: ReasonIgnored, Args: map[string]string{"cause": CauseMembers}}
+	}
+	removals, reached := r.claimMembers(before, lost, n, d.Now)
+	if reached != nil && spoken(f.Departure.Matters, CauseMembers, d.Now) != MatterAllowed {
+		return r.stopRemoval(d, before, c, e, *reached)
+	}
+	if reached == nil {
+		x.Removals = removals
+	}
+	e.done(before, f.Departure.Matters, leaving, d.Now)
+	return nil
+}
+
+// lostLately is what a group has lost within the window, and whether it is of a size at which that is weighed.
+func (r *Rules) lostLately(x *Resource, now time.Time) (lost []Spent, weighed bool, err error) {
 	t := r.Settings.Tolerance
-	var lost []Spent
 	if x.Removals != nil {
 		if err := json.Unmarshal(x.Removals, &lost); err != nil {
-			return nil, nil, fmt.Errorf("stored removals are damaged: %w", err)
+			return nil, false, fmt.Errorf("stored removals are damaged: %w", err)
 		}
 		lost = current(lost, t.Window, now)
 	}
-	spent := sum(lost)
-	base := x.MemberCount + spent
-	if base < max(t.Members.From, 1) {
-		return nil, nil, nil
-	}
-	if limit := t.Members.limit(base); spent+n >= limit {
-		return nil, &stopped{what: "members", spent: spent, base: base, limit: limit, oldest: oldest(lost)}, nil
-	}
-	removals, _ = json.Marshal(spend(lost, n, t.Window, now)) // times and numbers always marshal
-	return removals, nil, nil
+	return lost, x.MemberCount+sum(lost) >= max(t.Members.From, 1), nil
 }
 
-// stopRemoval stops a removal of members, unless a person has spoken.
-func (r *Rules) stopRemoval(f Facts, d Desired, x *Resource, c *Change, e *effect, s stopped) error {
-	if f.Departure == nil {
-		return &lacking{departure: &BudgetQuery{Connection: x.Connection, Resource: x.ID}}
+// claimMembers is what a group has lost lately once n members more are removed, or what reaches the tolerance.
+func (r *Rules) claimMembers(x *Resource, lost []Spent, n int, now time.Time) (removals []byte, reached *stopped) {
+	t := r.Settings.Tolerance
+	spent := sum(lost)
+	base := x.MemberCount + spent
+	if limit := t.Members.limit(base); spent+n >= limit {
+		return nil, &stopped{what: "members", spent: spent, base: base, limit: limit, oldest: oldest(lost)}
 	}
-	switch spoken(f.Departure.Matters, CauseMembers, d.Now) {
-	case MatterAllowed:
-		return nil
-	case MatterRejected:
-		c.Members.withhold()
-		c.Ignored, c.Cause = true, CauseMembers
-		return nil
-	}
+	removals, _ = json.Marshal(spend(lost, n, t.Window, now)) // times and numbers always marshal
+	return removals, nil
+}
+
+// stopRemoval stops a removal of members.
+func (r *Rules) stopRemoval(d Desired, x *Resource, c *Change, e *effect, s stopped) error {
 	if r.Settings.Tolerance.Mode == ToleranceWithhold {
 		c.Warning = s.reason(CauseMembers, "")
 		r.keepMembers(x, MatterHeld, c, e, d.Now)
@@ -237,6 +260,59 @@ func (r *Rules) stopRemoval(f Facts, d Desired, x *Resource, c *Change, e *effec
 	refusal := r.delay(d, x, CauseMembers, "", s)
 	refusal.Matter.Members = c.Members.Remove
 	return refusal
+}
+
+// rejects reports whether a matter is a person's word that members stay.
+func (m *Matter) rejects(now time.Time) bool {
+	return m.Kind == MatterDelayed && m.Cause == CauseMembers && m.Status == MatterRejected && (m.Until.IsZero() || m.Until.After(now))
+}
+
+// rejectedMembers are those whose removal a person rejected.
+func rejectedMembers(matters []Matter, now time.Time) map[string]bool {
+	var stay []string
+	for i := range matters {
+		if matters[i].rejects(now) {
+			stay = append(stay, matters[i].Members...)
+		}
+	}
+	return setOf(stay)
+}
+
+func setOf(ids []string) map[string]bool {
+	set := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set
+}
+
+// answer ends what a person's rejection says of members: it answered the removal that was asked for, once. Who is to leave
+// after that, or after the client has named them as members again, is a new question.
+func (e *effect) answer(matters []Matter, ids []string, now time.Time) {
+	over := setOf(ids)
+	for i := range matters {
+		m := &matters[i]
+		if len(over) == 0 || !m.rejects(now) {
+			continue
+		}
+		left := slices.DeleteFunc(slices.Clone(m.Members), func(id string) bool { return over[id] })
+		if len(left) < len(m.Members) {
+			e.matters = append(e.matters, MatterChange{Answer: &MatterAnswer{ID: m.ID, Left: left, At: now}})
+		}
+	}
+}
+
+// done closes the question about a removal that went through by itself.
+func (e *effect) done(x *Resource, matters []Matter, leaving []string, now time.Time) {
+	for _, m := range matters {
+		if m.Kind != MatterDelayed || m.Cause != CauseMembers || m.Status != MatterOpen {
+			continue
+		}
+		if left := setOf(leaving); !slices.ContainsFunc(m.Members, func(id string) bool { return !left[id] }) {
+			e.settle(x, now, MatterDelayed)
+			e.matters[len(e.matters)-1].Settle.Only = m.Key
+		}
+	}
 }
 
 // keepMembers withholds a removal of members, and opens the matter of it.

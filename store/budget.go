@@ -38,11 +38,12 @@ func (x *session) Departure(q provisioning.BudgetQuery) (provisioning.DepartureF
 	return facts, err
 }
 
-// latest keeps the latest matter of each kind, latest first.
+// latest keeps the latest matter of each kind and cause, latest first, and each that says of members of its own that they stay.
 func latest(matters []provisioning.Matter) (kept []provisioning.Matter) {
 	slices.SortFunc(matters, func(a, b provisioning.Matter) int { return cmp.Compare(b.ID, a.ID) })
 	for _, m := range matters {
-		if !slices.ContainsFunc(kept, func(k provisioning.Matter) bool { return k.Kind == m.Kind }) {
+		ofItsOwn := m.Cause == provisioning.CauseMembers && m.Status == provisioning.MatterRejected
+		if ofItsOwn || !slices.ContainsFunc(kept, func(k provisioning.Matter) bool { return k.Kind == m.Kind && k.Cause == m.Cause }) {
 			kept = append(kept, m)
 		}
 	}

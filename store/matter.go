@@ -100,6 +100,8 @@ func (x *session) matterStep(c provisioning.MatterChange) (step, error) {
 		return s, s.eraseMatter(x.tenant, c.Erase)
 	case c.Settle != nil && len(c.Settle.Kinds) > 0:
 		s.settleMatters(x.tenant, c.Settle)
+	case c.Answer != nil:
+		return s, s.answerMatter(x.tenant, c.Answer)
 	case c.Ask != nil:
 		s.missed = errOvertaken
 		return s, s.askAbout(x.tenant, c.Ask)
@@ -183,6 +185,21 @@ func (s *statement) settleMatters(tenant string, m *provisioning.MatterSettlemen
 	if m.Except != "" {
 		s.add(" and key <> ", s.arg(m.Except))
 	}
+	if m.Only != "" {
+		s.add(" and key = ", s.arg(m.Only))
+	}
+}
+
+// answerMatter notes whom a rejected removal of members is still about.
+func (s *statement) answerMatter(tenant string, a *provisioning.MatterAnswer) error {
+	members, err := json.Marshal(a.Left)
+	if s.add("update matter set version = version + 1, "); len(a.Left) > 0 {
+		s.add("members = ", s.json(members))
+	} else {
+		s.add("until = ", s.typed(s.time(a.At), "timestamptz"))
+	}
+	s.add(" where id = ", s.arg(a.ID), " and tenant = ", s.arg(tenant), " and status = 'rejected'")
+	return err
 }
 
 // eraseMatter takes the values of whom it is about from a matter, and closes it.

@@ -17,7 +17,7 @@ func (p *program) matterCommand() *cobra.Command {
 	return p.group("matter", "Open matters: what waits for a person",
 		p.matterListCommand(), p.matterShowCommand(),
 		p.resolveCommand("allow", provisioning.MatterAllowed, "Let a departure or a purge happen"),
-		p.resolveCommand("reject", provisioning.MatterRejected, "Keep what was to go; the client's word is ignored from now on"),
+		p.resolveCommand("reject", provisioning.MatterRejected, "Keep what was to go; the client's word is ignored until it wants it back"),
 		p.resolveCommand("link", provisioning.MatterLinked, "Give the connection the account that its client may mean"),
 		p.resolveCommand("create", provisioning.MatterCreated, "Say that it is somebody else, who gets an account under another userName"),
 		p.matterResolveCommand(), p.matterReopenCommand(),

@@ -279,6 +279,32 @@ var personRows = []row{
 		if got := s.inHostGroup("crew"); !slices.Equal(got, crowd) {
 			s.t.Errorf("the host application sees %v", got)
 		}
+		s.join("crew", crowd[0], crowd[1], crowd[2])
+		s.leave("crew", crowd[0], crowd[1], crowd[2]) // another removal, which nobody has said anything about
+		s.delayed()
+	}},
+	{says: "member removal; after a person rejected it, and the client asks for it with another one", settings: narrow, play: func(s *stage) {
+		crowd := s.crowd(8)
+		s.team("staff", crowd...)
+		s.leave("staff", crowd[:4]...)
+		s.delayed()
+		s.resolve(provisioning.MatterDelayed, provisioning.Resolution{Status: provisioning.MatterRejected})
+		s.leave("staff", append(crowd[:4:4], crowd[7])...)
+		s.entry(provisioning.ActionUpdate, provisioning.Warning, provisioning.ReasonIgnored)
+		s.parted("staff", crowd[4:7], crowd[:7])
+		s.join("staff", crowd[0], crowd[1])
+		s.leave("staff", crowd[0], crowd[1], crowd[4], crowd[5])
+		s.delayed()
+	}},
+	{says: "member removal; after a person rejected it, and the client withdrew it before it came again", settings: narrow, play: func(s *stage) {
+		crowd := s.crowd(6)
+		s.team("staff", crowd...)
+		s.leave("staff", crowd[:3]...)
+		s.delayed()
+		s.resolve(provisioning.MatterDelayed, provisioning.Resolution{Status: provisioning.MatterRejected})
+		s.join("staff", crowd[:3]...)
+		s.leave("staff", crowd[:3]...)
+		s.delayed()
 	}},
 	{says: "group DELETE; hold; a person allows", settings: groupPolicy(provisioning.HoldPolicy), play: func(s *stage) {
 		s.users("ada")

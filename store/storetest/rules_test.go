@@ -311,9 +311,9 @@ func TestMatters(t *testing.T) {
 			At: epoch.Add(2 * time.Hour), By: "client"}
 		none := settle
 		none.Kinds = []provisioning.MatterKind{provisioning.MatterDelayed}
-		spared := settle
-		spared.Except = held.Key
-		w.must(w.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Settle: &spared}}}))
+		spared, another := settle, settle
+		spared.Except, another.Only = held.Key, "held:another"
+		w.must(w.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Settle: &spared}, {Settle: &another}}}))
 		wantEqual(t, w.matters(provisioning.MatterQuery{ID: held.ID})[0], held)
 		w.must(w.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Settle: &none}, {Settle: &settle}, {Settle: &provisioning.MatterSettlement{}}}}))
 		held.Status, held.ClosedAt, held.ClosedBy = provisioning.MatterObsolete, settle.At, settle.By
@@ -491,6 +491,41 @@ func TestDepartureMatters(t *testing.T) {
 				t.Errorf("%s: %v, want %v", name, idsOfMatters(got), idsOfMatters(test.want))
 			}
 		}
+	})
+}
+
+// TestAnswerMatter: a word about members holds for those who are left, and then no longer; no other word is touched.
+func TestAnswerMatter(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, s provisioning.Store) {
+		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "acme2")
+		about := func(cause string, members ...string) provisioning.Matter {
+			m := w.matter(provisioning.MatterDelayed, "g", newID())
+			m.Cause, m.Members = cause, members
+			w.open(m)
+			m.Status, m.ClosedAt, m.ClosedBy = provisioning.MatterRejected, epoch.Add(time.Hour), "bob"
+			w.must(w.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Update: &m}}}))
+			m.Version++
+			return m
+		}
+		earlier, later, whole := about(provisioning.CauseMembers, "a", "b"), about(provisioning.CauseMembers, "c"), about(provisioning.CauseDeleted)
+		open := w.matter(provisioning.MatterDelayed, "g", newID())
+		open.Cause, open.Members = provisioning.CauseMembers, []string{"d"}
+		w.open(open)
+		q := provisioning.BudgetQuery{Connection: w.own.ID, Resource: "g"}
+		wantEqual(t, w.departure(q).Matters, []provisioning.Matter{open, whole, later, earlier})
+
+		answer := func(w *world, m provisioning.Matter, left ...string) {
+			w.must(w.commit(provisioning.Batch{Matters: []provisioning.MatterChange{{Answer: &provisioning.MatterAnswer{ID: m.ID, Left: left, At: epoch.Add(2 * time.Hour)}}}}))
+		}
+		answer(w, earlier, "b")
+		answer(w, open)
+		answer(stranger, later)
+		earlier.Members, earlier.Version = []string{"b"}, earlier.Version+1
+		wantEqual(t, w.departure(q).Matters, []provisioning.Matter{open, whole, later, earlier})
+		answer(w, earlier)
+		earlier.Until, earlier.Version = epoch.Add(2*time.Hour), earlier.Version+1
+		wantEqual(t, w.departure(q).Matters, []provisioning.Matter{open, whole, later, earlier})
 	})
 }
 

@@ -59,7 +59,7 @@ type mattersInput struct {
 // Resolution is what a person chooses of an open matter.
 type Resolution struct {
 	Status  string    `json:"status" enum:"allowed,rejected,linked,created,ignored" doc:"allowed and rejected answer a departure or purge, rejected alone a proposal; the others an adoption."`
-	Until   time.Time `json:"until,omitempty,omitzero" doc:"How long a word about a delayed departure holds; without it a day if allowed, and until the client wants the account back if rejected."`
+	Until   time.Time `json:"until,omitempty,omitzero" doc:"How long a word about a delayed departure holds; without it a day if allowed, and until the client wants the account, or member, back if rejected; a rejected removal of members is answered once."`
 	Account string    `json:"account,omitempty" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"Of linked: the account that is meant, where there are several."`
 }
 
