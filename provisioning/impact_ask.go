@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,23 +15,58 @@ import (
 
 const (
 	askEvery   = 30 * time.Second
-	askAtOnce  = 8    // connections that are asked side by side
+	askAtOnce  = 16   // host applications that are asked side by side
 	askStride  = 1000 // matters of a connection that one pass looks at
 	askPatient = 3    // questions without an answer, after which a pass leaves a connection to the next one
 	maxFailure = 200  // bytes of a failure that are kept
 )
 
+// hosts are the host applications that are asked just now: each by one pass, and so many at once. The zero value is ready.
+type hosts struct {
+	mu    sync.Mutex
+	asked map[string]bool
+	slots chan struct{}
+}
+
+// begin takes a host application, unless an earlier pass is not done with it.
+func (h *hosts) begin(host string) (slots chan struct{}, begun bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.asked == nil {
+		h.asked, h.slots = map[string]bool{}, make(chan struct{}, askAtOnce)
+	}
+	begun = !h.asked[host]
+	h.asked[host] = true
+	return h.slots, begun
+}
+
+func (h *hosts) end(host string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.asked, host)
+}
+
 // askRegularly asks until ctx ends.
 func (s *Service) askRegularly(ctx context.Context, report func(error)) {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
+	s.askAt(ctx, tick.C, report)
+}
+
+// askAt asks at once and at each tick. It waits for no host application: one that is slow is left to a later tick, and the
+// others are asked at this one.
+func (s *Service) askAt(ctx context.Context, ticks <-chan time.Time, report func(error)) {
+	var all sync.WaitGroup
+	defer all.Wait()
 	for ctx.Err() == nil {
-		if _, err := s.AskImpact(ctx); err != nil && ctx.Err() == nil {
-			report(err)
-		}
+		s.askDue(ctx, &all, func(_ int, err error) {
+			if err != nil && ctx.Err() == nil {
+				report(err)
+			}
+		})
 		select {
 		case <-ctx.Done():
-		case <-tick.C:
+		case <-ticks:
 		}
 	}
 }
@@ -38,28 +75,46 @@ func (s *Service) askRegularly(ctx context.Context, report func(error)) {
 // that waited for the answer alone. It reports how many were answered, and what was not. No unit of work is open while
 // a question is.
 func (s *Service) AskImpact(ctx context.Context) (answered int, err error) {
-	tenants, err := s.store.Tenants(ctx)
 	var all sync.WaitGroup
 	var mu sync.Mutex // of answered and err
-	slots := make(chan struct{}, askAtOnce)
-	for _, tenant := range tenants {
-		waiting, failed := s.toAsk(ctx, tenant)
+	s.askDue(ctx, &all, func(n int, failed error) {
 		mu.Lock()
-		err = errors.Join(err, failed)
-		mu.Unlock()
-		for _, one := range waiting {
-			slots <- struct{}{}
-			all.Go(func() {
-				defer func() { <-slots }()
-				n, failed := s.askAll(ctx, one)
-				mu.Lock()
-				defer mu.Unlock()
-				answered, err = answered+n, errors.Join(err, failed)
-			})
-		}
-	}
+		defer mu.Unlock()
+		answered, err = answered+n, errors.Join(err, failed)
+	})
 	all.Wait()
 	return answered, err
+}
+
+// askDue begins to ask each host application about what is due, side by side, but for those that are being asked. What came
+// of each is told, by several at once.
+func (s *Service) askDue(ctx context.Context, all *sync.WaitGroup, told func(answered int, err error)) {
+	tenants, err := s.store.Tenants(ctx)
+	told(0, err)
+	due := map[string][]*asking{}
+	for _, tenant := range tenants {
+		waiting, err := s.toAsk(ctx, tenant)
+		told(0, err)
+		for _, one := range waiting {
+			host := one.host()
+			due[host] = append(due[host], one)
+		}
+	}
+	for host, waiting := range due {
+		slots, begun := s.hosts.begin(host)
+		if !begun {
+			continue
+		}
+		all.Go(func() {
+			defer s.hosts.end(host)
+			select {
+			case slots <- struct{}{}:
+				defer func() { <-slots }()
+				told(s.askHost(ctx, waiting))
+			case <-ctx.Done():
+			}
+		})
+	}
 }
 
 // asking is what there is to ask the host application of one connection.
@@ -67,6 +122,16 @@ type asking struct {
 	origin  Origin
 	rules   *Rules
 	matters []Matter
+	failed  int // questions without an answer
+}
+
+// host names the host application that is asked.
+func (a *asking) host() string {
+	address := a.rules.Settings.Matters.Impact.URL
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		return strings.ToLower(u.Host)
+	}
+	return address
 }
 
 // toAsk reads what is due, by connection.
@@ -107,25 +172,39 @@ func (m *Matter) wantsImpact() bool {
 	return m.isDeparture() && (m.Impact.Counts == nil || awaitsImpact(*m))
 }
 
-// askAll asks about one matter after the other, until too many questions had no answer.
-func (s *Service) askAll(ctx context.Context, a *asking) (answered int, err error) {
-	unanswered := 0
-	for _, m := range a.matters {
-		if unanswered == askPatient || ctx.Err() != nil {
-			break
-		}
-		o := a.origin
-		o.Correlation = s.newID()
-		switch done, failed := s.ask(ctx, o, a.rules, m); {
-		case failed != nil:
-			unanswered++
+// askHost asks one host application, one question at a time and about its connections in turns. A connection is left to the
+// next pass after too many questions without an answer, and all of them after one that took its whole time, or once
+// it is time for the next pass.
+func (s *Service) askHost(ctx context.Context, all []*asking) (answered int, err error) {
+	turn, cancel := context.WithTimeout(ctx, askEvery)
+	defer cancel()
+	for i := 0; len(all) > 0; i++ {
+		all = slices.DeleteFunc(all, func(a *asking) bool { return i >= len(a.matters) || a.failed == askPatient })
+		for _, a := range all {
+			if turn.Err() != nil {
+				return answered, err
+			}
+			o, m := a.origin, a.matters[i]
+			o.Correlation = s.newID()
+			done, failed := s.ask(ctx, o, a.rules, m)
+			if done {
+				answered++
+			}
+			if failed == nil {
+				continue
+			}
+			a.failed++
 			err = errors.Join(err, fmt.Errorf("impact of matter %s (tenant %s, connection %s): %w", m.ID, o.Tenant, o.Connection.Name, failed))
-		case done:
-			answered++
+			if errors.Is(failed, errLate) {
+				return answered, err
+			}
 		}
 	}
 	return answered, err
 }
+
+// errLate is that a question had no answer in its time.
+var errLate = errors.New("late")
 
 // ask asks about one matter and does what follows.
 func (s *Service) ask(ctx context.Context, o Origin, rules *Rules, m Matter) (answered bool, err error) {
@@ -179,12 +258,22 @@ func (s *Service) answerTo(ctx context.Context, q ImpactQuery) (map[string]int64
 	if s.asks == nil {
 		return nil, errors.New("no impact_secret is configured to sign the question with")
 	}
+	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
+	defer cancel()
 	counts, err := s.asks(ctx, q)
-	if err == nil && counts == nil {
+	switch {
+	case err == nil && counts == nil:
 		counts = map[string]int64{} // nothing hangs on it
+	case err != nil && ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
+		err = late{err}
 	}
 	return counts, err
 }
+
+// late is an error that took the whole time of a question.
+type late struct{ error }
+
+func (l late) Unwrap() []error { return []error{l.error, errLate} }
 
 // shownFailure is why there was no answer, as it is stored.
 func shownFailure(err error) string {

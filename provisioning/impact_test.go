@@ -7,10 +7,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -308,6 +310,133 @@ func TestNobodyAsksForever(t *testing.T) {
 		d.passes(0, 3)
 		d.passes(0, 2) // the others' turn
 		d.passes(0, 0)
+	})
+	eachAsking(t, late, nil, func(d *directory) {
+		for _, name := range []string{"ann", "bob"} {
+			d.remove(d.create(named(name)))
+		}
+		d.passes(0, 1) // it took its whole time
+		d.passes(0, 1)
+		d.passes(0, 0)
+	})
+}
+
+// late is a host application that lets a question's time go by.
+func late(context.Context, provisioning.ImpactQuery) (map[string]int64, error) {
+	return nil, context.DeadlineExceeded
+}
+
+// newHosts is a directory with two connections, each with a host application.
+func newHosts(t *testing.T, s provisioning.Store, hosts map[string]string, ask ask) *directory {
+	t.Helper()
+	clock := testkit.NewClock(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
+	d := &directory{T: t, clock: clock, store: s, Service: provisioning.New(provisioning.Options{Store: s, Now: clock.Now, Impact: ask})}
+	if _, err := d.CreateTenant(t.Context(), d.admin()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.CreateConnection(t.Context(), d.admin(), "other"); err != nil {
+		t.Fatal(err)
+	}
+	for name, host := range hosts {
+		settings := provisioning.DefaultSettings()
+		settings.Deletion.Users.Deleted = provisioning.DeletePolicy
+		settings.Matters.Impact = provisioning.ImpactSettings{URL: "https://" + host + "/impact", Timeout: provisioning.Period(30 * time.Second)}
+		if _, _, err := d.ApplySettings(t.Context(), d.admin(), name, provisioning.SettingsDraft{Settings: settings, Expect: provisioning.AnyVersion}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+// leaves makes a user of a connection, and has its client delete it.
+func (d *directory) leaves(connection, name string) {
+	d.Helper()
+	id := d.createAs(connection, named(name))
+	if err := d.Delete(d.Context(), d.client(connection), scim.User, id, nil); err != nil {
+		d.Fatal(err)
+	}
+}
+
+// TestSlowHostHoldsUpNobody: while one host application says nothing the others are asked at each tick, and it is not asked
+// anything else.
+func TestSlowHostHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s provisioning.Store) {
+		var hangs atomic.Bool
+		hangs.Store(true)
+		heard := make(chan string, 100)
+		d := newHosts(t, s, map[string]string{"default": "slow.example", "other": "quick.example"},
+			func(ctx context.Context, q provisioning.ImpactQuery) (map[string]int64, error) {
+				heard <- q.Resource.Name
+				if q.Connection == "default" && hangs.Load() {
+					<-ctx.Done()
+				}
+				return map[string]int64{}, nil
+			})
+		ctx, stop := context.WithCancel(t.Context())
+		ticks, stopped := make(chan time.Time), make(chan struct{})
+		hears := func(want ...string) { // ticks until it has heard all of them
+			t.Helper()
+			for heardOf := 0; heardOf < len(want); {
+				select {
+				case name := <-heard:
+					if heardOf++; !slices.Contains(want, name) {
+						t.Fatalf("asked about %s, want %q", name, want)
+					}
+				case ticks <- time.Time{}:
+				case <-time.After(20 * time.Second):
+					t.Fatalf("not asked about one of %q", want)
+				}
+			}
+		}
+		d.leaves("default", "ann")
+		d.leaves("other", "bob")
+		go func() {
+			defer close(stopped)
+			d.AskAt(ctx, ticks, func(err error) { t.Error(err) })
+		}()
+		defer func() { stop(); <-stopped }()
+		hears("ann", "bob")
+		for _, name := range []string{"cy", "dee"} {
+			d.leaves("default", "not "+name)
+			d.leaves("other", name)
+			hears(name)
+		}
+		stop()
+		<-stopped
+		hangs.Store(false)
+		d.passes(2, 0)
+		if len(heard) != 2 {
+			t.Errorf("%d questions, want those that were not asked before", len(heard))
+		}
+	})
+}
+
+// TestConnectionsInTurns: a host application of several connections is asked one question at a time, about each in its turn.
+func TestConnectionsInTurns(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s provisioning.Store) {
+		var mu sync.Mutex
+		var of []string
+		d := newHosts(t, s, map[string]string{"default": "app.example", "other": "APP.example"},
+			func(_ context.Context, q provisioning.ImpactQuery) (map[string]int64, error) {
+				if !mu.TryLock() {
+					t.Error("two questions at once")
+					return nil, nil
+				}
+				defer mu.Unlock()
+				of = append(of, q.Connection)
+				return nil, nil
+			})
+		for i := range 6 {
+			d.leaves([]string{"default", "default", "other"}[i%3], fmt.Sprint("user", i))
+		}
+		d.passes(6, 0)
+		for i := range 2 {
+			if of[2*i] == of[2*i+1] {
+				t.Errorf("asked about %v", of)
+			}
+		}
 	})
 }
 

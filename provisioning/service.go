@@ -39,6 +39,7 @@ type Service struct {
 	asks  func(context.Context, ImpactQuery) (map[string]int64, error) // nil where nothing can be asked
 
 	traffic   traffic
+	hosts     hosts
 	captures  time.Duration // how long they are kept; zero: not at all
 	retention time.Duration // of the journal; zero: for ever
 	flagged   sync.Map      // of tenants to map[string]bool: ids of the overdue matters that the journal has, as of the last sweep
