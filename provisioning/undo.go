@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"cmp"
 	"time"
 
 	"meibo/scim"
@@ -48,10 +49,24 @@ type undo struct {
 	horizon    Horizon
 }
 
-// resolve checks the query and ends its time at now at the latest.
+// checkPast refuses a time that has yet to come: what is not done cannot be taken back.
+func (q UndoQuery) checkPast(now time.Time) error {
+	for _, end := range []struct {
+		name   string
+		at     time.Time
+		remedy string
+	}{{"from", q.From, "name an instant that has passed"}, {"to", q.To, "name one that has passed, or leave it away for now"}} {
+		if end.at.After(now) {
+			return &Error{Kind: Invalid, Attribute: end.name, Detail: end.name + " is in the future, where nothing is to be undone; " + end.remedy}
+		}
+	}
+	return nil
+}
+
+// resolve checks the query. Without another end its time ends now.
 func (q UndoQuery) resolve(r Reader, tenant string, now time.Time) (u undo, err error) {
 	u = undo{UndoQuery: q, tenant: tenant}
-	if err := q.check(); err != nil {
+	if err := cmp.Or(q.check(), q.checkPast(now)); err != nil {
 		return u, err
 	}
 	if q.Connection != "" {
@@ -60,7 +75,7 @@ func (q UndoQuery) resolve(r Reader, tenant string, now time.Time) (u undo, err 
 			return u, err
 		}
 		u.connection = c.ID
-		if u.To.IsZero() || u.To.After(now) {
+		if u.To.IsZero() {
 			u.To = now
 		}
 	} else if _, err := tenantOf(r, tenant); err != nil {

@@ -432,6 +432,8 @@ func TestUndoQueries(t *testing.T) {
 		{"no time", provisioning.UndoQuery{Connection: "a"}, provisioning.Invalid, "from which on"},
 		{"no connection", provisioning.UndoQuery{From: at}, provisioning.Invalid, "from which on"},
 		{"backwards", provisioning.UndoQuery{Connection: "a", From: at, To: at}, provisioning.Invalid, "swap"},
+		{"from the future", provisioning.UndoQuery{Connection: "a", From: at.Add(24 * time.Hour)}, provisioning.Invalid, "from is in the future"},
+		{"into the future", provisioning.UndoQuery{Connection: "a", From: at, To: at.Add(24 * time.Hour)}, provisioning.Invalid, "to is in the future"},
 		{"nobody's connection", provisioning.UndoQuery{Connection: "c", From: at}, provisioning.NotFound, "does not exist"},
 		{"no entry", provisioning.UndoQuery{Entry: "e"}, provisioning.NotFound, "no such entry"},
 		{"no correlation", provisioning.UndoQuery{Correlation: "c"}, provisioning.NotFound, "no such entry"},
@@ -446,4 +448,11 @@ func TestUndoQueries(t *testing.T) {
 	}
 	_, err := p.PlanUndo(t.Context(), "nobody", provisioning.UndoQuery{Entry: nothing})
 	wantKind(t, err, provisioning.NotFound, "tenant")
+	if jobs, err := p.Jobs(t.Context(), p.tenant, provisioning.JobUndo, 1); err != nil || len(jobs) > 0 {
+		t.Errorf("what was refused is ordered: %+v, %v", jobs, err)
+	}
+	now := p.clock.Advance(time.Second)
+	if _, err := p.Undo(t.Context(), p.person(), provisioning.UndoQuery{Connection: "a", From: at, To: now}); err != nil {
+		t.Errorf("until now: %v", err)
+	}
 }

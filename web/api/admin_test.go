@@ -307,5 +307,6 @@ func TestUndoOverHTTP(t *testing.T) {
 		t.Errorf("undone %v", u)
 	}
 	wantProblem(t, "an undo of nothing", b.do("operator", "POST", "/undos", `{}`), 422)
+	wantProblem(t, "an undo of what is to come", b.do("operator", "POST", "/undos", `{"connection":"default","from":"2099-01-01T00:00:00Z"}`), 422)
 	wantProblem(t, "an entry never written", b.do("operator", "POST", "/undos", `{"entry":"019aa000-0000-7000-8000-000000000000"}`), 404)
 }
