@@ -27,7 +27,10 @@ func (c *call) keepExchange() {
 func reads(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // answer holds on to a part of the answer.
-func (k *kept) answer(p []byte) {
+func (k *kept) answer(status int, p []byte) {
+	if !k.always && status < http.StatusBadRequest {
+		return
+	}
 	k.size += len(p)
 	if room := capture.MaxBody - len(k.answered); room > 0 {
 		k.answered = append(k.answered, p[:min(room, len(p))]...)

@@ -133,7 +133,7 @@ func (c *call) send(status int, body []byte) error {
 // write writes a part of the answer's body.
 func (c *call) write(p []byte) (int, error) {
 	if c.kept != nil {
-		c.kept.answer(p)
+		c.kept.answer(c.echo.Response().Status, p)
 	}
 	return c.echo.Response().Write(p)
 }
