@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"meibo/provisioning"
@@ -234,13 +235,13 @@ func (x *session) Chained(first, upto int64, fn func(provisioning.ChainedEntry) 
 		var e provisioning.ChainedEntry
 		var r entryRow
 		var parts document
-		err := rows.Scan(append([]any{&e.Position, &r.e.ID, &parts}, r.columns()...)...)
+		var rest []byte
+		err := rows.Scan(append([]any{&e.Position, &r.e.ID, &parts, &rest}, r.columns()...)...)
 		if err == nil {
 			e.Row = r.digest()
 			e.Entry, err = r.entry()
 		}
-		e.Damaged = firstError(err, decode(parts, &e.Traces)) != nil || r.tenant != x.tenant ||
-			e.Traces != nil && r.foldedOtherwise(&e.Entry) // else Row has it
+		e.Damaged = firstError(err, decode(parts, &e.Traces)) != nil || r.tenant != x.tenant || parts != nil && r.rest(parts) != digestOf(rest)
 		if e.Entry.ID == "" {
 			e.Entry.ID = r.e.ID
 		}
@@ -248,16 +249,10 @@ func (x *session) Chained(first, upto int64, fn func(provisioning.ChainedEntry) 
 	})
 }
 
-// foldedOtherwise reports whether the folded name is not that of the name.
-func (r *entryRow) foldedOtherwise(e *provisioning.Entry) bool {
-	want, folds := foldedName(e).(string)
-	return r.folded.Valid != folds || r.folded.String != want
-}
-
 // chained are the entries of some positions of a tenant, with what erasures left of them.
 func (d dialect) chained() string {
-	return "select p.position, p.entry, t.parts, " + entryColumnsOf("e") + " from position p " + d.entryAt() + " " +
-		d.probe("parts", "trace", "i", "i.tenant = p.tenant and i.position = p.position", "t") +
+	return "select p.position, p.entry, t.parts, t.rest, " + entryColumnsOf("e") + " from position p " + d.entryAt() + " " +
+		d.probe("parts, rest", "trace", "i", "i.tenant = p.tenant and i.position = p.position", "t") +
 		" where p.tenant = $1 and p.position between $2 and $3 order by p.position"
 }
 
@@ -282,14 +277,18 @@ func (r *entryRow) digest() provisioning.Digest {
 	for _, d := range []document{r.request, r.diff, r.members, r.reason, r.failure} {
 		text(d != nil, string(d))
 	}
-	if number(0); r.duration.Valid {
-		number(r.duration.Int64)
+	text(r.duration.Valid, strconv.FormatInt(r.duration.Int64, 10))
+	for _, n := range []int64{r.at.UnixMicro(), e.Connection, e.Version, e.SettingsVersion} {
+		number(n)
 	}
-	number(r.at.UnixMicro())
-	number(e.Connection)
-	number(e.Version)
-	number(e.SettingsVersion)
 	return sha256.Sum256(b)
+}
+
+// rest is the digest of what an erasure left: the row and the traces, byte by byte. The leaf has what they mean and this how they
+// are written, so that no change of either goes unnoticed.
+func (r *entryRow) rest(parts []byte) provisioning.Digest {
+	row := r.digest()
+	return sha256.Sum256(append(row[:], parts...))
 }
 
 // LooseEntry implements provisioning.Reader. Entries are counted first: to look for one costs more.
@@ -332,11 +331,11 @@ func (x *session) erase(all []provisioning.Erasure) error {
 
 func (x *session) eraseOne(erasure provisioning.Erasure) error {
 	var r entryRow
-	found, err := x.row("select "+entryColumns+" from entry where id = $1 and tenant = $2", []any{erasure.Entry, x.tenant}, r.columns()...)
-	if err != nil || !found {
+	if found, err := x.entryRow(erasure.Entry, &r); err != nil || !found {
 		return err
 	}
 	e := provisioning.ChainedEntry{Row: r.digest()}
+	var err error
 	if e.Entry, err = r.entry(); err != nil {
 		return err
 	}
@@ -348,15 +347,20 @@ func (x *session) eraseOne(erasure provisioning.Erasure) error {
 	if seal != nil {
 		salt = seal.Salt(e.Position)
 	}
-	bones, traces, any := e.Erase(salt, erasure.Of...)
-	if !any {
+	bones, traces, some := e.Erase(salt, erasure.Of...)
+	if !some {
 		return nil
 	}
 	if err := x.rewrite(&bones); err != nil || seal == nil {
 		return err
 	}
 	clear(salt)
-	return x.keepTraces(seal, e.Position, traces)
+	return x.keepTraces(seal, &e, traces)
+}
+
+// entryRow reads the row of an entry.
+func (x *session) entryRow(id string, r *entryRow) (found bool, err error) {
+	return x.row("select "+entryColumns+" from entry where id = $1 and tenant = $2", []any{id, x.tenant}, r.columns()...)
 }
 
 // sealOf finds the seal that covers an entry, and gives the entry its position and traces; nil for none.
@@ -405,15 +409,20 @@ func (s *statement) erasedColumns(e *provisioning.Entry) error {
 	return err
 }
 
-// keepTraces writes what an erasure leaves, and a seal whose salt of the entry it forgot.
-func (x *session) keepTraces(seal *provisioning.Seal, position int64, traces provisioning.Traces) error {
+// keepTraces writes what an erasure leaves of an entry whose row it has rewritten, and a seal whose salt of the entry it forgot.
+func (x *session) keepTraces(seal *provisioning.Seal, e *provisioning.ChainedEntry, traces provisioning.Traces) error {
 	parts, err := json.Marshal(traces)
 	if err != nil {
 		return err
 	}
+	var left entryRow // as it is stored now
+	if _, err := x.entryRow(e.Entry.ID, &left); err != nil {
+		return err
+	}
+	rest := left.rest(parts)
 	s := statement{dialect: x.dialect}
-	s.add("insert into trace (tenant, position, parts) values (", s.arg(x.tenant), ", ", s.arg(position), ", ", s.json(parts),
-		") on conflict (tenant, position) do update set parts = excluded.parts")
+	s.add("insert into trace (tenant, position, parts, rest) values (", s.arg(x.tenant), ", ", s.arg(e.Position), ", ", s.json(parts), ", ", s.arg(rest[:]),
+		") on conflict (tenant, position) do update set parts = excluded.parts, rest = excluded.rest")
 	if _, err := x.exec("trace", s.String(), s.args...); err != nil {
 		return err
 	}

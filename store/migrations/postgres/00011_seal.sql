@@ -14,11 +14,15 @@ create table seal (
     primary key (tenant, first)
 );
 
+-- By what an erasure finds the seal of an entry.
+create index seal_span on seal (tenant, newest, oldest);
+
 -- What erasures left of sealed entries.
 create table trace (
     tenant   text   collate "C" not null,
     position bigint not null,
     parts    json   not null,
+    rest     bytea  not null,                            -- SHA-256 of what is left of the row, and of parts
     primary key (tenant, position)
 );
 

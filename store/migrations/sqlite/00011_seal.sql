@@ -13,10 +13,13 @@ create table seal (
     primary key (tenant, first)
 );
 
+create index seal_span on seal (tenant, newest, oldest);
+
 create table trace (
     tenant   text    not null,
     position integer not null,
     parts    text    not null,
+    rest     blob    not null,
     primary key (tenant, position)
 ) without rowid;
 
