@@ -105,7 +105,6 @@ type ChainedEntry struct {
 // ChainPage is a piece of a tenant's audit chain.
 type ChainPage struct {
 	Seals []Seal // in their order
-	Last  int64  // the last position that a seal says it covers
 	Head  int64  // the last position that is given
 }
 

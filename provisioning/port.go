@@ -109,7 +109,7 @@ type Reader interface {
 	// Acts reads the entries after a position and up to another but for what clients did with their tokens, unless its action
 	// is other; head is the last position given.
 	Acts(after, upto int64) (acts []PositionedEntry, head int64, err error)
-	// Chain reads the seals behind a position, at most limit.
+	// Chain reads the seals that begin behind a position, whatever they say they cover, at most limit.
 	Chain(after int64, limit int) (ChainPage, error)
 	// Chained calls fn with the entries of some positions, in their order; those that are not there are left out.
 	Chained(first, upto int64, fn func(ChainedEntry) error) error

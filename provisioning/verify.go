@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -40,7 +41,7 @@ const verifyPiece = 16
 // VerifyChain recomputes the audit chain from all that is in the journal, in short reads, and stops at the first fault. head, unless
 // it is "", is the digest of a head that was kept: the chain must have it. Invalid for a head that is no digest, NotFound for the tenant.
 func (s *Service) VerifyChain(ctx context.Context, tenant, head string) (Verification, error) {
-	v := verifier{tenant: tenant}
+	v := verifier{tenant: tenant, after: math.MinInt64} // whatever seals say of themselves, none is passed over
 	if head != "" {
 		kept, err := hex.DecodeString(head)
 		if err != nil || len(kept) != len(Digest{}) {
@@ -72,6 +73,7 @@ type verifier struct {
 	tenant string
 	kept   Digest
 	begun  bool
+	after  int64 // where the last seal that was read begins
 	purged int64 // up to this position entries may be missing, or say something else
 	seal   *Seal // that is looked at
 	at     int64 // position that was looked at last
@@ -84,7 +86,7 @@ func (v *verifier) piece(r Reader) (more bool, err error) {
 			return false, err
 		}
 	}
-	c, err := r.Chain(v.Head.Position, verifyPiece)
+	c, err := r.Chain(v.after, verifyPiece)
 	if err != nil {
 		return false, err
 	}
@@ -94,6 +96,7 @@ func (v *verifier) piece(r Reader) (more bool, err error) {
 	}
 	v.purged = h.Position
 	for i := range c.Seals {
+		v.after = c.Seals[i].First
 		if err := v.follow(r, &c.Seals[i]); err != nil || v.Fault != nil {
 			return false, err
 		}
@@ -103,9 +106,6 @@ func (v *verifier) piece(r Reader) (more bool, err error) {
 	}
 	v.Unsealed = max(0, c.Head-v.Head.Position)
 	v.begin(v.Head.Position + 1)
-	if c.Last > v.Head.Position {
-		v.fail(v.Head.Position+1, "", "behind position %d a seal does not go on: its positions were altered", v.Head.Position)
-	}
 	if v.Head.Position > c.Head {
 		v.fail(c.Head+1, "", "positions %d to %d are sealed and the journal ends before them: its end was cut off", c.Head+1, v.Head.Position)
 		return false, nil
@@ -133,6 +133,12 @@ func (v *verifier) begin(from int64) {
 
 // follow looks at one seal and its entries.
 func (v *verifier) follow(r Reader, s *Seal) error {
+	before := v.Head.Position
+	if !s.whole() || s.First <= before {
+		v.begin(s.First)
+		v.fail(before+1, "", misfit, before, s.First, s.Upto)
+		return nil
+	}
 	if !v.begun && s.Upto <= v.purged {
 		v.begin(s.Upto + 1)
 		v.Since = s.At
@@ -140,8 +146,8 @@ func (v *verifier) follow(r Reader, s *Seal) error {
 		return nil
 	}
 	v.begin(s.First)
-	if before := v.Head.Position; !s.whole() || s.First <= before || s.First > before+1 && s.First > v.purged+1 {
-		v.fail(before+1, "", "behind position %d a seal of positions %d to %d does not go on: a seal was altered, or is gone", before, s.First, s.Upto)
+	if s.First > before+1 && s.First > v.purged+1 {
+		v.fail(before+1, "", misfit, before, s.First, s.Upto)
 		return nil
 	}
 	v.seal, v.at = s, s.First-1
@@ -164,6 +170,8 @@ func (v *verifier) follow(r Reader, s *Seal) error {
 	}
 	return nil
 }
+
+const misfit = "behind position %d a seal of positions %d to %d does not go on: a seal was altered, or is gone"
 
 func (v *verifier) reach(s *Seal) {
 	v.Head = Head{s.Upto, s.Digest, s.At}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"regexp"
 	"slices"
@@ -344,6 +345,32 @@ var hots = []hot{
 	}), []string{"job_pkey"}},
 	{"follow", func(p *planner) error { _, _, err := p.s.Follow(context.Background()); return err }, []string{"entry_pkey"}},
 	{"how far the follower is behind", func(p *planner) error { _, err := p.s.FollowerLag(context.Background()); return err }, []string{"entry_pkey"}},
+	{"seals", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Chain(7, 16); return err }), []string{"seal_pkey"}},
+	{"what seals cover", found(func(_ *planner, r provisioning.Reader) error {
+		return r.Chained(1_000_007, 1_000_027, func(provisioning.ChainedEntry) error { return nil })
+	}), []string{"position_pkey", "entry_pkey"}},
+	{"seal of an entry", found(func(_ *planner, r provisioning.Reader) error {
+		e := provisioning.ChainedEntry{PositionedEntry: provisioning.PositionedEntry{Entry: provisioning.Entry{ID: "e7", At: middle.At}}}
+		_, err := sessionOf(r).sealOf(&e)
+		return err
+	}), []string{"seal_span"}},
+	{"next seal", found(func(_ *planner, r provisioning.Reader) error { _, _, err := sessionOf(r).nextSeal(epoch); return err }), []string{"seal_pkey", "chain_pkey"}},
+	{"keep a seal", func(p *planner) error {
+		return locked(p, func(tx provisioning.Tx) error {
+			_, err := sessionOf(tx).keepSeal(provisioning.NewSeal(1, 1, epoch, make([]byte, provisioning.SaltSize)), -1)
+			return err
+		})
+	}, []string{"chain_pkey"}},
+	{"keep traces", func(p *planner) error {
+		return locked(p, func(tx provisioning.Tx) error {
+			e := provisioning.ChainedEntry{PositionedEntry: provisioning.PositionedEntry{Entry: provisioning.Entry{ID: "e7"}}}
+			return sessionOf(tx).keepTraces(provisioning.NewSeal(1, 1, epoch, make([]byte, provisioning.SaltSize)), &e, provisioning.Traces{})
+		})
+	}, []string{"seal_pkey", "entry_pkey"}},
+	{"tenants to seal", func(p *planner) error { _, err := p.s.unsealed(context.Background()); return err }, []string{"seal_pkey"}},
+	{"seals to forget", func(p *planner) error { return p.s.session(context.Background(), "", p.s.reads).query(forgettable, nil, func(*sql.Rows) error { return nil }) },
+		[]string{"seal_pkey"}},
+	{"forget seals", func(p *planner) error { return p.s.forget(context.Background(), forgotten{"acme", 7}) }, []string{"seal_pkey", "trace_pkey"}},
 	{"fold", func(p *planner) error { return p.s.Fold(context.Background()) }, nil},
 }
 
@@ -395,6 +422,13 @@ func locked(p *planner, fn func(provisioning.Tx) error) error {
 	x := p.s.session(context.Background(), "acme", p.s.writes)
 	x.locking = p.s.dialect.postgres
 	return x.inTransaction(func() error { return x.run(fn) })
+}
+
+func sessionOf(r provisioning.Reader) *session {
+	if w, ok := r.(tx); ok {
+		return w.session
+	}
+	return r.(*session)
 }
 
 // planner explains what operations send.
@@ -521,6 +555,11 @@ func planRows(d dialect, connection int64) []string {
 		fmt.Sprintf(`insert into cycle_entries (cycle, action, outcome, n) %s select 'c' || n, '', '', 1 from s`, series(20_000)),
 		fmt.Sprintf(`insert into position (tenant, position, entry) %s select 'acme', 1000000 + n, 'e' || n from s`, series(20_000)),
 		"insert into position_head (tenant, position, entry, counted) values ('acme', 1020000, 'e20000', 0) on conflict (tenant) do update set position = 1020000, entry = 'e20000'",
+		fmt.Sprintf(`insert into seal (tenant, first, upto, at, oldest, newest, digest, leaves, salts)
+			%s select 'acme', 980000 + n, 980000 + n, %s, %s, %s, %s, %s, %s from s`, series(20_000), at, minute, minute, hash, hash, hash),
+		fmt.Sprintf(`insert into trace (tenant, position, parts, rest) %s select 'acme', n, %s, %s from s`, series(20_000), doc, hash),
+		fmt.Sprintf(`insert into chain (tenant, erasures) %s select 'other' || n, 0 from s`, series(5_000)),
+		fmt.Sprintf(`insert into horizon (tenant, cut, position) %s select 'other' || n, %s, n from s`, series(5_000), at),
 		fmt.Sprintf(`insert into tally_total (lane, n) %s select 1000000 + n, 1 from s`, series(5_000)),
 		fmt.Sprintf(`insert into tally_block (lane, level, block, n) values (%d, 16, 0, 20000)`, connection*8),
 	}
@@ -560,6 +599,59 @@ func (p *planner) check(state string, operations []hot) {
 			}
 		})
 	}
+	p.t.Run(state+"/loose entries", p.checkLoose)
+}
+
+// checkLoose holds that entries without a position are looked for in tables that are read once each, not once for each entry.
+func (p *planner) checkLoose(t *testing.T) {
+	for _, since := range []time.Time{{}, epoch} {
+		for mode, plan := range p.plans(t, p.statements(t, hot{run: func(p *planner) error {
+			return p.read(func(r provisioning.Reader) error {
+				if _, err := sessionOf(r).hasLoose(since); err != nil {
+					return err
+				}
+				_, err := sessionOf(r).loose(since)
+				return err
+			})
+		}})) {
+			if again := readAgain(p.s.dialect, plan); again != "" {
+				t.Errorf("%s reads a table again for each row of another, by %q:\n%s", mode, again, plan)
+			}
+		}
+	}
+}
+
+// readAgain is what in a plan is read for each row of something else and along no index; "" for nothing.
+func readAgain(d dialect, plan string) string {
+	if d.postgres {
+		return again.FindString(plan)
+	}
+	return correlated.FindString(plan)
+}
+
+var (
+	again      = regexp.MustCompile(`\(SubPlan \d+\)|\(ANY |Nested Loop Anti Join`)
+	correlated = regexp.MustCompile(`CORRELATED .*`)
+)
+
+// TestReadAgain has plans told apart that take for ever from those that do not.
+func TestReadAgain(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		postgres, again bool
+		plan            string
+	}{
+		{true, true, "Index Scan using entry_at on entry e\n  Filter: (NOT (SubPlan 1))\n  SubPlan 1\n    ->  Seq Scan on position p"},
+		{true, true, "Nested Loop Anti Join\n  Join Filter: (p.entry = e.id)\n  ->  Seq Scan on entry e\n  ->  Seq Scan on position p"},
+		{true, false, "Index Scan using entry_at on entry e\n  Filter: (NOT (hashed SubPlan 1))"},
+		{true, false, "Hash Anti Join\n  Hash Cond: (e.id = p.entry)"},
+		{false, true, "SEARCH e USING INDEX entry_at (tenant=?)\nCORRELATED SCALAR SUBQUERY 1\nSEARCH p USING PRIMARY KEY (tenant=?)"},
+		{false, false, "SEARCH e USING INDEX entry_at (tenant=?)\nLIST SUBQUERY 1\nSEARCH p USING PRIMARY KEY (tenant=?)"},
+	} {
+		if again := readAgain(dialect{postgres: test.postgres}, test.plan); (again != "") != test.again {
+			t.Errorf("%q in %s", again, test.plan)
+		}
+	}
 }
 
 // planned is how a plan names an index.
@@ -567,7 +659,7 @@ func (d dialect) planned(index string) string {
 	table, primary := strings.CutSuffix(index, "_pkey")
 	switch {
 	case d.postgres, table == "resource":
-	case index == "entry_pkey", index == "matter_pkey", index == "job_pkey": // tables whose rows have numbers
+	case index == "entry_pkey", index == "matter_pkey", index == "job_pkey", index == "seal_pkey": // tables whose rows have numbers
 		return "sqlite_autoindex_" + table + "_1"
 	case index == "connection_pkey", index == "tally_total_pkey": // which the key is
 		return "USING INTEGER PRIMARY KEY"
@@ -694,8 +786,8 @@ var memberTable = regexp.MustCompile(`\bmember\b`)
 
 // scans finds where a plan reads one of the growing tables, or all of an index, from end to end.
 var (
-	scanPostgres = regexp.MustCompile(`Seq Scan on (resource|resource_value|member|entry|credential|tally_block|tally_total|matter|budget|settings|api_key|job|position|activity|mention)\b`)
-	scanSQLite   = regexp.MustCompile(`^SCAN (resource|resource_value|member|entry|credential|tally_block|tally_total|matter|budget|settings|api_key|job|position|activity|mention|e|r|d|g|x|s|v\d*|m\d*|i\d*|o|om)\b`)
+	scanPostgres = regexp.MustCompile(`Seq Scan on (resource|resource_value|member|entry|credential|tally_block|tally_total|matter|budget|settings|api_key|job|position|activity|mention|seal|trace|chain)\b`)
+	scanSQLite   = regexp.MustCompile(`^SCAN (resource|resource_value|member|entry|credential|tally_block|tally_total|matter|budget|settings|api_key|job|position|activity|mention|seal|trace|chain|e|r|d|g|x|s|p|t|v\d*|m\d*|i\d*|o|om)\b`)
 )
 
 func wholeTables(d dialect, plan string) (lines []string) {

@@ -73,39 +73,66 @@ const unsealed = `
 select h.tenant from position_head h
 where h.position > coalesce((select s.upto from seal s where s.tenant = h.tenant order by s.first desc limit 1), 0) order by h.tenant`
 
-// forgetSeals lets seals and traces go whose entries are purged, but for the last of these: it stands for all before it.
+// forgetSeals lets seals and traces go whose entries are purged, but for the last of these: it stands for all before it. Of each
+// tenant it takes some at a time.
 func (s *Store) forgetSeals(ctx context.Context) error {
-	x := s.session(ctx, "", s.reads)
-	var some int
-	if found, err := x.row("select 1 from "+forgotten+" limit 1", nil, &some); err != nil || !found {
+	var all []forgotten
+	err := s.session(ctx, "", s.reads).query(forgettable, nil, func(rows *sql.Rows) error {
+		var f forgotten
+		err := rows.Scan(&f.tenant, &f.before)
+		all = append(all, f)
+		return err
+	})
+	for _, f := range all { // in one order of tenants and tables: others may be at it
+		if err == nil {
+			err = s.forget(ctx, f)
+		}
+	}
+	return err
+}
+
+// forgotten are the seals of a tenant that begin before a position, and the traces of what they cover.
+type forgotten struct {
+	tenant string
+	before int64
+}
+
+// forgettable are the tenants that have some, with the last seal whose entries are all purged.
+const forgettable = `
+select f.tenant, f.last from (select h.tenant,
+		(select s.first from seal s where s.tenant = h.tenant and s.first <= h.position and s.upto <= h.position order by s.first desc limit 1) as last,
+		(select s.first from seal s where s.tenant = h.tenant order by s.first limit 1) as oldest
+	from horizon h where h.position > 0) as f
+where f.oldest < f.last order by f.tenant`
+
+// forgetStride bounds how many seals are forgotten in one unit of work.
+const forgetStride = 200
+
+func (s *Store) forget(ctx context.Context, f forgotten) error {
+	forget := func(x *session) error {
+		var some int64
+		found, err := x.row("select first from seal where tenant = $1 and first < $2 order by first limit 1 offset "+strconv.Itoa(forgetStride), []any{f.tenant, f.before}, &some)
+		if found {
+			f.before = some
+		}
+		if err == nil {
+			_, err = x.exec("seal", "delete from seal where tenant = $1 and first < $2", f.tenant, f.before)
+		}
+		if err == nil {
+			_, err = x.exec("trace", "delete from trace where tenant = $1 and position < $2", f.tenant, f.before)
+		}
 		return err
 	}
-	forget := func(x *session) error {
-		for _, of := range []struct{ table, position string }{{"seal", "upto"}, {"trace", "position"}} { // in one order: others may be at it
-			_, err := x.exec(of.table, "delete from "+of.table+" where exists (select 1 from ("+lastForgotten+") as f where f.tenant = "+of.table+".tenant and "+
-				of.table+"."+of.position+" < f.first)")
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 	if s.dialect.postgres {
+		x := s.session(ctx, f.tenant, s.reads)
 		return x.inTransaction(func() error { return forget(x) })
 	}
 	return s.writer.do(ctx, func(l *lent) error {
-		w := s.session(ctx, "", l.db)
+		w := s.session(ctx, f.tenant, l.db)
 		w.transaction = true
 		return forget(w)
 	})
 }
-
-const (
-	// lastForgotten is the last seal of each tenant whose entries are all purged.
-	lastForgotten = `select h.tenant, (select max(s.first) from seal s where s.tenant = h.tenant and s.upto <= h.position) as first from horizon h where h.position > 0`
-	// forgotten are the seals before that.
-	forgotten = `(` + lastForgotten + `) as f cross join seal as s where s.tenant = f.tenant and s.first < f.first`
-)
 
 // sealNext seals the next positions of a tenant and tells how many those are; none where somebody else is at it.
 func (s *Store) sealNext(ctx context.Context, tenant string, now time.Time) (n int64, err error) {
@@ -212,9 +239,6 @@ func (x *session) Chain(after int64, limit int) (page provisioning.ChainPage, er
 	if _, err := x.row(headOf, []any{x.tenant}, &page.Head); err != nil {
 		return page, err
 	}
-	if _, err := x.row("select coalesce(max(upto), 0) from seal where tenant = $1", []any{x.tenant}, &page.Last); err != nil {
-		return page, err
-	}
 	s := statement{dialect: x.dialect}
 	s.add("select ", sealColumns, " from seal where tenant = ", s.arg(x.tenant), " and first > ", s.arg(after), " order by first limit ", s.number(limit))
 	err = x.query(s.String(), s.args, func(rows *sql.Rows) error {
@@ -293,23 +317,52 @@ func (r *entryRow) rest(parts []byte) provisioning.Digest {
 
 // LooseEntry implements provisioning.Reader. Entries are counted first: to look for one costs more.
 func (x *session) LooseEntry(since time.Time) (id string, err error) {
-	waiting := "select id as entry from entry where tenant = $1 and rowid > (" + followFrom + ")"
-	if x.postgres {
-		waiting = "select entry from pending"
-	}
-	of, args := "e.tenant = $1", []any{x.tenant}
-	if !since.IsZero() {
-		of, args = of+" and e.at >= $2", append(args, x.time(since))
-	}
-	var loose bool
-	_, err = x.rowIn(x.long(), "select (select count(*) from entry e where "+of+") <> (select count(*) from position p where p.tenant = $1"+
-		" and exists (select 1 from entry e where e.id = p.entry and "+of+")) + (select count(*) from ("+waiting+") as w where exists (select 1 from entry e where e.id = w.entry and "+of+"))",
-		args, &loose)
-	if err != nil || !loose {
+	some, err := x.hasLoose(since)
+	if err != nil || !some {
 		return "", err
 	}
-	_, err = x.rowIn(x.long(), "select e.id from entry e where "+of+" and e.id not in (select entry from position where tenant = $1)"+
-		" and e.id not in ("+waiting+") order by e.at, e.id limit 1", args, &id)
+	return x.loose(since)
+}
+
+// waiting are the entries that get their position yet.
+func (d dialect) waiting() string {
+	if d.postgres {
+		return "select w.entry as entry from pending w"
+	}
+	return "select w.id as entry from entry w where w.tenant = $1 and w.rowid > (" + followFrom + ")"
+}
+
+// looseOf selects what LooseEntry is about, of the entries called e.
+func (x *session) looseOf(since time.Time) (condition string, args []any) {
+	if since.IsZero() {
+		return "e.tenant = $1", []any{x.tenant}
+	}
+	return "e.tenant = $1 and e.at >= $2", []any{x.tenant, x.time(since)}
+}
+
+// hasLoose counts the entries, and those that have a position or get one yet.
+func (x *session) hasLoose(since time.Time) (some bool, err error) {
+	of, args := x.looseOf(since)
+	count := func(entries string) string {
+		return "(select count(*) from (" + entries + ") as w cross join entry e where e.id = w.entry and " + of + ")"
+	}
+	_, err = x.rowIn(x.long(), "select (select count(*) from entry e where "+of+") <> "+
+		count("select p.entry as entry from position p where p.tenant = $1")+" + "+count(x.waiting()), args, &some)
+	return some, err
+}
+
+// loose finds the first entry that has no position and gets none. There is no index of positions by entry: PostgreSQL has to hash
+// them once, and SQLite to sort them once, rather than read them through for each entry.
+func (x *session) loose(since time.Time) (id string, err error) {
+	of, args := x.looseOf(since)
+	lacks := func(entries string) string {
+		if x.postgres {
+			return " and not exists (select 1 from (" + entries + ") as w where w.entry = e.id)"
+		}
+		return " and e.id not in (" + entries + ")"
+	}
+	_, err = x.rowIn(x.long(), "select e.id from entry e where "+of+lacks("select p.entry as entry from position p where p.tenant = $1")+lacks(x.waiting())+
+		" order by e.at, e.id limit 1", args, &id)
 	return id, err
 }
 
