@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -70,6 +71,9 @@ type api struct {
 	limits  *edge.Limiter[string] // by key
 	waiting places                // of those who wait for changes
 	streams places                // of those who follow the log
+	exports places                // of those who export the directory
+
+	verifying sync.Map // tenants whose audit chain is verified: verification
 	maskKey []byte
 	nexts   *seal.Sealer    // see nextOf
 	own     map[string]bool // see mask
@@ -96,7 +100,7 @@ func build(o Options) (http.Handler, *api) {
 		o.Leaving = func() bool { return false }
 	}
 	router := echo.New()
-	a := &api{Options: o, limits: edge.NewLimiter[string](o.RateLimit, o.Now), waiting: make(places, maxWaiting), streams: make(places, maxStreams)}
+	a := &api{Options: o, limits: edge.NewLimiter[string](o.RateLimit, o.Now), waiting: make(places, maxWaiting), streams: make(places, maxStreams), exports: make(places, maxExports)}
 	router.Use(a.frame) // which answers all errors
 	if a.maskKey = o.MaskKey; a.maskKey == nil {
 		a.maskKey = make([]byte, 32)

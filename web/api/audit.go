@@ -2,9 +2,11 @@ package api
 
 import (
 	"bufio"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -39,11 +41,31 @@ func (a *api) auditOperations() {
 	register(a, operation{id: "verifyAudit", method: http.MethodGet, path: "/audit/verify", tag: tag, roles: people, errors: []int{http.StatusNotFound},
 		summary: "Verify that the journal is as it was written",
 		description: "Recomputes the audit chain from all that is in the journal, which may take a minute for a million entries, and tells the first thing that does not agree. Keep the head of the answer elsewhere and give its digest back later: " +
-			"then whoever has altered the journal meanwhile cannot have made the chain anew."},
-		func(c *call, in *verifyInput) (*single[summary.Verification], error) {
-			v, err := c.Service.VerifyChain(c.context(), c.tenant(), in.Head)
-			return &single[summary.Verification]{summary.OfVerification(v)}, err
-		})
+			"then whoever has altered the journal meanwhile cannot have made the chain anew. One verification of a tenant runs at a time; who asks for another meanwhile is answered 429, with the one that runs. " +
+			"It ends when who asked for it goes away."}, (*call).verify)
+}
+
+// verification is one that runs.
+type verification struct {
+	correlation string
+	since       time.Time
+}
+
+// verify has one verification of a tenant run at a time: each reads the whole journal through.
+func (c *call) verify(in *verifyInput) (*single[summary.Verification], error) {
+	if other, busy := c.verifying.LoadOrStore(c.tenant(), verification{c.correlation, c.started}); busy {
+		return nil, other.(verification).running()
+	}
+	defer c.verifying.Delete(c.tenant())
+	v, err := c.Service.VerifyChain(c.context(), c.tenant(), in.Head)
+	c.awaitClient() // who waited for minutes gets its answer all the same
+	return &single[summary.Verification]{summary.OfVerification(v)}, err
+}
+
+// running is the answer to who asks for another.
+func (v verification) running() *Problem {
+	return newProblem(http.StatusTooManyRequests, "running", fmt.Sprintf("the journal is being verified since %s, for the request %s; ask again when that has ended",
+		v.since.UTC().Format(time.RFC3339), v.correlation))
 }
 
 func (c *call) audit(in *auditInput) (*huma.StreamResponse, error) {

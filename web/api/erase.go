@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -55,7 +56,12 @@ func (c *call) exportSubject(in *idInput) (*huma.StreamResponse, error) {
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		ctx.SetHeader("Content-Type", "application/json; charset=utf-8")
 		ctx.SetHeader("Content-Disposition", `attachment; filename="`+in.ID+`.json"`)
-		if err := c.Service.ExportSubject(c.context(), c.origin(), in.ID, ctx.BodyWriter()); err != nil {
+		out := bufio.NewWriterSize(patientWriter{c}, streamBuffer)
+		err := c.Service.ExportSubject(c.context(), c.origin(), in.ID, out)
+		if err == nil {
+			err = out.Flush()
+		}
+		if err != nil {
 			c.fail(err)
 		}
 	}}, nil

@@ -253,9 +253,13 @@ func logWriter(media string, w io.Writer) (summary.Writer, error) {
 type patientWriter struct{ *call }
 
 func (w patientWriter) Write(p []byte) (int, error) {
-	out := w.echo.Response()
-	_ = http.NewResponseController(out).SetWriteDeadline(time.Now().Add(pieceTimeout)) // a test's recorder has none
-	return out.Write(p)
+	w.awaitClient()
+	return w.echo.Response().Write(p)
+}
+
+// awaitClient gives the client time to take a piece of the answer.
+func (c *call) awaitClient() {
+	_ = http.NewResponseController(c.echo.Response()).SetWriteDeadline(time.Now().Add(pieceTimeout)) // a test's recorder has none
 }
 
 const jsonMedia = "application/json"

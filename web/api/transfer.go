@@ -1,6 +1,8 @@
 package api
 
 import (
+	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -106,10 +108,23 @@ func (c *call) export(in *exportInput) (*huma.StreamResponse, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
+	select {
+	case c.exports <- struct{}{}:
+	default:
+		return nil, &provisioning.Error{Kind: provisioning.Unavailable, Detail: "others export the directory at the moment; come back when they are done"}
+	}
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		defer func() { <-c.exports }()
 		ctx.SetHeader("Content-Type", exportMedia[o.Format]+"; charset=utf-8")
 		ctx.SetHeader("Content-Disposition", `attachment; filename="`+c.tenant()+"."+in.Format+`"`)
-		if _, err := transfer.Export(c.context(), c.Service, c.tenant(), ctx.BodyWriter(), o); err != nil {
+		ending, cancel := context.WithTimeout(c.context(), exportTimeout)
+		defer cancel()
+		out := bufio.NewWriterSize(patientWriter{c}, streamBuffer)
+		_, err := transfer.Export(ending, c.Service, c.tenant(), out, o)
+		if err == nil {
+			err = out.Flush()
+		}
+		if err != nil {
 			c.fail(err)
 		}
 	}}, nil

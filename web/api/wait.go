@@ -13,6 +13,11 @@ const (
 	maxWaiting = 64
 	// maxStreams bounds how many follow the log at a time; more are refused.
 	maxStreams = 64
+	// maxExports bounds how many exports of the directory are written at a time: each holds a connection of the database, and one
+	// state of it, for as long as its client reads.
+	maxExports = 2
+	// exportTimeout bounds how long that may be.
+	exportTimeout = 5 * time.Minute
 	// patience is how long one waits for a place, so that clients who ask for ever do not ask without a pause.
 	patience = time.Second
 )
