@@ -340,10 +340,14 @@ func (x *session) looseOf(since time.Time) (condition string, args []any) {
 	return "e.tenant = $1 and e.at >= $2", []any{x.tenant, x.time(since)}
 }
 
-// hasLoose counts the entries, and those that have a position or get one yet.
+// hasLoose counts the entries, and those that have a position or get one yet: these are looked up one by one, which costs the
+// same in every state of the database.
 func (x *session) hasLoose(since time.Time) (some bool, err error) {
 	of, args := x.looseOf(since)
 	count := func(entries string) string {
+		if x.postgres {
+			return "(select count(*) from (" + entries + ") as w cross join lateral (select i.tenant, i.at from entry i where i.id = w.entry limit 1) as e where " + of + ")"
+		}
 		return "(select count(*) from (" + entries + ") as w cross join entry e where e.id = w.entry and " + of + ")"
 	}
 	_, err = x.rowIn(x.long(), "select (select count(*) from entry e where "+of+") <> "+
@@ -351,18 +355,12 @@ func (x *session) hasLoose(since time.Time) (some bool, err error) {
 	return some, err
 }
 
-// loose finds the first entry that has no position and gets none. There is no index of positions by entry: PostgreSQL has to hash
-// them once, and SQLite to sort them once, rather than read them through for each entry.
+// loose finds the first entry, by id, that has no position and gets none. There is no index of positions by entry: as a difference of
+// sets both are read once, whatever the database knows of their sizes.
 func (x *session) loose(since time.Time) (id string, err error) {
 	of, args := x.looseOf(since)
-	lacks := func(entries string) string {
-		if x.postgres {
-			return " and not exists (select 1 from (" + entries + ") as w where w.entry = e.id)"
-		}
-		return " and e.id not in (" + entries + ")"
-	}
-	_, err = x.rowIn(x.long(), "select e.id from entry e where "+of+lacks("select p.entry as entry from position p where p.tenant = $1")+lacks(x.waiting())+
-		" order by e.at, e.id limit 1", args, &id)
+	_, err = x.rowIn(x.long(), "select l.id from (select e.id as id from entry e where "+of+" except select p.entry as id from position p where p.tenant = $1 except "+
+		x.waiting()+") as l order by l.id limit 1", args, &id)
 	return id, err
 }
 
@@ -419,7 +417,8 @@ func (x *session) entryRow(id string, r *entryRow) (found bool, err error) {
 // sealOf finds the seal that covers an entry, and gives the entry its position and traces; nil for none.
 func (x *session) sealOf(e *provisioning.ChainedEntry) (*provisioning.Seal, error) {
 	var seals []provisioning.Seal
-	err := x.query("select first, upto from seal where tenant = $1 and oldest <= $2 and newest >= $2", []any{x.tenant, x.time(e.Entry.At)}, func(rows *sql.Rows) error {
+	// Few overlap; the limit has PostgreSQL walk the index rather than sort what it takes for a quarter of the table.
+	err := x.query("select first, upto from seal where tenant = $1 and oldest <= $2 and newest >= $2 order by newest limit 64", []any{x.tenant, x.time(e.Entry.At)}, func(rows *sql.Rows) error {
 		var s provisioning.Seal
 		err := rows.Scan(&s.First, &s.Upto)
 		seals = append(seals, s)
