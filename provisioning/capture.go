@@ -14,6 +14,19 @@ type Capture struct {
 	Sealed      []byte
 }
 
+// OpenedCapture is what a captured request says.
+type OpenedCapture struct {
+	Method, Target string // as it came
+	Status         int
+	Texts          []string // the bodies of request and answer
+}
+
+// CapturePage is a piece of a tenant's captures, in the order of their correlations; it may be short, or empty.
+type CapturePage struct {
+	Captures []Capture
+	Next     string // where the next one goes on; "" for the end
+}
+
 // maxDebug is how long every request of a connection may be captured, at most.
 const maxDebug = 24 * time.Hour
 

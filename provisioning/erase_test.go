@@ -2,7 +2,9 @@ package provisioning_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -152,4 +154,83 @@ func TestEraseOfARecycledName(t *testing.T) {
 			d.Errorf("refused creates by name: %v, want %v", failures, want)
 		}
 	})
+}
+
+// TestEraseFindsCaptures says which captured requests tell of a person: they go, and so do those that nobody can open.
+func TestEraseFindsCaptures(t *testing.T) {
+	t.Parallel()
+	st := storetest.Open(t)
+	s := provisioning.New(provisioning.Options{Store: st, OpenCapture: func(_ string, c provisioning.Capture) (o provisioning.OpenedCapture, err error) {
+		return o, json.Unmarshal(c.Sealed, &o)
+	}})
+	ctx, o := t.Context(), provisioning.Origin{Tenant: "acme", Actor: "test", Correlation: "made"}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := s.CreateTenant(ctx, o)
+	must(err)
+	o.Connection, err = s.Connection(ctx, "acme", provisioning.DefaultConnection)
+	must(err)
+	kim, err := s.Create(ctx, o, scim.User, provisioning.Body{Attributes: scim.Attributes{"userName": "kim@x.example", "externalId": "E-4711", "active": true,
+		"emails": []any{map[string]any{"value": "kim@mail.example", "type": "work"}}}})
+	must(err)
+	id := kim.Resource.ID
+	_, err = s.Patch(ctx, o, scim.User, id, []scim.Operation{{Op: "replace", Path: "externalId", Value: "E-4712"}}, scim.PatchOptions{}, nil, provisioning.References{})
+	must(err)
+	opened := func(target string, texts ...string) []byte {
+		data, err := json.Marshal(provisioning.OpenedCapture{Method: "GET", Target: target, Texts: texts})
+		must(err)
+		return data
+	}
+	tests := []struct {
+		what   string
+		sealed []byte
+		goes   bool
+	}{
+		{"a look-up by name", opened("/Users?filter=userName%20eq%20%22KIM%40x.example%22", "", "{}"), true},
+		{"a look-up by mail", opened(`/Users?filter=emails[type+eq+"work"].value+eq+"kim@mail.example"`, "", "{}"), true},
+		{"a look-up by what the key was", opened("/Users?filter=externalId+eq+%22E-4711%22", "", "{}"), true},
+		{"by id", opened("/Users/"+id, "", "{}"), true},
+		{"by name in the path", opened("/Users/kim%40x.example", "", "{}"), true},
+		{"a list", opened("/Users", "", `{"Resources":[{"id":"`+id+`"}]}`), true},
+		{"in escapes", opened("/Users", `{"userName":"k\u0069m\u0040x.example"}`, ""), true},
+		{"in escapes, cut off", opened("/Users", "", `{"Resources":[{"userName":"k\u0069m@x.example","title":"Sen`), true},
+		{"what is no JSON", opened("/Users", "userName=kim@x.example", ""), true},
+		{"what nobody can open", []byte("?"), true},
+		{"another name", opened("/Users?filter=userName+eq+%22akim@x.example%22", "", `{"userName":"kim@x.example2"}`), false},
+		{"nobody", opened("/ServiceProviderConfig", "", "{}"), false},
+	}
+	keep := func(tenant string) {
+		must(st.Update(ctx, tenant, func(tx provisioning.Tx) error {
+			var b provisioning.Batch
+			for i, test := range tests {
+				b.Captures = append(b.Captures, provisioning.Capture{Correlation: fmt.Sprint(tenant, i), Connection: 1, At: s.Now(), Sealed: test.sealed})
+			}
+			return tx.Commit(b)
+		}))
+	}
+	keep("acme")
+	_, err = s.CreateTenant(ctx, provisioning.Origin{Tenant: "other", Actor: "test"})
+	must(err)
+	keep("other")
+	out, err := s.Erase(ctx, o, id, true)
+	must(err)
+	gone := 0
+	for i, test := range tests {
+		for tenant, goes := range map[string]bool{"acme": test.goes, "other": false} {
+			_, err := provisioning.View(ctx, st, tenant, func(r provisioning.Reader) (provisioning.Capture, error) { return r.Capture(fmt.Sprint(tenant, i)) })
+			if (provisioning.KindOf(err) == provisioning.NotFound) != goes {
+				t.Errorf("%s of %s: %v", test.what, tenant, err)
+			}
+			if goes {
+				gone++
+			}
+		}
+	}
+	if out.Captures != gone {
+		t.Errorf("%d captures are said to be gone, %d are", out.Captures, gone)
+	}
 }

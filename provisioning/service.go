@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -21,6 +22,8 @@ type Options struct {
 	Swept func(Waiting)
 	// CaptureRetention is how long captured requests are kept; zero: not at all, and those that are there go.
 	CaptureRetention time.Duration
+	// OpenCapture opens a captured request of a tenant; an error says that nobody can with what the server has. nil: none can be opened.
+	OpenCapture func(tenant string, c Capture) (OpenedCapture, error)
 	// Impact asks a host application what hangs on an account, outside of any unit of work, and returns what it counted by
 	// name. The text of its error is shown to people and stored, so that nothing of an answer is in it. nil: nothing to sign
 	// a question with, so that settings which want one are refused.
@@ -28,6 +31,9 @@ type Options struct {
 	// LogRetention is how long the journal is kept; zero: for ever.
 	LogRetention time.Duration
 }
+
+// errSealed is what captures come to that were sealed with a key that is not here.
+var errSealed = errors.New("there is no key to open captured requests with")
 
 // Service is the one way to read and change a directory. It is safe for concurrent use.
 type Service struct {
@@ -37,6 +43,8 @@ type Service struct {
 	heard func(JournalAction, Outcome)
 	swept func(Waiting)
 	asks  func(context.Context, ImpactQuery) (map[string]int64, error) // nil where nothing can be asked
+
+	open func(tenant string, c Capture) (OpenedCapture, error)
 
 	traffic   traffic
 	hosts     hosts
@@ -48,7 +56,10 @@ type Service struct {
 
 // New returns a Service on a store.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, now: o.Now, newID: o.NewID, heard: o.Decided, swept: o.Swept, captures: o.CaptureRetention, retention: o.LogRetention, asks: o.Impact}
+	s := &Service{store: o.Store, now: o.Now, newID: o.NewID, heard: o.Decided, swept: o.Swept, captures: o.CaptureRetention, retention: o.LogRetention, asks: o.Impact, open: o.OpenCapture}
+	if s.open == nil {
+		s.open = func(string, Capture) (OpenedCapture, error) { return OpenedCapture{}, errSealed }
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}

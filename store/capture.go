@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strconv"
 	"time"
@@ -23,6 +24,31 @@ func (x *session) Capture(correlation string) (provisioning.Capture, error) {
 	}
 	c.At = at.Time
 	return c, err
+}
+
+// Captures implements provisioning.Reader. Captures have no index by tenant, which each would pay for when it is written: those of
+// others are passed over, unread.
+func (x *session) Captures(after string, looks int) (page provisioning.CapturePage, err error) {
+	if !storable(after) {
+		return page, nil
+	}
+	n, last := 0, ""
+	err = x.query("select correlation, tenant = $1, connection, at, case when tenant = $1 then sealed end from capture where correlation > $2 order by correlation limit "+
+		strconv.Itoa(looks), []any{x.tenant, after}, func(rows *sql.Rows) error {
+		var c provisioning.Capture
+		var mine bool
+		var at instant
+		err := rows.Scan(&c.Correlation, &mine, &c.Connection, &at, &c.Sealed)
+		n, last, c.At = n+1, c.Correlation, at.Time
+		if mine {
+			page.Captures = append(page.Captures, c)
+		}
+		return err
+	})
+	if n == looks {
+		page.Next = last
+	}
+	return page, err
 }
 
 // captureSteps are the plan of captures: those that come, and those that go.

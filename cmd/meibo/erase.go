@@ -39,7 +39,7 @@ func (p *program) eraseCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stdout, "erased %s: %d entries, %d matters, %d jobs, captures of %d requests\n", x.ID, done.Entries, done.Matters, done.Jobs, done.Captures)
+		fmt.Fprintf(p.stdout, "erased %s: %d entries, %d matters, %d jobs, %d captured requests\n", x.ID, done.Entries, done.Matters, done.Jobs, done.Captures)
 		for _, v := range done.Settings {
 			now := ""
 			if v.InForce {

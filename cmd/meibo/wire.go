@@ -66,12 +66,16 @@ func build(ctx context.Context, c config.Config, log *zap.Logger) (*parts, error
 		t.close(ctx)
 		return nil, errors.Join(err, st.Close())
 	}
+	var open func(string, provisioning.Capture) (provisioning.OpenedCapture, error)
+	if recorder != nil {
+		open = recorder.Open
+	}
 	return &parts{
 		capture: recorder,
 		metrics: m,
 		tracing: t,
 		store:   st,
-		service: provisioning.New(provisioning.Options{Store: st, Decided: m.decided, Swept: m.swept, CaptureRetention: c.CaptureRetention, LogRetention: c.LogRetention, Impact: ask}),
+		service: provisioning.New(provisioning.Options{Store: st, Decided: m.decided, Swept: m.swept, CaptureRetention: c.CaptureRetention, LogRetention: c.LogRetention, Impact: ask, OpenCapture: open}),
 		auth: auth.New(auth.Options{Store: st, Report: func(err error) {
 			m.failed.WithLabelValues(workLastUsed).Inc()
 			log.Warn("the last-used time of a token or API key was not written", zap.Error(err))

@@ -127,11 +127,21 @@ func (r *Recorder) Exchange(ctx context.Context, tenant, correlation string) (Ex
 	if err != nil {
 		return Exchange{}, err
 	}
-	plain, err := r.Sealer.Open(tenant, correlation, kept.Sealed)
+	return r.exchange(tenant, kept)
+}
+
+func (r *Recorder) exchange(tenant string, kept provisioning.Capture) (Exchange, error) {
+	plain, err := r.Sealer.Open(tenant, kept.Correlation, kept.Sealed)
 	if err != nil {
 		return Exchange{}, err
 	}
 	x, err := decode(plain)
-	x.Tenant, x.Correlation, x.Connection, x.At = tenant, correlation, kept.Connection, kept.At
+	x.Tenant, x.Correlation, x.Connection, x.At = tenant, kept.Correlation, kept.Connection, kept.At
 	return x, err
+}
+
+// Open opens what was kept, for who looks for somebody in it. seal.ErrOpen where the key has changed since.
+func (r *Recorder) Open(tenant string, kept provisioning.Capture) (provisioning.OpenedCapture, error) {
+	x, err := r.exchange(tenant, kept)
+	return provisioning.OpenedCapture{Method: x.Method, Target: x.Target, Status: x.Status, Texts: []string{string(x.Request.Text), string(x.Answer.Text)}}, err
 }

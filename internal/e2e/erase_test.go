@@ -3,11 +3,15 @@ package e2e
 import (
 	"bytes"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,13 +45,18 @@ func TestEraseLeavesNothing(t *testing.T) {
 		rows, err := witness.Open(databaseURL)
 		must(t, err)
 		defer rows.Close()
-		p := &planted{T: t, Service: provisioning.New(provisioning.Options{Store: st, Now: clock.Now}), clock: clock}
+		p := &planted{T: t, Service: provisioning.New(provisioning.Options{Store: st, Now: clock.Now, OpenCapture: openPlain}), clock: clock}
 		p.plant()
+		p.capture(st, "loose-1", `{"Target": "/t/acme/scim/v2/Users?filter=emails.value+eq+%22x%22", "Texts": ["", "{\"Resources\": [{\"id\": \"`+p.id+`\", \"title\": \"`+p.value()+`\"}]}"]}`)
+		p.capture(st, "loose-2", `{"Target": "/t/acme/scim/v2/Users?filter=userName+eq+%22`+p.named+`%22", "Texts": ["", "{}"]}`)
+		p.capture(st, "loose-3", `{"Target": "/t/acme/scim/v2/Users", "Texts": ["", "{\"userName\": \"bob\"}"]}`)
 		before, err := rows.Stored(t.Context(), acme)
 		must(t, err)
 		if n := strings.Count(dump(t, rows), "kanarienvogel"); n < 50 {
 			t.Fatalf("only %d planted values are found before", n)
 		}
+		p.exportHasAll(dump(t, rows))
+		p.capture(st, "loose-4", "sealed with a key that is lost: "+p.value())
 		p.seal(st)
 		out, err := p.Erase(t.Context(), p.person(), p.id, true)
 		must(t, err)
@@ -55,8 +64,11 @@ func TestEraseLeavesNothing(t *testing.T) {
 		if len(out.Settings) == 0 {
 			t.Error("the settings name the user, and that was not told")
 		}
-		if out.Entries == 0 || out.Matters == 0 {
+		if out.Entries == 0 || out.Matters == 0 || out.Captures != 3 {
 			t.Errorf("%+v", out)
+		}
+		if !strings.Contains(dump(t, rows), "loose-3") {
+			t.Error("a request that tells of somebody else is gone")
 		}
 		for _, line := range strings.Split(dump(t, rows), "\n") {
 			if strings.Contains(line, "kanarienvogel") {
@@ -114,6 +126,44 @@ type planted struct {
 	canaries
 	clock *testkit.Clock
 	id    string
+	named string // what the person was called first
+}
+
+// openPlain opens captures that are not sealed at all, so that what they have can be looked for in the files.
+func openPlain(_ string, c provisioning.Capture) (o provisioning.OpenedCapture, err error) {
+	err = json.Unmarshal(c.Sealed, &o)
+	return o, err
+}
+
+// capture keeps a request that has no entry.
+func (p *planted) capture(st *store.Store, correlation, plain string) {
+	p.Helper()
+	must(p.T, st.Update(p.Context(), acme, func(tx provisioning.Tx) error {
+		return tx.Commit(provisioning.Batch{Captures: []provisioning.Capture{{Correlation: correlation, At: p.clock.Now(), Sealed: []byte(plain)}}})
+	}))
+}
+
+// exportHasAll holds that whatever of the person is anywhere in the database is handed out, and something from each place.
+func (p *planted) exportHasAll(stored string) {
+	p.Helper()
+	var out bytes.Buffer
+	must(p.T, p.ExportSubject(p.Context(), p.person(), p.id, &out))
+	for _, value := range regexp.MustCompile(`kanarienvogel\d+`).FindAllString(stored, -1) {
+		if !strings.Contains(out.String(), value) {
+			p.Errorf("%s is held, and not handed out", value)
+		}
+	}
+	var places map[string]json.RawMessage
+	must(p.T, json.Unmarshal(out.Bytes(), &places))
+	for place, held := range places {
+		var list []any
+		if json.Unmarshal(held, &list) == nil && len(list) == 0 {
+			p.Errorf("nothing was planted in %s", place)
+		}
+	}
+	if len(places) < 9 {
+		p.Errorf("handed out was %s", slices.Collect(maps.Keys(places)))
+	}
 }
 
 func (p *planted) person() provisioning.Origin {
@@ -169,6 +219,7 @@ func (p *planted) plant() {
 	_, err = p.CreateConnection(ctx, p.person(), "other")
 	must(p.T, err)
 	name := p.value() + "@example.com"
+	p.named = name
 	s := provisioning.DefaultSettings()
 	s.Tolerance.Mode = provisioning.ToleranceOff
 	s.Mapping.Users = []provisioning.MappingRow{{Target: "nickName", Source: "displayName"}}

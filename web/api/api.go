@@ -74,9 +74,9 @@ type api struct {
 	exports places                // of those who export the directory
 
 	verifying sync.Map // tenants whose audit chain is verified: verification
-	maskKey []byte
-	nexts   *seal.Sealer    // see nextOf
-	own     map[string]bool // see mask
+	maskKey   []byte
+	nexts     *seal.Sealer    // see nextOf
+	own       map[string]bool // see mask
 }
 
 // New returns the handler of all addresses below Base.

@@ -21,7 +21,7 @@ type Erasure struct {
 	Entries  int       `json:"entries" minimum:"0" doc:"Entries of the journal that lost values. Their skeletons stay."`
 	Matters  int       `json:"matters" minimum:"0"`
 	Jobs     int       `json:"jobs" minimum:"0"`
-	Captures int       `json:"captures" minimum:"0" doc:"Requests whose captures are kept no longer, as far as there were any."`
+	Captures int       `json:"captures" minimum:"0" doc:"Captured requests that were deleted."`
 	Settings []NamedIn `json:"settings" doc:"Versions of settings that name the user. They stay as they are: see to them by hand."`
 }
 
@@ -44,7 +44,7 @@ func (a *api) eraseOperations() {
 		(*call).erase)
 	register(a, operation{id: "exportSubject", method: http.MethodGet, path: "/users/{id}/subject-export", tag: accountsTag, roles: owners, media: []string{"application/json"},
 		errors: []int{http.StatusNotFound}, summary: "Export everything held about a person",
-		description: "One JSON object: the row with both documents, groups, all entries about the user or naming the member, all matters. An entry of the journal says who asked for it."},
+		description: "One JSON object: the row with both documents, and what an erasure would take: groups, matters, results of jobs, settings, captured requests and entries that tell of the user. An entry of the journal says who asked for it."},
 		(*call).exportSubject)
 }
 
