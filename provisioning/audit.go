@@ -18,9 +18,10 @@ const (
 	auditPieces = 20
 )
 
-// Audit reads what q selects of the audit trail behind a position, in the order of positions, the first limit of them. It looks at a
-// bounded number of entries, so that a piece may be short, or empty, and have reached a later position all the same: whoever comes back with that misses
-// nothing and is told nothing twice. Before and Limit of q do not count. NotFound for the tenant.
+// Audit reads what q selects of the audit trail behind a position, which may be FromTheOldest, in the order of positions, the first limit
+// of them. It looks at a bounded number of entries, so that a piece may be short, or empty, and have reached a later position all the same: whoever
+// comes back with that misses nothing and is told nothing twice. Before and Limit of q do not count. Gone where some of the entries that follow are kept
+// no longer; NotFound for the tenant.
 func (s *Service) Audit(ctx context.Context, tenant string, q EntryQuery, after int64, limit int) (Told, error) {
 	out := Told{Reached: after}
 	for range auditPieces {
@@ -38,10 +39,16 @@ func (s *Service) Audit(ctx context.Context, tenant string, q EntryQuery, after 
 }
 
 // acts adds what is selected of one read.
-func (t *Told) acts(r Reader, c choice, limit int) error {
+func (t *Told) acts(r Reader, c choice, limit int) (err error) {
+	if t.Reached, err = begin(r, t.Reached); err != nil {
+		return err
+	}
 	upto := t.Reached + auditPiece
 	found, head, err := r.Acts(t.Reached, upto)
 	if err != nil {
+		return err
+	}
+	if err := unbroken(r, t.Reached, goOn); err != nil {
 		return err
 	}
 	t.Head = head

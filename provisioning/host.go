@@ -1,7 +1,6 @@
 package provisioning
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 
@@ -44,21 +43,16 @@ const FromTheOldest = -1
 // that follow it are kept no longer.
 func (s *Service) Changes(ctx context.Context, tenant string, after int64, limit int) (Changes, error) {
 	return View(ctx, s.store, tenant, func(r Reader) (Changes, error) {
-		if after == FromTheOldest {
-			h, err := r.Horizon()
-			if err != nil {
-				return Changes{}, err
-			}
-			after = h.Position
+		after, err := begin(r, after)
+		if err != nil {
+			return Changes{}, err
 		}
 		entries, head, err := r.Changes(after, limit)
 		if err != nil {
 			return Changes{}, err
 		}
-		// Read after the entries: it moves before any of them goes.
-		if h, err := r.Horizon(); err != nil || after < h.Position {
-			return Changes{}, cmp.Or[error](err, &Error{Kind: Gone, Attribute: "after",
-				Detail: "changes after that position are kept no longer: read everything again, as for a new mirror, and go on from head"})
+		if err := unbroken(r, after, mirrorAgain); err != nil {
+			return Changes{}, err
 		}
 		c := Changes{Entries: entries, After: after, Head: head, Now: map[string]Resource{}}
 		for _, e := range entries {
@@ -77,6 +71,11 @@ func (s *Service) Changes(ctx context.Context, tenant string, after int64, limit
 		}
 		return c, nil
 	})
+}
+
+// mirrorAgain is the advice to who mirrors the directory.
+func mirrorAgain(Horizon) string {
+	return "changes after that position are kept no longer: read everything again, as for a new mirror, and go on from head"
 }
 
 func accountOf(r Reader, t scim.ResourceType, id string) (Resource, error) {

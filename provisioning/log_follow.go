@@ -14,16 +14,23 @@ type Told struct {
 	Head    int64             // the last position given
 }
 
-// EntriesAfter reads what q selects of the entries after a position. It looks at so many of them at most: where few are
-// selected a piece may be empty and still have reached a later position. Before and Limit of q do not count.
-// NotFound for the tenant.
+// EntriesAfter reads what q selects of the entries after a position, which may be FromTheOldest. It looks at so many of them
+// at most: where few are selected a piece may be empty and still have reached a later position. Before and Limit of q do not
+// count. Gone where some of the entries that follow are kept no longer; NotFound for the tenant.
 func (s *Service) EntriesAfter(ctx context.Context, tenant string, q EntryQuery, after int64, looks int) (Told, error) {
 	return View(ctx, s.store, tenant, func(r Reader) (Told, error) {
 		if _, err := tenantOf(r, tenant); err != nil {
 			return Told{}, err
 		}
+		after, err := begin(r, after)
+		if err != nil {
+			return Told{}, err
+		}
 		entries, head, err := r.Changes(after, looks)
 		if err != nil {
+			return Told{}, err
+		}
+		if err := unbroken(r, after, goOn); err != nil {
 			return Told{}, err
 		}
 		t := Told{Reached: after, Head: head}

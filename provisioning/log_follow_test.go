@@ -2,9 +2,11 @@ package provisioning_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"meibo/internal/testkit"
 	"meibo/provisioning"
 	"meibo/scim"
 	"meibo/store"
@@ -100,4 +102,55 @@ func TestFollowingSelectsWhatTheStoreDoes(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestBehindTheHorizon: whoever goes on behind a position of which entries are kept no longer is told so, and from the oldest
+// that are kept on misses nothing.
+func TestBehindTheHorizon(t *testing.T) {
+	t.Parallel()
+	clock := testkit.NewClock(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC))
+	st := storetest.Open(t)
+	s, ctx := provisioning.New(provisioning.Options{Store: st, Now: clock.Now}), t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := provisioning.Origin{Tenant: "acme", Actor: "admin"}
+	_, err := s.CreateTenant(ctx, o) // two entries
+	must(err)
+	for range 3 {
+		clock.Advance(24 * time.Hour)
+		_, err := s.SetConnection(ctx, o, provisioning.DefaultConnection, func(c *provisioning.ConnectionSettings) { c.Paused = !c.Paused })
+		must(err)
+	}
+	_, _, err = st.Follow(ctx)
+	must(err)
+	_, err = s.Retain(ctx, "acme", clock.Now().Add(-12*time.Hour))
+	must(err)
+	reads := map[string]func(after int64) (provisioning.Told, error){
+		"the log": func(after int64) (provisioning.Told, error) {
+			return s.EntriesAfter(ctx, "acme", provisioning.EntryQuery{}, after, 10)
+		},
+		"acts": func(after int64) (provisioning.Told, error) {
+			return s.Audit(ctx, "acme", provisioning.EntryQuery{}, after, 10)
+		},
+	}
+	for name, read := range reads {
+		for after := range int64(4) {
+			if _, err := read(after); provisioning.KindOf(err) != provisioning.Gone || !strings.Contains(err.Error(), "behind position 4") {
+				t.Errorf("%s behind %d: %v", name, after, err)
+			}
+		}
+		for _, after := range []int64{provisioning.FromTheOldest, 4} {
+			told, err := read(after)
+			if err != nil || len(told.Entries) != 1 || told.Entries[0].Position != 5 || told.Reached != 5 || told.Head != 5 {
+				t.Errorf("%s behind %d: %+v, %v", name, after, told, err)
+			}
+		}
+		if told, err := read(5); err != nil || told.Reached != 5 {
+			t.Errorf("%s at the head: %+v, %v", name, told, err)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -420,6 +421,31 @@ func sinceBaseline(own []Entry) []Entry {
 func pastHorizon(attribute string, h Horizon) *Error {
 	return &Error{Kind: Gone, Attribute: attribute,
 		Detail: "the journal does not reach back to that: it is kept from " + h.Cut.UTC().Format(time.RFC3339) + " on"}
+}
+
+// begin is the position to begin behind, which may be FromTheOldest.
+func begin(r Reader, after int64) (int64, error) {
+	if after != FromTheOldest {
+		return after, nil
+	}
+	h, err := r.Horizon()
+	return h.Position, err
+}
+
+// unbroken is Gone where some of the entries behind a position are kept no longer; advice says what to do then. It is asked once they
+// were read: the horizon moves before any of them goes.
+func unbroken(r Reader, after int64, advice func(Horizon) string) error {
+	h, err := r.Horizon()
+	if err == nil && after < h.Position {
+		err = &Error{Kind: Gone, Attribute: "after", Detail: advice(h)}
+	}
+	return err
+}
+
+// goOn is the advice to who follows the journal.
+func goOn(h Horizon) string {
+	return fmt.Sprintf("the journal is kept from %s on, and what you have not seen before that is gone: go on behind position %d, where it begins",
+		h.Cut.UTC().Format(time.RFC3339), h.Position)
 }
 
 // retainEvery is how often RunRetention looks; the cut moves once a day.

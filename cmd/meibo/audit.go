@@ -75,11 +75,14 @@ func (p *program) auditListCommand() *cobra.Command {
 	f.StringVar(&o.Reason, "reason", "", "only decided for this reason, by its code, such as unmasked")
 	f.StringVar(&o.since, "since", "", "only from this time on")
 	f.StringVar(&o.until, "until", "", "only before this time")
-	after := f.Int64("after", 0, "only behind this position of the journal")
+	after := f.Int64("after", 0, "only behind this position of the journal; without it, all that is kept")
 	f.BoolVar(&o.json, "json", false, "print all of each entry, one JSON object a line")
-	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
+	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, cmd *cobra.Command, _ []string) error {
 		if *after < 0 {
 			return misuse("--after cannot be negative")
+		}
+		if !cmd.Flags().Changed("after") {
+			*after = provisioning.FromTheOldest
 		}
 		o.after = -1
 		q, err := o.query(ctx, s)
@@ -101,6 +104,9 @@ func (p *program) printAudit(ctx context.Context, s *provisioning.Service, o log
 		told, err := s.Audit(ctx, o.tenant, q, at, auditAtOnce)
 		if err != nil {
 			return err
+		}
+		if at > told.Head {
+			return unknownPosition(o.tenant, told.Head, at)
 		}
 		for _, e := range told.Entries {
 			view := summary.At(o.tenant, e)

@@ -68,3 +68,38 @@ func TestAuditVerify(t *testing.T) {
 		t.Errorf("status %d: %s", code, words.text())
 	}
 }
+
+// TestBehindTheCut: who goes on behind a position of which retention has left nothing is told so, and where the journal begins.
+func TestBehindTheCut(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.run("tenant", "create", "acme")
+	for range 2 {
+		m.run("token", "create", "--tenant", "acme")
+	}
+	m.seal()
+	db, err := sql.Open("sqlite", strings.TrimPrefix(m.environ[0], "MEIBO_DATABASE_URL=sqlite:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.Exec("insert into horizon (tenant, cut, done, position) values ('acme', 1, 1, 2); delete from position where position <= 2"); err != nil {
+		t.Fatal(err)
+	}
+	if all, rest := m.run("audit", "list", "--tenant", "acme"), m.run("audit", "list", "--tenant", "acme", "--after", "2"); all != rest || strings.Count(all, "\n") != 2 {
+		t.Errorf("from the oldest: %s\nbehind the cut: %s", all, rest)
+	}
+	for command, says := range map[string]string{
+		"audit list --tenant acme --after 1":     "go on behind position 2",
+		"log --follow --tenant acme --after 0":   "go on behind position 2",
+		"audit list --tenant acme --after 1000":  "has come to position 4",
+		"log --follow --tenant acme --after 100": "has come to position 4",
+	} {
+		var words lines
+		ctx, end := context.WithTimeout(t.Context(), 10*time.Second) // of one that follows all the same
+		defer end()
+		if code := run(ctx, strings.Fields(command), m.environ, strings.NewReader(""), &words, &words); code != exitFailed || !strings.Contains(words.text(), says) {
+			t.Errorf("%s: status %d: %s", command, code, words.text())
+		}
+	}
+}

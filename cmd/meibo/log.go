@@ -65,7 +65,7 @@ func (p *program) logCommand() *cobra.Command {
 	f.BoolVar(&o.json, "json", false, "print all of each entry, one JSON object a line")
 	f.BoolVar(&o.csv, "csv", false, "print all of each entry, one row of CSV for spreadsheets")
 	f.BoolVar(&o.follow, "follow", false, "print what happens from now on, until you stop it")
-	f.Int64Var(&o.after, "after", -1, "with --follow: begin behind this position; 0 for the beginning")
+	f.Int64Var(&o.after, "after", -1, "with --follow: begin behind this position; 0 for the first of all")
 	cmd.AddCommand(p.logCaptureCommand(), p.logReplayCommand())
 	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
 		q, err := o.query(ctx, s)
@@ -193,15 +193,15 @@ func logCells(e summary.Entry) []string {
 
 // followLog prints what gets a position, until ctx ends, and says in the end how to go on.
 func (p *program) followLog(ctx context.Context, s *provisioning.Service, o logOptions, q provisioning.EntryQuery) error {
-	told, err := s.EntriesAfter(ctx, o.tenant, q, max(o.after, 0), 1)
+	at := max(o.after, provisioning.FromTheOldest)
+	told, err := s.EntriesAfter(ctx, o.tenant, q, at, 1)
 	if err != nil {
 		return err
 	}
-	at := o.after
 	switch {
 	case at > told.Head:
-		return fmt.Errorf("the journal of %s has come to position %d, not to %d: name that, or 0 for the beginning", o.tenant, told.Head, at)
-	case at < 0:
+		return unknownPosition(o.tenant, told.Head, at)
+	case at == provisioning.FromTheOldest:
 		at = told.Head
 	}
 	defer func() {
@@ -228,6 +228,11 @@ func (p *program) followLog(ctx context.Context, s *provisioning.Service, o logO
 		return nil // whoever stops it wants it to end
 	}
 	return err
+}
+
+// unknownPosition is the answer to who has come further than the journal.
+func unknownPosition(tenant string, head, at int64) error {
+	return fmt.Errorf("the journal of %s has come to position %d, not to %d: it was restored from a backup, or is another one; name a position that it has", tenant, head, at)
 }
 
 // printTold prints at once, so that each line is seen when it comes.

@@ -24,7 +24,7 @@ type AuditPage struct {
 
 type auditInput struct {
 	summary.Filter
-	After int64 `query:"after" minimum:"0" default:"0" doc:"The position that the client has reached; 0 for none."`
+	After int64 `query:"after" minimum:"0" doc:"The position that the client has reached; 0 for none. Without it, all that is kept."`
 	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most in a piece. A stream has them all."`
 }
 
@@ -34,10 +34,10 @@ type verifyInput struct {
 
 func (a *api) auditOperations() {
 	const tag = "audit"
-	register(a, operation{id: "listActs", method: http.MethodGet, path: "/audit", tag: tag, roles: people, errors: []int{http.StatusNotFound, http.StatusConflict},
+	register(a, operation{id: "listActs", method: http.MethodGet, path: "/audit", tag: tag, roles: people, errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusGone},
 		media: []string{exportMedia[transfer.NDJSON]}, page: reflect.TypeFor[AuditPage](),
 		summary: "Follow what people did", description: "What administrators and holders of API keys did, and what was done to settings, tokens, keys and connections, in the order of positions. " +
-			"A piece as JSON; everything up to now in one stream as NDJSON, by Accept: then the last line's `meibo.position` is where to go on. 409 says that the position is none that was given."}, (*call).audit)
+			"A piece as JSON; everything up to now in one stream as NDJSON, by Accept: then the last line's `meibo.position` is where to go on. 409 says that the position is none that was given, 410 that some of what follows it is kept no longer, and where to go on."}, (*call).audit)
 	register(a, operation{id: "verifyAudit", method: http.MethodGet, path: "/audit/verify", tag: tag, roles: people, errors: []int{http.StatusNotFound},
 		summary: "Verify that the journal is as it was written",
 		description: "Recomputes the audit chain from all that is in the journal, which may take a minute for a million entries, and tells the first thing that does not agree. Keep the head of the answer elsewhere and give its digest back later: " +
@@ -66,6 +66,14 @@ func (c *call) verify(in *verifyInput) (*single[summary.Verification], error) {
 func (v verification) running() *Problem {
 	return newProblem(http.StatusTooManyRequests, "running", fmt.Sprintf("the journal is being verified since %s, for the request %s; ask again when that has ended",
 		v.since.UTC().Format(time.RFC3339), v.correlation))
+}
+
+// Resolve implements huma.Resolver: whether after was given, 0 included, is in the query alone.
+func (in *auditInput) Resolve(ctx huma.Context) []error {
+	if ctx.Query("after") == "" {
+		in.After = provisioning.FromTheOldest
+	}
+	return nil
 }
 
 func (c *call) audit(in *auditInput) (*huma.StreamResponse, error) {

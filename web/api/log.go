@@ -59,10 +59,10 @@ func (a *api) logOperations() {
 				return c.history(t, in)
 			})
 	}
-	register(a, operation{id: "followLog", method: http.MethodGet, path: "/log/stream", tag: logTag, roles: people, errors: []int{http.StatusNotFound, http.StatusConflict},
+	register(a, operation{id: "followLog", method: http.MethodGet, path: "/log/stream", tag: logTag, roles: people, errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusGone},
 		media: []string{eventMedia}, summary: "Follow the log",
 		description: "Server-sent events: each entry, as /log has it, once it has its position in the tenant's journal, which is the event's id. It begins after Last-Event-ID or `after`, " +
-			"without either at the end of the journal, and goes on for ever; a client that comes back with the last id that it saw misses nothing and is told nothing twice. 409 says that the position is none that was given."},
+			"without either at the end of the journal, and goes on for ever; a client that comes back with the last id that it saw misses nothing and is told nothing twice. 409 says that the position is none that was given, 410 that some of what follows it is kept no longer, and where to go on."},
 		(*call).follow)
 	register(a, operation{id: "getSummary", method: http.MethodGet, path: "/summary", tag: logTag, roles: people, errors: []int{http.StatusNotFound},
 		summary: "Count what happened by the hour", description: "By action and outcome. It is some moments behind the log."}, (*call).summary)

@@ -31,7 +31,7 @@ type followInput struct {
 // Resolve implements huma.Resolver: whether after was given, 0 included, is in the query alone.
 func (in *followInput) Resolve(ctx huma.Context) []error {
 	if in.Last == "" && ctx.Query("after") == "" {
-		in.After = -1
+		in.After = provisioning.FromTheOldest // of which the head alone matters
 	}
 	return nil
 }
@@ -49,14 +49,14 @@ func (c *call) follow(in *followInput) (*huma.StreamResponse, error) {
 			return nil, err
 		}
 	}
-	told, err := c.Service.EntriesAfter(c.context(), c.tenant(), q, max(f.at, 0), 1)
+	told, err := c.Service.EntriesAfter(c.context(), c.tenant(), q, f.at, 1)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case f.at > told.Head:
 		return nil, unknownPosition()
-	case f.at < 0:
+	case f.at == provisioning.FromTheOldest:
 		f.at = told.Head
 	}
 	if !c.take(c.streams, patience) {

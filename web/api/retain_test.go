@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +72,21 @@ func TestBeforeTheCut(t *testing.T) {
 	wantProblem(t, "changes from before the cut", b.do("application", http.MethodGet, "/changes?after=0", ""), http.StatusGone)
 	if a := b.do("application", http.MethodGet, fmt.Sprint("/changes?after=", before.Head-1), ""); a.status != http.StatusOK {
 		t.Errorf("changes from the cut on: %d %s", a.status, a.body)
+	}
+	for _, target := range []string{"/audit?after=0", "/log/stream?after=0"} {
+		for _, media := range []string{"application/json", "application/x-ndjson"} {
+			a := b.sendWith("owner", http.MethodGet, target, "", http.Header{"Accept": {media}})
+			if p := wantProblem(t, target, a, http.StatusGone); !strings.Contains(p.Detail, fmt.Sprint("behind position ", before.Head-1)) {
+				t.Errorf("%s: %s", target, p.Detail)
+			}
+		}
+	}
+	var acts struct{ Reached, Head int64 }
+	if b.do("owner", http.MethodGet, "/audit", "").read(t, &acts); acts.Head != after.Head || acts.Reached != after.Head {
+		t.Errorf("acts from the oldest on: %+v", acts)
+	}
+	if a := b.do("owner", http.MethodGet, fmt.Sprint("/audit?after=", before.Head-1), ""); a.status != http.StatusOK {
+		t.Errorf("acts from the cut on: %d %s", a.status, a.body)
 	}
 	wantProblem(t, "the user before the cut", b.do("owner", http.MethodGet, "/users/"+ada+"?at=2026-03-01T10:00:00Z", ""), http.StatusGone)
 	if a := b.do("owner", http.MethodGet, "/users/"+ada+"?at="+cut.Format(time.RFC3339), ""); a.status != http.StatusOK {
