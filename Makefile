@@ -2,6 +2,8 @@
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
+# What go itself writes, binaries above all, stays where it is.
+IN_MEMORY := GOTMPDIR=$${GOTMPDIR:-$${TMPDIR:-/tmp}} TMPDIR=$$(tools/scratch.sh)
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
 
 .DEFAULT_GOAL := help
@@ -19,7 +21,7 @@ build: ## write bin/meibo
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/meibo ./cmd/meibo
 
 test: ## all tests; needs Go alone (PostgreSQL's part is skipped where there is none)
-	CGO_ENABLED=0 go test ./...
+	$(IN_MEMORY) CGO_ENABLED=0 go test ./...
 
 check: check-format check-vet check-lint check-tools check-generated check-race check-fuzz ## everything CI demands of the code; REQUIRE_POSTGRES=1 forbids skipping
 
@@ -42,7 +44,7 @@ check-generated: ## generated files are what their generators write
 	@go run ./cmd/meibo settings schema | diff -u docs/settings.schema.json - || { echo "run: make generate"; exit 1; }
 
 check-race: ## all tests under the race detector, on SQLite and PostgreSQL
-	CGO_ENABLED=1 go test -race -timeout 15m ./...
+	$(IN_MEMORY) CGO_ENABLED=1 go test -race -timeout 15m ./...
 
 check-fuzz: ## every fuzz target for FUZZTIME
 	tools/fuzz.sh $(FUZZTIME)

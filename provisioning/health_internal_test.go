@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"meibo/internal/testkit"
 )
 
 // client is a client whose cycles come at certain times.
@@ -41,7 +43,7 @@ const days = 24 * time.Hour
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(20)
-	if testing.Short() {
+	if testkit.RaceDetector {
 		seeds = 3
 	}
 	for _, c := range []client{steady, office} {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	"meibo/provisioning"
 	"meibo/scim"
 	"meibo/store"
+	"meibo/store/storetest"
 )
 
 var undoCases = flag.Int("undocases", 0, "random cases of undo on SQLite; 0 for a few, 1000 by make rules")
@@ -395,6 +395,7 @@ type arena struct {
 	rows  *witness.Database
 }
 
+// newArena opens one that has the schema.
 func newArena(t testing.TB, url string) arena {
 	t.Helper()
 	st, err := store.Open(context.Background(), store.Options{URL: url})
@@ -402,9 +403,6 @@ func newArena(t testing.TB, url string) arena {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	if err := st.Migrate(context.Background()); err != nil {
-		t.Fatal(err)
-	}
 	rows, err := witness.Open(url)
 	if err != nil {
 		t.Fatal(err)
@@ -419,7 +417,7 @@ func undoArenas(t *testing.T, run func(t *testing.T, a arena, seed uint64)) {
 	cases := *undoCases
 	switch {
 	case cases > 0:
-	case testing.Short(), raceDetector:
+	case testing.Short(), testkit.RaceDetector:
 		cases = 18
 	default:
 		cases = 27 // each variant thrice
@@ -428,8 +426,7 @@ func undoArenas(t *testing.T, run func(t *testing.T, a arena, seed uint64)) {
 		name  string
 		url   func(testing.TB) string
 		cases int
-	}{{"SQLite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "meibo.db") }, cases},
-		{"PostgreSQL", testkit.Postgres, max(cases/10, len(variants))}} {
+	}{{"SQLite", storetest.SQLite, cases}, {"PostgreSQL", storetest.PostgreSQL, max(cases/10, len(variants))}} {
 		t.Run(db.name, func(t *testing.T) {
 			t.Parallel()
 			a := newArena(t, db.url(t))

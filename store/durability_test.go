@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"meibo/internal/testkit"
 	"meibo/provisioning"
 )
 
@@ -90,7 +89,7 @@ func TestSQLiteWithoutWALIsRefused(t *testing.T) {
 // value counts, not the server's.
 func TestPostgresDurability(t *testing.T) {
 	t.Parallel()
-	database := testkit.Postgres(t)
+	database := onPostgres(t)
 	off := with(t, database, "synchronous_commit", "off")
 	_, err := Open(context.Background(), Options{URL: off})
 	if err == nil || !strings.Contains(err.Error(), "synchronous_commit is off") || provisioning.KindOf(err) == provisioning.Unavailable {
@@ -127,7 +126,7 @@ func TestPostgresDurability(t *testing.T) {
 // TestLaterWeakConnection opens a store, weakens the database and has the pool open a connection.
 func TestLaterWeakConnection(t *testing.T) {
 	t.Parallel()
-	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	s := openTest(t, Options{URL: onPostgres(t)})
 	tenantOf(t, s)
 	var name string
 	must(t, s.reads.Raw("select current_database()").Row().Scan(&name))

@@ -16,7 +16,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"meibo/internal/testkit"
 	"meibo/provisioning"
 	"meibo/scim"
 )
@@ -314,7 +313,7 @@ func TestMisplacedIsFound(t *testing.T) {
 // commits it when those have their positions.
 func TestFollowLateCommit(t *testing.T) {
 	t.Parallel()
-	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	s := openTest(t, Options{URL: onPostgres(t)})
 	connection := tenantOf(t, s).ID
 	wrote, free, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -544,7 +543,7 @@ func TestFollowerMigration(t *testing.T) {
 	for _, database := range databases {
 		t.Run(database.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := Open(context.Background(), Options{URL: database.url(t)})
+			s, err := Open(context.Background(), Options{URL: database.empty(t)})
 			must(t, err)
 			defer func() { must(t, s.Close()) }()
 			p, err := s.migrator()

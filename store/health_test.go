@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"meibo/internal/testkit"
 	"meibo/provisioning"
 )
 
@@ -37,6 +36,7 @@ func TestFileGone(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "data", "meibo.db")
 			must(t, os.Mkdir(filepath.Dir(path), 0o700))
 			s := openTest(t, Options{URL: "sqlite:" + path})
+			must(t, s.Migrate(context.Background()))
 			connection := tenantOf(t, s).ID
 			try := func() [2]error {
 				return [2]error{s.Ping(context.Background()), s.Update(context.Background(), "acme", create(connection, "ada"))}
@@ -85,6 +85,7 @@ func TestPingLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := openTest(t, Options{URL: "sqlite:" + filepath.Join(dir, "meibo.db")})
+	must(t, s.Migrate(context.Background()))
 	for range 3 {
 		must(t, s.Ping(context.Background()))
 	}
@@ -100,7 +101,7 @@ func TestPingLeavesNothingBehind(t *testing.T) {
 // TestPingOnPostgres finds a database that answers but takes no writes, and uses its disk.
 func TestPingOnPostgres(t *testing.T) {
 	t.Parallel()
-	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	s := openTest(t, Options{URL: onPostgres(t)})
 	must(t, s.Ping(context.Background()))
 	var spilled int64
 	for range 1000 { // the figures follow, at the latest when the connection ends
@@ -132,7 +133,7 @@ func TestPingOnPostgres(t *testing.T) {
 // TestDoubtfulConnectionsAreReplaced: after a silence no connection from before is used again.
 func TestDoubtfulConnectionsAreReplaced(t *testing.T) {
 	t.Parallel()
-	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	s := openTest(t, Options{URL: onPostgres(t)})
 	pid := func() (pid int) {
 		t.Helper()
 		must(t, s.reads.Raw("select pg_backend_pid()").Row().Scan(&pid))

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -13,21 +14,37 @@ import (
 	"meibo/scim"
 )
 
-// databases are the two, with the URL of a fresh one each.
+// databases are the two, with the URL of one each that has the schema, and of an empty one.
 var databases = []struct {
-	name string
-	url  func(testing.TB) string
+	name       string
+	url, empty func(testing.TB) string
 }{
-	{"SQLite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "meibo.db") }},
-	{"PostgreSQL", testkit.Postgres},
+	{"SQLite", func(t testing.TB) string { return testkit.SQLiteCopy(t, migrateTest) },
+		func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "meibo.db") }},
+	{"PostgreSQL", onPostgres, testkit.Postgres},
 }
 
+// onPostgres is the URL of a PostgreSQL that has the schema.
+func onPostgres(t testing.TB) string {
+	t.Helper()
+	return testkit.PostgresCopy(t, migrateTest)
+}
+
+// migrateTest brings an empty database to the schema.
+func migrateTest(url string) error {
+	s, err := Open(context.Background(), Options{URL: url})
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Migrate(context.Background()), s.Close())
+}
+
+// openTest opens a store on a database that has the schema.
 func openTest(t testing.TB, o Options) *Store {
 	t.Helper()
 	s, err := Open(context.Background(), o)
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })
-	must(t, s.Migrate(context.Background()))
 	return s
 }
 

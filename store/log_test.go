@@ -27,6 +27,7 @@ type book struct {
 	people      []provisioning.Resource
 	groups      []provisioning.Resource
 	seen        map[[2]string]sight // by group and member
+	folded      map[string]string   // names, by name
 }
 
 // sight says which views have a membership.
@@ -36,7 +37,7 @@ var bookNames = []string{"ann", "Anna", "ÄNNE", "änne", "bob", "a%", "a_b", "s
 	strings.Repeat("é", 99), strings.Repeat("é", 100), strings.Repeat("é", 101), strings.Repeat("é", 100) + "a", strings.Repeat("é", 100) + "B"}
 
 func newBook(t *testing.T, s *Store, connection int64) *book {
-	b := &book{t: t, s: s, random: rand.New(rand.NewPCG(7, 11)), seen: map[[2]string]sight{}}
+	b := &book{t: t, s: s, random: rand.New(rand.NewPCG(7, 11)), seen: map[[2]string]sight{}, folded: map[string]string{}}
 	b.connections = []provisioning.Connection{{ID: connection}}
 	other := provisioning.Connection{Name: "other", Kind: "scim", Settings: provisioning.DefaultConnectionSettings(), Created: epoch}
 	must(t, s.Update(context.Background(), "acme", func(tx provisioning.Tx) error {
@@ -181,13 +182,6 @@ func (b *book) selects(q provisioning.EntryQuery, e provisioning.Entry) bool {
 	if e.Request != nil {
 		r = *e.Request
 	}
-	name := scim.FoldFull.Apply(e.ResourceName)
-	about := provisioning.Resource{}
-	for _, x := range slices.Concat(b.people, b.groups) {
-		if x.ID == e.ResourceID {
-			about = x
-		}
-	}
 	return (q.ID == "" || e.ID == q.ID) &&
 		(q.Connection == 0 || e.Connection == q.Connection) &&
 		(q.Correlation == "" || e.Correlation == q.Correlation) &&
@@ -198,13 +192,35 @@ func (b *book) selects(q provisioning.EntryQuery, e provisioning.Entry) bool {
 		(q.Status == 0 || r.Status == q.Status || r.Status/100 == q.Status) &&
 		(q.Slower == 0 || e.Request != nil && r.Duration >= q.Slower) &&
 		(q.Resource == "" || e.ResourceID == q.Resource) &&
-		(q.Name == "" || name == scim.FoldFull.Apply(q.Name)) &&
-		strings.HasPrefix(name, scim.FoldFull.Apply(q.Prefix)) &&
-		(q.Mail == "" || slices.ContainsFunc(about.Index.Emails, func(m provisioning.Email) bool { return m.Value == scim.FoldFull.Apply(q.Mail) })) &&
-		(q.ExternalID == "" || about.Index.ExternalID == q.ExternalID && about.Connection != 0) &&
+		(q.Name == "" || b.fold(e.ResourceName) == b.fold(q.Name)) &&
+		(q.Prefix == "" || strings.HasPrefix(b.fold(e.ResourceName), b.fold(q.Prefix))) &&
+		(q.Mail == "" || slices.ContainsFunc(b.about(e).Index.Emails, func(m provisioning.Email) bool { return m.Value == b.fold(q.Mail) })) &&
+		(q.ExternalID == "" || b.about(e).Index.ExternalID == q.ExternalID && b.about(e).Connection != 0) &&
 		(q.Member == "" || slices.Contains(membersNamed(e.Members), q.Member)) &&
 		!e.At.Before(q.Since) && (q.Until.IsZero() || e.At.Before(q.Until)) &&
 		(q.Before.IsZero() || comparePlaces(e.Place(), q.Before) < 0)
+}
+
+// about is the resource that an entry is about, as it is now.
+func (b *book) about(e provisioning.Entry) (found provisioning.Resource) {
+	for _, all := range [][]provisioning.Resource{b.people, b.groups} {
+		for i := range all {
+			if all[i].ID == e.ResourceID {
+				found = all[i]
+			}
+		}
+	}
+	return found
+}
+
+// fold folds a name, each once: there are few of them, and many entries.
+func (b *book) fold(name string) string {
+	folded, known := b.folded[name]
+	if !known {
+		folded = scim.FoldFull.Apply(name)
+		b.folded[name] = folded
+	}
+	return folded
 }
 
 func membersNamed(d provisioning.MemberDelta) (ids []string) {

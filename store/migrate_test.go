@@ -18,7 +18,7 @@ func TestRulesMigration(t *testing.T) {
 	for _, database := range databases {
 		t.Run(database.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := Open(context.Background(), Options{URL: database.url(t)})
+			s, err := Open(context.Background(), Options{URL: database.empty(t)})
 			must(t, err)
 			defer func() { must(t, s.Close()) }()
 			p, err := s.migrator()

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"meibo/internal/testkit"
 	"meibo/provisioning"
 )
 
@@ -18,7 +17,7 @@ func TestSettledSession(t *testing.T) {
 		{"default_transaction_isolation", "serializable"},
 		{"client_encoding", "LATIN1"},
 	} {
-		admin := openTest(t, Options{URL: testkit.Postgres(t)})
+		admin := openTest(t, Options{URL: onPostgres(t)})
 		var name string
 		must(t, admin.reads.Raw("select current_database()").Row().Scan(&name))
 		must(t, admin.reads.Exec("alter database "+name+" set "+setting.name+" = '"+setting.value+"'").Error)
@@ -41,7 +40,7 @@ func TestSettledSession(t *testing.T) {
 // TestEncodingIsRefused has a database that has no place for most names.
 func TestEncodingIsRefused(t *testing.T) {
 	t.Parallel()
-	admin := openTest(t, Options{URL: testkit.Postgres(t)})
+	admin := openTest(t, Options{URL: onPostgres(t)})
 	var name string
 	must(t, admin.reads.Raw("select current_database() || '_latin'").Row().Scan(&name))
 	must(t, admin.reads.Exec("create database "+name+" encoding 'LATIN1' locale 'C' template template0").Error)

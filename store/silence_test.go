@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"meibo/internal/testkit"
 	"meibo/provisioning"
 )
 
@@ -89,7 +88,7 @@ func TestImpatientConnIsCancelled(t *testing.T) {
 // bound does not, and the store goes on.
 func TestSilentStatement(t *testing.T) {
 	t.Parallel()
-	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	s := openTest(t, Options{URL: onPostgres(t)})
 	tenantOf(t, s)
 	before := s.suspects.Load()
 	began := time.Now()
@@ -110,7 +109,7 @@ func TestSilentStatement(t *testing.T) {
 // TestCrowdedPool holds the only connection: who waits for it is Unavailable in time.
 func TestCrowdedPool(t *testing.T) {
 	t.Parallel()
-	s := openTest(t, Options{URL: testkit.Postgres(t), MaxConns: 1})
+	s := openTest(t, Options{URL: onPostgres(t), MaxConns: 1})
 	connection := tenantOf(t, s).ID
 	must(t, s.View(context.Background(), "acme", func(r provisioning.Reader) error {
 		must(t, r.Snapshot())
@@ -139,7 +138,7 @@ func TestCrowdedPool(t *testing.T) {
 // statement takes once it has one.
 func TestWaitIsNotWork(t *testing.T) {
 	t.Parallel()
-	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	s := openTest(t, Options{URL: onPostgres(t)})
 	tenantOf(t, s)
 	s.using.Store(s.places) // everybody comes into a crowd
 	slow := "select pg_sleep(" + (silence + time.Second/2).String()[:3] + ")::text"
@@ -163,7 +162,7 @@ func TestWaitIsNotWork(t *testing.T) {
 // TestLockIsNoSilence: who waits for a lock in vain is told so by PostgreSQL, and the connection stays.
 func TestLockIsNoSilence(t *testing.T) {
 	t.Parallel()
-	url := testkit.Postgres(t)
+	url := onPostgres(t)
 	s, other := openTest(t, Options{URL: url}), openTest(t, Options{URL: url})
 	connection := tenantOf(t, s).ID
 	before := s.suspects.Load()
@@ -189,7 +188,7 @@ func TestLockIsNoSilence(t *testing.T) {
 // TestBackgroundIsCounted: a connection that the background's work has is not counted as free.
 func TestBackgroundIsCounted(t *testing.T) {
 	t.Parallel()
-	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	s := openTest(t, Options{URL: onPostgres(t)})
 	var using []int64
 	s.observer = func(string, []any) { using = append(using, s.using.Load()) }
 	must(t, s.Fold(context.Background()))

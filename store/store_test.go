@@ -24,11 +24,12 @@ import (
 	"meibo/scim"
 )
 
-// TestMain tries fewer things that chance makes up where a run is to be short, as beside the race detector.
+// TestMain has chance make up less beside the race detector, unless a number is given: what is found there is found by
+// the paths that are taken, and that they are right is shown without it.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if testing.Short() {
-		_ = flag.Set("rapid.checks", "20") // a number it takes
+	if checks := flag.Lookup("rapid.checks"); testkit.RaceDetector && checks.Value.String() == checks.DefValue {
+		_ = checks.Value.Set("20") // a number it takes
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -61,6 +62,7 @@ func TestOddPaths(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a b?c#d%e&f=1.db")
 	s := openTest(t, Options{URL: "sqlite:" + path})
+	must(t, s.Migrate(context.Background()))
 	tenantOf(t, s)
 	if _, err := os.Stat(path); err != nil {
 		t.Error(err)
@@ -115,7 +117,7 @@ func TestMigrateIsIdempotent(t *testing.T) {
 	for _, database := range databases {
 		t.Run(database.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := Open(context.Background(), Options{URL: database.url(t)})
+			s, err := Open(context.Background(), Options{URL: database.empty(t)})
 			must(t, err)
 			defer func() { must(t, s.Close()) }()
 			for _, want := range []bool{false, true, true} {
@@ -347,7 +349,7 @@ func TestAnalyseAtMilestones(t *testing.T) {
 // predicate included, holds a column that any update writes.
 func TestPatchStaysHot(t *testing.T) {
 	t.Parallel()
-	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	s := openTest(t, Options{URL: onPostgres(t)})
 	var definitions string
 	must(t, s.reads.Raw("select string_agg(pg_get_indexdef(indexrelid), ' ') from pg_index where indrelid = 'resource'::regclass").Row().Scan(&definitions))
 	_, definitions, _ = strings.Cut(strings.ReplaceAll(definitions, "resource", ""), "(")
@@ -394,7 +396,7 @@ func TestLockedForm(t *testing.T) {
 }
 
 func testLockedForm(t *testing.T, read func(x provisioning.Tx, connection int64, id string) (provisioning.Resource, error)) {
-	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	s := openTest(t, Options{URL: onPostgres(t)})
 	connection := tenantOf(t, s).ID
 	u := testUser(connection, "ada")
 	must(t, s.Update(context.Background(), "acme", commitOne(provisioning.Change{Action: provisioning.ChangeCreate, After: u})))
@@ -437,7 +439,7 @@ func unlocked(t *testing.T, s *Store, from string) (free bool) {
 // TestClaimsWait holds that whoever reads a budget in the form that takes locks is alone with it.
 func TestClaimsWait(t *testing.T) {
 	t.Parallel()
-	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	s := openTest(t, Options{URL: onPostgres(t)})
 	connection := tenantOf(t, s).ID
 	budget := provisioning.Budget{Connection: connection, Kind: provisioning.BudgetUsers, Version: 1}
 	must(t, s.Update(context.Background(), "acme", func(tx provisioning.Tx) error {
@@ -461,7 +463,7 @@ func TestClaimsWait(t *testing.T) {
 // TestStatementsOfAWrite counts what ordinary writes send.
 func TestStatementsOfAWrite(t *testing.T) {
 	t.Parallel()
-	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	s := openTest(t, Options{URL: onPostgres(t)})
 	connection := tenantOf(t, s).ID
 	sent := 0
 	s.observer = func(string, []any) { sent++ }
@@ -503,7 +505,7 @@ func TestStatementsOfAWrite(t *testing.T) {
 // TestPresumptionEndsWithTheDatabase: what the database could not tell is not asked again.
 func TestPresumptionEndsWithTheDatabase(t *testing.T) {
 	t.Parallel()
-	s := openTest(t, Options{URL: testkit.Postgres(t)})
+	s := openTest(t, Options{URL: onPostgres(t)})
 	scope := provisioning.Scope{Connection: tenantOf(t, s).ID, Type: scim.User}
 	for _, test := range []struct {
 		err  error

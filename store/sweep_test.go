@@ -9,8 +9,7 @@ import (
 // again, but for as long as a snapshot still sees the rows.
 func TestSweep(t *testing.T) {
 	t.Parallel()
-	postgres := databases[1]
-	s := openTest(t, Options{URL: postgres.url(t)})
+	s := openTest(t, Options{URL: onPostgres(t)})
 	ctx := context.Background()
 	size := func(table string) int64 {
 		t.Helper()

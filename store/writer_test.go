@@ -142,7 +142,6 @@ func TestUpdateAfterClose(t *testing.T) {
 	t.Parallel()
 	s, err := Open(context.Background(), Options{URL: databases[0].url(t)})
 	must(t, err)
-	must(t, s.Migrate(context.Background()))
 	must(t, s.Close())
 	err = s.Update(context.Background(), "acme", func(provisioning.Tx) error { return nil })
 	if provisioning.KindOf(err) != provisioning.Unavailable {

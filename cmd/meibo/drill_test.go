@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"meibo/internal/drill"
-	"meibo/internal/testkit"
 	"meibo/provisioning/summary"
+	"meibo/store/storetest"
 )
 
 // written is what the drill knows of an answered write, and the journal as well.
@@ -27,10 +27,7 @@ type written struct {
 // request.
 func TestDrillAndJournalAgree(t *testing.T) {
 	t.Parallel()
-	for database, url := range map[string]func(*testing.T) string{
-		"SQLite":     func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "meibo.db") },
-		"PostgreSQL": func(t *testing.T) string { return testkit.Postgres(t) },
-	} {
+	for database, url := range map[string]func(testing.TB) string{"SQLite": storetest.SQLite, "PostgreSQL": storetest.PostgreSQL} {
 		t.Run(database, func(t *testing.T) {
 			t.Parallel()
 			m := &machine{t, []string{"MEIBO_DATABASE_URL=" + url(t), "MEIBO_RATE_LIMIT=0"}}

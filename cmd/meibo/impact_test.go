@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"meibo/internal/testkit"
 	"meibo/internal/webhook"
+	"meibo/store/storetest"
 )
 
 // TestImpactOfTheWhole: the program asks a host application on its own, by a question that the shared secret verifies, and
@@ -21,10 +21,7 @@ import (
 func TestImpactOfTheWhole(t *testing.T) {
 	t.Parallel()
 	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-	for name, url := range map[string]func(*testing.T) string{
-		"SQLite":     func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "meibo.db") },
-		"PostgreSQL": func(t *testing.T) string { return testkit.Postgres(t) },
-	} {
+	for name, url := range map[string]func(testing.TB) string{"SQLite": storetest.SQLite, "PostgreSQL": storetest.PostgreSQL} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			key, err := webhook.ParseKey(secret)
@@ -46,7 +43,6 @@ func TestImpactOfTheWhole(t *testing.T) {
 			}
 			database := "MEIBO_DATABASE_URL=" + url(t)
 			bare := &machine{t, []string{database}}
-			bare.run("migrate")
 			bare.run("tenant", "create", "default")
 			for _, verb := range []string{"plan", "apply"} {
 				var out, words lines

@@ -7,11 +7,12 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"meibo/store/storetest"
 )
 
 // lines is a writer that can be read while it is written to.
@@ -40,9 +41,7 @@ type machine struct {
 
 func newMachine(t *testing.T, environ ...string) *machine {
 	t.Helper()
-	m := &machine{t, append([]string{"MEIBO_DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "meibo.db")}, environ...)}
-	m.run("migrate")
-	return m
+	return &machine{t, append([]string{"MEIBO_DATABASE_URL=" + storetest.SQLite(t)}, environ...)}
 }
 
 // run runs a command that must succeed, and returns what it printed.

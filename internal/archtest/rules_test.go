@@ -85,10 +85,10 @@ var rows = []row{
 		"github.com/google/go-cmp"}},
 	{pkg: "internal/mirror", imports: []string{"github.com/google/go-cmp"}},
 	// It puts the whole server together, but for the binary, and has tests alone.
-	{pkg: "internal/e2e", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/web/api", "meibo/provisioning", "meibo/provisioning/summary", "meibo/provisioning/transfer", "meibo/provisioning/words", "meibo/store", "meibo/internal/auth",
+	{pkg: "internal/e2e", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/web/api", "meibo/provisioning", "meibo/provisioning/summary", "meibo/provisioning/transfer", "meibo/provisioning/words", "meibo/store", "meibo/store/storetest", "meibo/internal/auth",
 		"meibo/internal/capture", "meibo/internal/replay", "meibo/internal/drill", otel, zap, "golang.org/x/sync"}},
 	// It breaks the binary from outside and reads its database; it too has tests alone.
-	{pkg: "internal/campaign", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/provisioning", "meibo/store", "meibo/internal/drill",
+	{pkg: "internal/campaign", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/provisioning", "meibo/store", "meibo/store/storetest", "meibo/internal/drill",
 		"github.com/jackc/pgx/v5", "modernc.org/sqlite", "github.com/anishathalye/porcupine", "golang.org/x/sync"}},
 	{pkg: "internal/archtest"},
 	// TEST_POSTGRES_DSN and REQUIRE_POSTGRES are addressed to the tests, not to the product.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"meibo/internal/testkit"
+	"meibo/store/storetest"
 )
 
 // How a campaign is written:
@@ -100,7 +101,7 @@ func run(m *testing.M) int {
 // database is one of the two that the server runs on.
 type database struct {
 	name  string
-	fresh func(*testing.T) string // URL of an empty one
+	fresh func(*testing.T) string // URL of one that nothing is in yet, as sqlite and freshPostgres say
 }
 
 var databases = []database{
@@ -108,13 +109,13 @@ var databases = []database{
 	{"PostgreSQL", freshPostgres},
 }
 
-// freshPostgres is a database of a cluster that the tests share in the short form; the figures of the full one are
-// those of a cluster that serves nobody else.
+// freshPostgres is a database of a cluster that the tests share in the short form, which has the schema already; the
+// figures of the full one are those of a cluster that serves nobody else.
 func freshPostgres(t *testing.T) string {
 	if *full {
 		return postgres(t).Database(t)
 	}
-	return testkit.Postgres(t)
+	return storetest.PostgreSQL(t)
 }
 
 // each runs a campaign on both databases.
@@ -128,8 +129,13 @@ func each(t *testing.T, run func(t *testing.T, db database)) {
 	}
 }
 
-// sqlite is the URL of a file that is not there yet.
-func sqlite(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "meibo.db") }
+// sqlite is the URL of a file, which in the full form is not there yet and in the short one has the schema.
+func sqlite(t *testing.T) string {
+	if *full {
+		return "sqlite:" + filepath.Join(t.TempDir(), "meibo.db")
+	}
+	return storetest.SQLite(t)
+}
 
 // postgres is a cluster of t's own, as durable as PostgreSQL is by default, whose processes t may kill: Stop and Start,
 // Kill, Postmaster. Without PostgreSQL on the machine t is skipped, as testkit says.

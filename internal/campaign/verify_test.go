@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"meibo/internal/testkit"
 	"meibo/internal/witness"
 	"meibo/provisioning"
 	"meibo/store"
@@ -415,7 +414,7 @@ func TestIntegrityNamesDamage(t *testing.T) {
 // TestIntegrityChecksPostgres counts the indexes that are checked.
 func TestIntegrityChecksPostgres(t *testing.T) {
 	concurrently(t)
-	s := start(t, testkit.Postgres(t))
+	s := start(t, freshPostgres(t))
 	db, err := witness.Open(s.databaseURL)
 	if err != nil {
 		t.Fatal(err)

@@ -41,7 +41,6 @@ func TestEraseLeavesNothing(t *testing.T) {
 		clock := testkit.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 		st, err := store.Open(t.Context(), store.Options{URL: databaseURL})
 		must(t, err)
-		must(t, st.Migrate(t.Context()))
 		rows, err := witness.Open(databaseURL)
 		must(t, err)
 		defer rows.Close()

@@ -54,7 +54,7 @@ func TestPastAcrossPurges(t *testing.T) {
 	for _, db := range databases {
 		t.Run(db.name, func(t *testing.T) {
 			n := *histories
-			if raceDetector || testing.Short() {
+			if hasty() {
 				n = min(n, 9)
 			}
 			if db.driver != "sqlite" {

@@ -10,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -102,49 +101,25 @@ type directory struct {
 	fresh func() (databaseURL string, done func() error) // migrated, and empty
 }
 
-// newDirectory makes SQLite files, each a copy of one that is migrated.
+// newDirectory makes SQLite files.
 func newDirectory(t *testing.T) *directory {
 	t.Helper()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "empty.db")
-	migrate(t, "sqlite:"+path)
-	empty, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	years := 0
-	return &directory{func() (string, func() error) {
-		years++
-		path := filepath.Join(dir, fmt.Sprint(years, ".db"))
-		if err := os.WriteFile(path, empty, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return "sqlite:" + path, func() error { return os.Remove(path) }
-	}}
+	return directoryIn(t, databases[0])
 }
 
-// directoryIn makes databases of a kind.
+// directoryIn makes databases of a kind. A file goes with its sequence, as there may be a thousand.
 func directoryIn(t *testing.T, db database) *directory {
 	t.Helper()
-	if db.driver == "sqlite" {
-		return newDirectory(t)
-	}
 	return &directory{func() (string, func() error) {
 		databaseURL := db.fresh(t)
-		migrate(t, databaseURL)
-		return databaseURL, func() error { return nil }
+		path, isFile := strings.CutPrefix(databaseURL, "sqlite:")
+		return databaseURL, func() error {
+			if isFile {
+				return os.Remove(path)
+			}
+			return nil
+		}
 	}}
-}
-
-func migrate(t *testing.T, databaseURL string) {
-	t.Helper()
-	st, err := store.Open(t.Context(), store.Options{URL: databaseURL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(st.Migrate(t.Context()), st.Close()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // year is one sequence, in a database of its own.

@@ -25,7 +25,6 @@ func TestPurgeBesideWrites(t *testing.T) {
 			st, err := store.Open(t.Context(), store.Options{URL: db.fresh(t)})
 			must(t, err)
 			defer func() { must(t, st.Close()) }()
-			must(t, st.Migrate(t.Context()))
 			service := provisioning.New(provisioning.Options{Store: st, Now: clock.Now})
 			// What purges has the time of the day, so that it rests as it would.
 			purger := provisioning.New(provisioning.Options{Store: st})

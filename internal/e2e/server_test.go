@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -19,11 +18,11 @@ import (
 
 	"meibo/internal/auth"
 	"meibo/internal/capture"
-	"meibo/internal/testkit"
 	"meibo/internal/witness"
 	"meibo/provisioning"
 	"meibo/scim/endpoint"
 	"meibo/store"
+	"meibo/store/storetest"
 	"meibo/web/api"
 )
 
@@ -33,7 +32,7 @@ const patience = time.Minute
 // database is one of the two that the server runs on.
 type database struct {
 	name   string
-	fresh  func(testing.TB) string // URL of an empty one
+	fresh  func(testing.TB) string // URL of one that has the schema and nothing else
 	driver string                  // of database/sql; package store registers both
 	dsn    func(url string) string // for that driver, from the URL
 }
@@ -41,7 +40,7 @@ type database struct {
 var databases = []database{
 	{
 		name:   "SQLite",
-		fresh:  func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "meibo.db") },
+		fresh:  storetest.SQLite,
 		driver: "sqlite",
 		dsn: func(u string) string {
 			file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: strings.TrimPrefix(u, "sqlite:")}).EscapedPath()}
@@ -51,7 +50,7 @@ var databases = []database{
 	},
 	{
 		name:   "PostgreSQL",
-		fresh:  testkit.Postgres,
+		fresh:  storetest.PostgreSQL,
 		driver: "pgx",
 		dsn:    func(u string) string { return u },
 	},
@@ -101,9 +100,6 @@ func newServer(t testing.TB, db database, o options) *server {
 	st, err := store.Open(t.Context(), o.store)
 	if err != nil {
 		t.Fatalf("open the store: %v", err)
-	}
-	if err := st.Migrate(t.Context()); err != nil {
-		t.Fatalf("migrate: %v", err)
 	}
 	rows, err := witness.Open(o.store.URL)
 	if err != nil {

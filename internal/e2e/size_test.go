@@ -4,6 +4,8 @@ import (
 	"flag"
 	"os"
 	"testing"
+
+	"meibo/internal/testkit"
 )
 
 // full asks for the sizes at which `make rules` plays the tests.
@@ -20,7 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 // hasty reports whether a test is to be as small as it can be: beside the race detector, or for who cannot wait.
-func hasty() bool { return raceDetector || testing.Short() }
+func hasty() bool { return testkit.RaceDetector || testing.Short() }
 
 // size chooses a number by form: of a hasty run, of `go test`, and of the full one.
 func size(hastily, short, whole int) int {

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"meibo/internal/testkit"
 	"meibo/internal/witness"
 	"meibo/provisioning"
 	"meibo/provisioning/transfer"
@@ -565,20 +563,15 @@ func TestJournalOfImportsFolds(t *testing.T) {
 	from := newDirectory(t, storetest.Open(t), "acme")
 	from.fill(t)
 	file := from.export(t, transfer.NDJSON)
-	for name, url := range map[string]string{"SQLite": "sqlite:" + filepath.Join(t.TempDir(), "meibo.db"), "PostgreSQL": ""} {
+	for name, fresh := range map[string]func(testing.TB) string{"SQLite": storetest.SQLite, "PostgreSQL": storetest.PostgreSQL} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if url == "" {
-				url = testkit.Postgres(t)
-			}
+			url := fresh(t)
 			s, err := store.Open(t.Context(), store.Options{URL: url})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			if err := s.Migrate(t.Context()); err != nil {
-				t.Fatal(err)
-			}
 			d := newDirectory(t, s, "acme")
 			d.imports(t, d.options(file))
 			for _, change := range []string{"id,connection,title\n", "id,connection,title,role,protected,overrides\n", "id,connection,state,visible\n"} {

@@ -4,7 +4,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"testing"
 
 	"meibo/internal/testkit"
@@ -12,11 +11,24 @@ import (
 	"meibo/store"
 )
 
+// SQLite returns the URL of a file of t's own that has the schema and nothing else.
+func SQLite(t testing.TB) string {
+	t.Helper()
+	return testkit.SQLiteCopy(t, migrate)
+}
+
+// PostgreSQL returns the URL of a database of t's own that has the schema and nothing else. Without PostgreSQL on the machine
+// t is skipped, as testkit.Postgres says.
+func PostgreSQL(t testing.TB) string {
+	t.Helper()
+	return testkit.PostgresCopy(t, migrate)
+}
+
 // Open returns a migrated store on an SQLite file of its own. It runs each unit of work, takes it
 // back and runs it again, so that a closure with side effects fails its test.
 func Open(t testing.TB) *store.Store {
 	t.Helper()
-	return open(t, store.Options{URL: sqliteURL(t), Rehearse: true})
+	return open(t, store.Options{URL: SQLite(t), Rehearse: true})
 }
 
 // Each runs a test on both databases, in stores such as Open's. Without PostgreSQL on the machine
@@ -26,11 +38,11 @@ func Each(t *testing.T, run func(t *testing.T, s provisioning.Store)) {
 	each(t, store.Options{Rehearse: true}, func(t *testing.T, s *store.Store) { run(t, s) })
 }
 
-// databases are the two, with the URL of a fresh one each.
+// databases are the two, with the URL of one each that has the schema.
 var databases = []struct {
 	name string
 	url  func(testing.TB) string
-}{{"SQLite", sqliteURL}, {"PostgreSQL", func(t testing.TB) string { return testkit.PostgresCopy(t, migrate) }}}
+}{{"SQLite", SQLite}, {"PostgreSQL", PostgreSQL}}
 
 // migrate brings an empty database to the schema.
 func migrate(url string) error {
@@ -54,10 +66,7 @@ func each(t *testing.T, options store.Options, run func(t *testing.T, s *store.S
 	}
 }
 
-func sqliteURL(t testing.TB) string {
-	return "sqlite:" + filepath.Join(t.TempDir(), "meibo.db")
-}
-
+// open opens a store on a database that has the schema.
 func open(t testing.TB, o store.Options) *store.Store {
 	t.Helper()
 	ctx := context.Background()
@@ -70,8 +79,5 @@ func open(t testing.TB, o store.Options) *store.Store {
 			t.Errorf("close the store: %v", err)
 		}
 	})
-	if err := s.Migrate(ctx); err != nil {
-		t.Fatalf("migrate: %v", err)
-	}
 	return s
 }

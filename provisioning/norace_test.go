@@ -1,5 +1,0 @@
-//go:build !race
-
-package provisioning_test
-
-const raceDetector = false
