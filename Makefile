@@ -2,8 +2,8 @@
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
-# What go itself writes, binaries above all, stays where it is.
-IN_MEMORY := GOTMPDIR=$${GOTMPDIR:-$${TMPDIR:-/tmp}} TMPDIR=$$(tools/scratch.sh)
+# Tests have small heaps, which would be collected all the time. What go itself writes, binaries above all, stays where it is.
+IN_MEMORY := GOGC=300 GOTMPDIR=$${GOTMPDIR:-$${TMPDIR:-/tmp}} TMPDIR=$$(tools/scratch.sh)
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
 
 .DEFAULT_GOAL := help

@@ -44,9 +44,7 @@ func start(t testing.TB, databaseURL string, env ...string) *server {
 	t.Helper()
 	s := &server{t: t, databaseURL: databaseURL, Tenant: "acme", logFile: filepath.Join(t.TempDir(), "meibo.log"),
 		env: append([]string{"MEIBO_RATE_LIMIT=0"}, env...)}
-	if *full { // else it is a copy of one that has the schema
-		s.run("migrate")
-	}
+	s.run("migrate")
 	s.run("tenant", "create", s.Tenant)
 	s.untroubled()
 	s.Token = s.token(s.Tenant)

@@ -74,9 +74,7 @@ type cost struct {
 func newDesk(t *testing.T, db database) *desk {
 	t.Helper()
 	d := &desk{t, db.fresh(t), t.TempDir()}
-	if *full {
-		d.meibo("migrate")
-	}
+	d.meibo("migrate")
 	d.meibo("tenant", "create", "acme")
 	return d
 }
