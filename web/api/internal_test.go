@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -85,5 +86,41 @@ func TestPanic(t *testing.T) {
 	router.ServeHTTP(w, r)
 	if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "secret") || w.Header().Get("Content-Type") != problemMedia {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestMaskedSentences: what a sentence quotes is masked, however it is quoted; meibo's own words stay.
+func TestMaskedSentences(t *testing.T) {
+	t.Parallel()
+	m := mask{key: []byte("k"), tenant: "acme", own: map[string]bool{"held": true}}
+	kim := m.of("Kim")
+	for sentence, want := range map[string]string{
+		`the name "Kim" is taken`:                      `the name "` + kim + `" is taken`,
+		`"Kim" and "Kim" are one`:                      `"` + kim + `" and "` + kim + `" are one`,
+		`a matter of kind "held" is none of "Kim"`:     `a matter of kind "held" is none of "` + kim + `"`,
+		`the name "Kim \"the boss\" Sato" is taken`:    `the name "` + m.of(`Kim "the boss" Sato`) + `" is taken`,
+		`the name "Kim\\" is taken`:                    `the name "` + m.of(`Kim\`) + `" is taken`,
+		`the name "\u004bim" is taken`:                 `the name "` + kim + `" is taken`,
+		`it is cut off: "Kim`:                          `it is cut off: "` + kim + `"`,
+		`it is cut off: "Kim \"the boss\" Sato`:        `it is cut off: "` + m.of(`Kim \"the boss\" Sato`) + `"`,
+		"it breaks: \"Kim\nSato\" is no name":          `it breaks: "` + m.of("Kim\nSato") + `" is no name`,
+		`nothing is quoted, so that nothing is hidden`: `nothing is quoted, so that nothing is hidden`,
+	} {
+		if got := m.string(place{key: "detail"}, sentence); got != want {
+			t.Errorf("%s\nbecame %s,\nwant   %s", sentence, got, want)
+		}
+	}
+}
+
+// TestMasksAreApart: among many values no two have one mask.
+func TestMasksAreApart(t *testing.T) {
+	t.Parallel()
+	m, seen := mask{key: []byte("k"), tenant: "acme"}, map[string]bool{}
+	for n := range 20_000 {
+		v := m.of(strconv.Itoa(n))
+		if seen[v] {
+			t.Fatalf("%d looks like another value: %s", n, v)
+		}
+		seen[v] = true
 	}
 }

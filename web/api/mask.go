@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -35,6 +36,10 @@ type mask struct {
 	own    map[string]bool // what meibo itself calls things: the words of all enumerations of the API's document
 }
 
+// maskSize is how many bytes of the hash a mask shows: few enough to be compared by eye, and so many that among a million values hardly
+// any two look alike.
+const maskSize = 6
+
 // of is what stands for a value.
 func (m mask) of(value string) string {
 	if value == "" {
@@ -42,7 +47,7 @@ func (m mask) of(value string) string {
 	}
 	h := hmac.New(sha256.New, m.key)
 	_, _ = io.WriteString(h, m.tenant+"\x00"+value) // never fails
-	return "k•••" + hex.EncodeToString(h.Sum(nil)[:2])
+	return "k•••" + hex.EncodeToString(h.Sum(nil)[:maskSize])
 }
 
 // rule says whether a string under a key stays as it is.
@@ -58,7 +63,7 @@ var (
 	shapeNext  = regexp.MustCompile(patternOf(LogPaging{}, "Next"))
 	shapeHex   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	shapeBare  = regexp.MustCompile(`^[A-Za-z0-9 ,.:…_-]{0,200}$`)
-	quoted     = regexp.MustCompile(`"[^"]*"`)
+	quoted     = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"|".*`) // as %q writes it, or to the end
 )
 
 // patternOf is the pattern that the document has for a parameter.
@@ -133,7 +138,7 @@ func (m mask) string(p place, v string) string {
 		}
 	case "detail", "text": // meibo's own sentences, which quote what is not
 		if p.around == "" || p.around == "errors" || p.around == "fault" || p.around == "findings" {
-			return quoted.ReplaceAllStringFunc(v, func(q string) string { return `"` + m.of(q[1:len(q)-1]) + `"` })
+			return m.sentence(v)
 		}
 	case "next":
 		if id, err := hex.DecodeString(v); err == nil && (shapeID.Match(id) || bytes.HasPrefix(id, sealedToken)) {
@@ -148,6 +153,20 @@ func (m mask) string(p place, v string) string {
 		return v
 	}
 	return m.of(v)
+}
+
+// sentence is a sentence of meibo's own without what it quotes.
+func (m mask) sentence(v string) string {
+	return quoted.ReplaceAllStringFunc(v, func(q string) string {
+		plain, err := strconv.Unquote(q)
+		switch {
+		case err != nil:
+			plain = strings.Trim(q, `"`)
+		case m.own[plain]:
+			return q
+		}
+		return `"` + m.of(plain) + `"`
+	})
 }
 
 // segments are those of addresses of the product.

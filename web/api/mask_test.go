@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"meibo/internal/capture"
+	"meibo/internal/replay"
 	"meibo/provisioning"
 	"meibo/scim"
 	"meibo/store/storetest"
@@ -68,6 +69,7 @@ func newPlanted(t *testing.T) *planted {
 			return capture.Exchange{Correlation: correlation, Method: "POST", Target: "/t/acme/scim/v2/Users?filter=userName+eq+%22" + p.values[0] + "%22", Headers: map[string]string{"User-Agent": "x"},
 				Request: capture.NewBody([]byte(`{"userName":"` + p.values[0] + `"}`)), Status: 409, Answer: capture.NewBody([]byte("not json, " + p.values[1]))}, nil
 		}
+		o.Replay = p.replay
 	})
 	c := p.client("default")
 	c.origin.Correlation = "019aa000-0000-7000-8000-00000000ffff"
@@ -99,6 +101,25 @@ func newPlanted(t *testing.T) *planted {
 		}
 	}
 	return p
+}
+
+// replay is a replay that has values wherever one may.
+func (p *planted) replay(_ context.Context, _, entry string, under replay.Under) (replay.Result, error) {
+	if under.Draft != nil {
+		return replay.Result{}, &provisioning.Error{Kind: provisioning.Invalid, Detail: fmt.Sprintf("the userName %q, or \\%q\\, is %q", p.values[0], p.values[1]+`" or "`+p.values[2], p.values[3])}
+	}
+	text := func(v any) json.RawMessage {
+		data, _ := json.Marshal(v)
+		return data
+	}
+	pair := replay.Pair[any]{Recorded: p.values[4], Replayed: []any{map[string]any{"value": p.values[5], "type": "work"}}}
+	r := replay.Result{Entry: provisioning.Entry{ID: entry, ResourceName: p.values[0]}, Settings: "now", Status: replay.Pair[int]{Recorded: 409, Replayed: 201},
+		Answer: []replay.Line{{Path: "userName", Pair: replay.Pair[json.RawMessage]{Recorded: text(p.values[0]), Replayed: text(p.values[1])}},
+			{Pair: replay.Pair[json.RawMessage]{Replayed: text(map[string]any{"detail": `"` + p.values[2] + `" is taken`, "status": p.values[3]})}}}}
+	for _, path := range []string{"diff.displayName", "resourceName", "error.detail", "reason.args", "members"} {
+		r.Entries = append(r.Entries, replay.Difference{Path: path, Pair: pair})
+	}
+	return r, nil
 }
 
 // seen are the planted values that an answer has, in whatever form.
@@ -197,6 +218,30 @@ func TestSupportSeesMasks(t *testing.T) {
 	}
 }
 
+// TestSupportReplaysMasked: whoever replays a request and may not see values is shown masks, and so with all that support may send.
+func TestSupportReplaysMasked(t *testing.T) {
+	t.Parallel()
+	p := newPlanted(t)
+	for path, item := range document(t).Paths.Map() {
+		for method, o := range item.Operations() {
+			if method != http.MethodGet && slices.Contains(rolesOf(o), "support") && path != "/log/{id}/replay" {
+				t.Errorf("support may %s %s: say here that it sees masks", method, path)
+			}
+		}
+	}
+	for _, under := range []string{`{"under":"now"}`, `{"under":"then"}`, `{"under":"draft","settings":{}}`} {
+		target := "/log/" + p.ids[0] + "/replay"
+		seen := p.seen(p.do("owner", http.MethodPost, target, under))
+		if len(seen) < 4 {
+			t.Fatalf("%s: an owner sees %q: plant more", under, seen)
+		}
+		a := p.do("support", http.MethodPost, target, under)
+		if hidden := p.seen(a); hidden != nil || a.status == http.StatusOK && !strings.Contains(a.body, "k•••") {
+			t.Errorf("%s tells support %q: %d %s", under, hidden, a.status, a.body)
+		}
+	}
+}
+
 // TestMasks says what support sees, and how it asks for more.
 func TestMasks(t *testing.T) {
 	t.Parallel()
@@ -205,7 +250,7 @@ func TestMasks(t *testing.T) {
 	b.client("default").user("rie@example.com")
 	first, again := b.must(200, "support", "GET", "/users/"+ken, ""), b.must(200, "support", "GET", "/users/"+ken, "")
 	name, _ := first["userName"].(string)
-	if len(name) != len("k•••")+4 || again["userName"] != name || first["attributes"].(map[string]any)["userName"] != name || first["id"] != ken || first["state"] != "active" ||
+	if len(name) != len("k•••")+12 || again["userName"] != name || first["attributes"].(map[string]any)["userName"] != name || first["id"] != ken || first["state"] != "active" ||
 		first["attributes"].(map[string]any)["active"] != true {
 		t.Errorf("support sees %v", first)
 	}
