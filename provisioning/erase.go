@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"meibo/scim"
 )
@@ -15,7 +16,8 @@ type Erased struct {
 	Entries  int    // of the journal, that lost values
 	Matters  int
 	Jobs     int
-	Captures int // captured requests that were deleted
+	Captures int // captured requests that told of the user
+	Unread   int // captured requests, of whomever they were, that were deleted since nothing here opens them
 	// Settings are versions of settings that name the user. They stay as they are: see to them by hand.
 	Settings []NamedIn
 }
@@ -52,6 +54,10 @@ func (s *Service) Erase(ctx context.Context, o Origin, id string, remove bool) (
 	if _, err := s.Act(ctx, o, scim.User, id, Act{Purge: true, Erase: true}); err != nil {
 		return e.out, err
 	}
+	// What was captured before and waits to be written is not kept any more, whoever it is about: else it would come behind this.
+	if err := e.commit(ctx, Batch{CapturesFrom: e.Now().Add(captureSkew)}); err != nil {
+		return e.out, err
+	}
 	for _, place := range places {
 		if err := place.erase(ctx, &e); err != nil {
 			return e.out, err
@@ -62,6 +68,9 @@ func (s *Service) Erase(ctx context.Context, o Origin, id string, remove bool) (
 	}
 	return e.out, s.store.Wipe(ctx)
 }
+
+// captureSkew is by how much the clocks of servers may differ.
+const captureSkew = 2 * time.Second
 
 // eraser erases one user.
 type eraser struct {
@@ -131,8 +140,12 @@ func (e *eraser) captures(ctx context.Context, some []heldCapture) error {
 	var b Batch
 	for _, c := range some {
 		b.DropCaptures = append(b.DropCaptures, c.Correlation)
+		if c.opened == nil {
+			e.out.Unread++
+		} else {
+			e.out.Captures++
+		}
 	}
-	e.out.Captures += len(some)
 	return e.commit(ctx, b)
 }
 

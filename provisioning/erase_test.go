@@ -180,6 +180,8 @@ func TestEraseFindsCaptures(t *testing.T) {
 	id := kim.Resource.ID
 	_, err = s.Patch(ctx, o, scim.User, id, []scim.Operation{{Op: "replace", Path: "externalId", Value: "E-4712"}}, scim.PatchOptions{}, nil, provisioning.References{})
 	must(err)
+	_, err = s.Create(ctx, o, scim.Group, provisioning.Body{Attributes: scim.Attributes{"displayName": "crew"}, HasMembers: true, Members: []scim.Member{{Value: id, Display: "Kim of the crew"}}})
+	must(err)
 	opened := func(target string, texts ...string) []byte {
 		data, err := json.Marshal(provisioning.OpenedCapture{Method: "GET", Target: target, Texts: texts})
 		must(err)
@@ -200,6 +202,9 @@ func TestEraseFindsCaptures(t *testing.T) {
 		{"in escapes, cut off", opened("/Users", "", `{"Resources":[{"userName":"k\u0069m@x.example","title":"Sen`), true},
 		{"what is no JSON", opened("/Users", "userName=kim@x.example", ""), true},
 		{"what nobody can open", []byte("?"), true},
+		{"by what a group lists", opened("/Groups/x", "", `{"members":[{"display":"Kim of the crew"}]}`), true},
+		{"a longer address", opened("/Users", "", `{"detail":"kim@x.example.org, and al.kim@x.example, are taken"}`), false},
+		{"in a sentence", opened("/Users", "", `{"detail":"the userName is taken: kim@x.example."}`), true},
 		{"another name", opened("/Users?filter=userName+eq+%22akim@x.example%22", "", `{"userName":"kim@x.example2"}`), false},
 		{"nobody", opened("/ServiceProviderConfig", "", "{}"), false},
 	}
@@ -230,7 +235,20 @@ func TestEraseFindsCaptures(t *testing.T) {
 			}
 		}
 	}
-	if out.Captures != gone {
-		t.Errorf("%d captures are said to be gone, %d are", out.Captures, gone)
+	if out.Captures+out.Unread != gone || out.Unread != 1 {
+		t.Errorf("%d captures are said to be gone, %d unread, %d are", out.Captures, out.Unread, gone)
+	}
+	late := map[string]provisioning.Capture{
+		"waited to be written": {Correlation: "late", Connection: 1, At: s.Now().Add(-time.Second), Sealed: tests[0].sealed},
+		"came later":           {Correlation: "later", Connection: 1, At: s.Now().Add(time.Minute), Sealed: tests[0].sealed},
+	}
+	for what, c := range late {
+		must(st.Update(ctx, "acme", func(tx provisioning.Tx) error {
+			return tx.Commit(provisioning.Batch{Captures: []provisioning.Capture{c}})
+		}))
+		_, err := provisioning.View(ctx, st, "acme", func(r provisioning.Reader) (provisioning.Capture, error) { return r.Capture(c.Correlation) })
+		if kept := err == nil; kept != (what == "came later") {
+			t.Errorf("a captured request that %s is kept: %t", what, kept)
+		}
 	}
 }

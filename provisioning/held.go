@@ -92,6 +92,9 @@ func (s *Service) subject(ctx context.Context, tenant string, x *Resource) (subj
 		}
 		return nil
 	})
+	if err == nil {
+		err = p.displays(ctx)
+	}
 	for name := range p.names {
 		folded := scim.FoldFull.Apply(name)
 		if _, known := p.holders[folded]; !known && err == nil {
@@ -102,6 +105,24 @@ func (s *Service) subject(ctx context.Context, tenant string, x *Resource) (subj
 		}
 	}
 	return p, err
+}
+
+// displays notes by what names groups listed the user: a group's answer may have that alone.
+func (s *subject) displays(ctx context.Context) error {
+	return s.groups(ctx, func(groups []string) error {
+		for _, group := range groups {
+			err := s.Entries(ctx, s.tenant, EntryQuery{Resource: group, Member: s.id}, func(e Entry) error {
+				if _, about := e.Split(); about[s.id].Display != "" {
+					s.words[scim.FoldFull.Apply(about[s.id].Display)] = true
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // spell is a time in which the journal has one user under a name.
@@ -388,7 +409,8 @@ func (s *subject) toldIn(text string, at time.Time) bool {
 	return false
 }
 
-// hasWord reports whether a word stands in a text with no letter or digit on either side.
+// hasWord reports whether a word stands in a text with no letter or digit on either side, nor behind a sign that joins the parts
+// of names and addresses.
 func hasWord(text, word string) bool {
 	for from := 0; ; {
 		at := strings.Index(text[from:], word)
@@ -396,15 +418,18 @@ func hasWord(text, word string) bool {
 			return false
 		}
 		begin := from + at
-		before, _ := utf8.DecodeLastRuneInString(text[:begin])
-		after, size := utf8.DecodeRuneInString(text[begin+len(word):])
-		if !joins(before) && (size == 0 || !joins(after)) {
+		before, _ := utf8.DecodeLastRuneInString(strings.TrimRight(text[:begin], joining))
+		after, _ := utf8.DecodeRuneInString(strings.TrimLeft(text[begin+len(word):], joining))
+		if !joins(before) && !joins(after) {
 			return true
 		}
 		_, first := utf8.DecodeRuneInString(text[begin:])
 		from = begin + first
 	}
 }
+
+// joining are signs within names and addresses.
+const joining = ".-_@"
 
 func joins(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 

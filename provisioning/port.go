@@ -180,6 +180,9 @@ type Batch struct {
 
 	Captures     []Capture // those that are there already stay as they are
 	DropCaptures []string  // correlations of captures that go; those that are not there are none
+	// CapturesFrom has no capture of a request that came before it be kept any more, whoever writes it when; zero changes nothing.
+	// It does not go back, and what is there stays.
+	CapturesFrom time.Time
 	Journal      []JournalChange
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"meibo/provisioning"
@@ -53,6 +54,12 @@ func (x *session) Captures(after string, looks int) (page provisioning.CapturePa
 
 // captureSteps are the plan of captures: those that come, and those that go.
 func (x *session) captureSteps(b provisioning.Batch) (steps []step) {
+	if !b.CapturesFrom.IsZero() {
+		s := step{name: "tenant", statement: statement{dialect: x.dialect}}
+		from := s.typed(x.time(b.CapturesFrom), "timestamptz")
+		s.add("update tenant set captures_from = ", from, " where name = ", s.arg(x.tenant), " and (captures_from is null or captures_from < ", from, ")")
+		steps = append(steps, s)
+	}
 	for first := 0; first < len(b.Captures); first += valuesAtOnce {
 		steps = append(steps, x.keepCaptures(b.Captures[first:min(first+valuesAtOnce, len(b.Captures))]))
 	}
@@ -65,17 +72,25 @@ func (x *session) captureSteps(b provisioning.Batch) (steps []step) {
 	return steps
 }
 
-// keepCaptures inserts captures; one that is there already was written by a unit of work whose answer was lost.
+// keepCaptures inserts captures, but for those of requests that came before captures_from; one that is there already was written by
+// a unit of work whose answer was lost. On PostgreSQL it holds the tenant's row: whoever moves captures_from waits for it, and sees
+// what it wrote.
 func (x *session) keepCaptures(all []provisioning.Capture) step {
 	s := step{name: "capture", statement: statement{dialect: x.dialect}}
-	s.add("insert into capture (correlation, tenant, connection, at, sealed) values ")
+	named, lock, columns := "v", "", []string{"column1", "column2", "column3", "column4"}
+	if x.postgres {
+		columns = []string{"correlation", "connection", "at", "sealed"}
+		named, lock = "v("+strings.Join(columns, ", ")+")", " for share of t"
+	}
+	s.add("insert into capture (tenant, correlation, connection, at, sealed) select t.name, v.", strings.Join(columns, ", v."), " from tenant t cross join (values ")
 	for i, c := range all {
 		if i > 0 {
 			s.add(", ")
 		}
-		s.add("(", s.arg(c.Correlation), ", ", s.arg(x.tenant), ", ", s.arg(c.Connection), ", ", s.arg(x.time(c.At)), ", ", s.arg(c.Sealed), ")")
+		s.add("(", s.typed(c.Correlation, "text"), ", ", s.typed(c.Connection, "bigint"), ", ", s.typed(x.time(c.At), "timestamptz"), ", ", s.typed(c.Sealed, "bytea"), ")")
 	}
-	s.add(" on conflict (correlation) do nothing")
+	s.add(") as ", named, " where t.name = ", s.arg(x.tenant), " and (t.captures_from is null or v.", columns[2], " >= t.captures_from)", lock,
+		" on conflict (correlation) do nothing")
 	return s
 }
 

@@ -62,6 +62,9 @@ func TestCapturedRequests(t *testing.T) {
 
 	m.environ = m.environ[:1] // the database alone
 	m.refuses("there is no secret_key", "log", "replay", log.Items[0].ID, "--tenant", "default")
+	if got := m.run("erase", "--tenant", "default", "kim@contoso.com", "--yes", "--force"); !strings.Contains(got, "2 captured requests more") {
+		t.Errorf("erase without a key: %s", got)
+	}
 	s = m.serve()
 	if a := s.do(http.MethodGet, "/api/v1/log/"+log.Items[0].ID+"/capture", key, ""); a.status != http.StatusNotFound || !strings.Contains(a.body, "no secret_key") {
 		t.Errorf("without a key: %d %s", a.status, a.body)

@@ -18,7 +18,8 @@ func (p *program) eraseCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "erase --tenant T USER", Args: cobra.ExactArgs(1), Short: "Erase a person: all values from everything that is kept",
 		Long: "Erase a person: all values of a user, by id or userName, go from the directory, the provisioning log, open matters, jobs and captured\n" +
-			"requests. Ids, times, actions and outcomes stay. It cannot be undone. docs/privacy.md says what remains on the disk, and until when.",
+			"requests. Ids, times, actions and outcomes stay. It cannot be undone. docs/privacy.md says what remains on the disk, and until when.\n\n" +
+			"Captured requests are opened to see whether they tell of the person: run this with the server's configuration. Those that its secret_key does not open are deleted unread.",
 	}
 	tenant := tenantFlag(cmd)
 	yes := cmd.Flags().Bool("yes", false, "do not ask")
@@ -40,6 +41,9 @@ func (p *program) eraseCommand() *cobra.Command {
 			return err
 		}
 		fmt.Fprintf(p.stdout, "erased %s: %d entries, %d matters, %d jobs, %d captured requests\n", x.ID, done.Entries, done.Matters, done.Jobs, done.Captures)
+		if done.Unread > 0 {
+			fmt.Fprintf(p.stdout, "%d captured requests more, of whomever they were, were deleted unread: the configuration here has no secret_key that opens them\n", done.Unread)
+		}
 		for _, v := range done.Settings {
 			now := ""
 			if v.InForce {

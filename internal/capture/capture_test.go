@@ -41,6 +41,16 @@ func newKeeping(t *testing.T, s provisioning.Store, key byte) *keeping {
 	return k
 }
 
+// tenants makes tenants: captures are kept of those alone.
+func tenants(t *testing.T, s provisioning.Store, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := provisioning.New(provisioning.Options{Store: s}).CreateTenant(t.Context(), provisioning.Origin{Tenant: name, Actor: "test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // flush writes what waits.
 func (k *keeping) flush() {
 	ended, end := context.WithCancel(context.Background())
@@ -58,6 +68,7 @@ func exchange(i int, body, answer string) capture.Exchange {
 func TestRecorder(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s provisioning.Store) {
+		tenants(t, s, "acme", "umbrella")
 		k := newKeeping(t, s, 'k')
 		var want []capture.Exchange
 		for i := range 300 { // more than a batch, and than a statement
@@ -92,7 +103,9 @@ func TestRecorder(t *testing.T) {
 // What is not written yet is bounded: more is dropped, and told.
 func TestRecorderBounded(t *testing.T) {
 	t.Parallel()
-	k := newKeeping(t, storetest.Open(t), 'k')
+	s := storetest.Open(t)
+	tenants(t, s, "acme")
+	k := newKeeping(t, s, 'k')
 	large := strings.Repeat("x", capture.MaxBody)
 	for i := range 200 {
 		k.Record(exchange(i, large, large))
@@ -146,6 +159,7 @@ func TestSecrets(t *testing.T) {
 	t.Parallel()
 	const secret = "c4n4ry-S3cret"
 	s := storetest.Open(t)
+	tenants(t, s, "acme")
 	for name, x := range map[string]capture.Exchange{
 		"password of a create":          exchange(1, `{"userName": "kim", "password": "`+secret+`"}`, `{"userName":"kim"}`),
 		"whatever its case":             exchange(2, `{"userName": "kim", "PassWord": "`+secret+`"}`, ``),

@@ -74,3 +74,31 @@ func TestCaptures(t *testing.T) {
 		}
 	})
 }
+
+// TestCapturesFrom: what was to be kept of requests before an instant is not any more, whenever it comes; that of other tenants is,
+// and the instant does not go back.
+func TestCapturesFrom(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, s provisioning.Store) {
+		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "umbrella")
+		from := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+		there := captureAt(from.Add(-time.Hour), 1)
+		w.keep(provisioning.Batch{Captures: []provisioning.Capture{there}})
+		w.keep(provisioning.Batch{CapturesFrom: from})
+		w.keep(provisioning.Batch{CapturesFrom: from.Add(-24 * time.Hour)})
+		late, next := captureAt(from.Add(-time.Millisecond), 2), captureAt(from, 3)
+		for _, o := range []*world{w, stranger} {
+			late.Correlation, next.Correlation = newID(), newID()
+			o.keep(provisioning.Batch{Captures: []provisioning.Capture{late, next}})
+			if _, err := o.capture(late.Correlation); (err == nil) != (o == stranger) {
+				t.Errorf("%s: a request before the instant: %v", o.tenant, err)
+			}
+			if _, err := o.capture(next.Correlation); err != nil {
+				t.Errorf("%s: a request from the instant on: %v", o.tenant, err)
+			}
+		}
+		if _, err := w.capture(there.Correlation); err != nil {
+			t.Errorf("what was there: %v", err)
+		}
+	})
+}

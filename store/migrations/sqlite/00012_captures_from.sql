@@ -1,0 +1,3 @@
+-- +goose Up
+
+alter table tenant add column captures_from integer;
