@@ -45,10 +45,14 @@ func (c *Cycle) Failures() (failures, all int) {
 // CycleQuery selects cycles; zero fields select all.
 type CycleQuery struct {
 	ID         string
+	Kind       string
 	Connection int64
 	Before     string // id: only earlier ones, for paging
 	Limit      int    // 0 for no limit
 }
+
+// kindsOfCycles are those that are listed. Regroupings are no runs of anybody's: a write has as many as it needs.
+var kindsOfCycles = []string{CycleKind, string(JobRecompute), string(JobUndo)}
 
 // Cycles reads the cycles of a tenant that q selects, latest first: those of clients and those of jobs. NotFound for the tenant.
 func (s *Service) Cycles(ctx context.Context, tenant string, q CycleQuery) (all []Cycle, err error) {
@@ -62,20 +66,18 @@ func (s *Service) Cycles(ctx context.Context, tenant string, q CycleQuery) (all 
 	return all, err
 }
 
-func (s *Service) cycles(r Reader, q CycleQuery) ([]Cycle, error) {
-	all, err := r.Cycles(q)
-	if err != nil {
-		return nil, err
+// cycles reads as many of each kind as there may be of all: what comes first of all of them is among those.
+func (s *Service) cycles(r Reader, q CycleQuery) (all []Cycle, err error) {
+	for _, kind := range kindsOfCycles {
+		if q.Kind != "" && q.Kind != kind {
+			continue
+		}
+		some, err := s.cyclesOf(r, kind, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
 	}
-	now := s.Now()
-	for i := range all {
-		all[i].Ended = now.Sub(all[i].Last) >= cycleGap
-	}
-	runs, err := q.runs(r)
-	if err != nil {
-		return nil, err
-	}
-	all = append(all, runs...)
 	slices.SortFunc(all, func(a, b Cycle) int { return cmp.Compare(b.ID, a.ID) })
 	if q.Limit > 0 && len(all) > q.Limit {
 		all = all[:q.Limit]
@@ -83,62 +85,46 @@ func (s *Service) cycles(r Reader, q CycleQuery) ([]Cycle, error) {
 	return all, counted(r, all)
 }
 
+func (s *Service) cyclesOf(r Reader, kind string, q CycleQuery) ([]Cycle, error) {
+	if kind != CycleKind {
+		return r.Runs(JobKind(kind), q)
+	}
+	all, err := r.Cycles(q)
+	now := s.Now()
+	for i := range all {
+		all[i].Ended = now.Sub(all[i].Last) >= cycleGap
+	}
+	return all, err
+}
+
 // counted gives cycles their Entries.
-func counted(r Reader, all []Cycle) (err error) {
-	var ids []string
+func counted(r Reader, all []Cycle) error {
+	var cycles, runs []string
 	for i := range all {
 		if all[i].Kind == CycleKind {
-			ids = append(ids, all[i].ID)
-		} else if all[i].Entries, err = r.EntryCounts(all[i].ID); err != nil {
+			cycles = append(cycles, all[i].ID)
+		} else {
+			runs = append(runs, all[i].ID)
+		}
+	}
+	for _, ids := range []struct {
+		of   []string
+		read func([]string) (map[string][]CycleEntries, error)
+	}{{cycles, r.CycleEntries}, {runs, r.RunEntries}} {
+		if len(ids.of) == 0 {
+			continue
+		}
+		entries, err := ids.read(ids.of)
+		if err != nil {
 			return err
 		}
-	}
-	of, err := r.CycleEntries(ids)
-	for i := range all {
-		if all[i].Kind == CycleKind {
-			all[i].Entries = of[all[i].ID]
+		for i := range all {
+			if of, found := entries[all[i].ID]; found {
+				all[i].Entries = of
+			}
 		}
 	}
-	return err
-}
-
-// runs are the cycles of jobs. They are few: people start them.
-func (q *CycleQuery) runs(r Reader) (all []Cycle, err error) {
-	var jobs []Job
-	if q.ID != "" {
-		j, err := r.Job(q.ID)
-		if KindOf(err) == NotFound && err != nil {
-			return nil, nil
-		}
-		if jobs = []Job{j}; err != nil {
-			return nil, err
-		}
-	}
-	for _, kind := range []JobKind{JobRecompute, JobUndo} {
-		if q.ID != "" {
-			break
-		}
-		some, err := r.Jobs(kind, q.Before, 0)
-		if err != nil {
-			return nil, err
-		}
-		jobs = append(jobs, some...)
-	}
-	for _, j := range jobs {
-		if c := cycleOf(j); q.selects(&c) {
-			all = append(all, c)
-		}
-	}
-	return all, nil
-}
-
-func cycleOf(j Job) Cycle {
-	return Cycle{ID: j.ID, Connection: j.Connection, Kind: string(j.Kind), Began: j.Created, Last: j.Changed,
-		Ended: j.State == JobDone || j.State == JobFailed}
-}
-
-func (q *CycleQuery) selects(c *Cycle) bool {
-	return (q.ID == "" || c.ID == q.ID) && (q.Connection == 0 || c.Connection == q.Connection) && (q.Before == "" || c.ID < q.Before)
+	return nil
 }
 
 // Cycle reads one cycle and the one of the same kind and connection before it, nil for none. NotFound.
@@ -160,17 +146,10 @@ func (s *Service) Cycle(ctx context.Context, tenant, id string) (c Cycle, before
 
 // before is the cycle of the same kind and connection before c; nil for none.
 func (s *Service) before(r Reader, c Cycle) (*Cycle, error) {
-	q := CycleQuery{Connection: c.Connection, Before: c.ID, Limit: 1}
-	found, err := r.Cycles(q)
-	if c.Kind != CycleKind {
-		found, err = q.runs(r)
-		found = slices.DeleteFunc(found, func(x Cycle) bool { return x.Kind != c.Kind })
-		slices.SortFunc(found, func(a, b Cycle) int { return cmp.Compare(b.ID, a.ID) })
-	}
+	found, err := s.cycles(r, CycleQuery{Kind: c.Kind, Connection: c.Connection, Before: c.ID, Limit: 1})
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	found = found[:1]
 	found[0].Ended = true // another one began
-	return &found[0], counted(r, found)
+	return &found[0], nil
 }

@@ -41,6 +41,9 @@ type Store interface {
 	Wipe(ctx context.Context) error
 	// DropPositions deletes a tenant's positions up to one, at most limit, and tells how many those were.
 	DropPositions(ctx context.Context, tenant string, upTo int64, limit int) (int, error)
+	// DropActivity deletes what activity counts of a tenant's hours that were over at an instant, at most limit rows, and tells how
+	// many those were.
+	DropActivity(ctx context.Context, tenant string, before time.Time, limit int) (int, error)
 }
 
 // Reader reads one tenant.
@@ -128,8 +131,10 @@ type Reader interface {
 	Cycles(q CycleQuery) ([]Cycle, error)
 	// CycleEntries reads what the journal has of clients' cycles, by their ids.
 	CycleEntries(cycles []string) (map[string][]CycleEntries, error)
-	// EntryCounts counts the entries with a correlation.
-	EntryCounts(correlation string) ([]CycleEntries, error)
+	// Runs reads jobs of a kind as the cycles that q selects, latest first, without their Entries.
+	Runs(kind JobKind, q CycleQuery) ([]Cycle, error)
+	// RunEntries counts the entries of runs, by their ids.
+	RunEntries(runs []string) (map[string][]CycleEntries, error)
 	// Hearings reads when the clients of connections were heard last; one that never was has none.
 	Hearings() ([]Hearing, error)
 }

@@ -17,7 +17,7 @@ import (
 //  1. The horizon moves: from now on nobody is told anything of what lies before it.
 //  2. Resource by resource, what the entries before the cut come to is written into the last of them, which becomes
 //     the baseline, and the others are deleted. Of what was purged nothing is left to say, so all its entries go.
-//  3. What was known by position, and the memberships that ended, go.
+//  3. What was known by position, the memberships that ended and the counts of the hours go.
 
 // Horizon is how far back a tenant's journal reaches.
 type Horizon struct {
@@ -82,13 +82,12 @@ func (s *Service) Retain(ctx context.Context, tenant string, cut time.Time) (don
 	if err := w.emptyHead(ctx); err != nil {
 		return done, err
 	}
-	for n := forgetStride; n == forgetStride; {
-		if n, err = s.store.DropPositions(ctx, tenant, h.Position, forgetStride); err != nil {
-			return done, err
-		}
-	}
-	for n := forgetStride; n == forgetStride; {
-		if n, err = s.store.DropMemberships(ctx, tenant, h.Cut, forgetStride); err != nil {
+	for _, drop := range []func() (int, error){
+		func() (int, error) { return s.store.DropPositions(ctx, tenant, h.Position, forgetStride) },
+		func() (int, error) { return s.store.DropMemberships(ctx, tenant, h.Cut, forgetStride) },
+		func() (int, error) { return s.store.DropActivity(ctx, tenant, h.Cut, forgetStride) },
+	} {
+		if err := w.forget(ctx, drop); err != nil {
 			return done, err
 		}
 	}
@@ -154,6 +153,20 @@ func (w *retention) walk(ctx context.Context) error {
 		}
 		if q.Before = page.Next; q.Before.IsZero() {
 			return nil
+		}
+		if err := rest(ctx, retainRest*w.now().Sub(began)); err != nil {
+			return err
+		}
+	}
+}
+
+// forget deletes batch by batch, until one is not full.
+func (w *retention) forget(ctx context.Context, drop func() (int, error)) error {
+	for {
+		began := w.now()
+		n, err := drop()
+		if err != nil || n < forgetStride {
+			return err
 		}
 		if err := rest(ctx, retainRest*w.now().Sub(began)); err != nil {
 			return err

@@ -24,7 +24,7 @@ type hour struct {
 }
 
 // throughHours looks only at the hours that may have something to find: those in which activity counts it, and those of the
-// entries that are not counted yet.
+// entries that are not counted yet. What a purge left of the time before the cut is not counted, and looked at one by one.
 func (f *finder) throughHours() error {
 	if err := f.Snapshot(); err != nil { // what is counted and what is not are of one state
 		return err
@@ -36,26 +36,35 @@ func (f *finder) throughHours() error {
 	if !few {
 		return f.walk(f.span, f.inTime)
 	}
-	in := f.span
+	horizon, err := f.Horizon()
+	if err != nil {
+		return err
+	}
+	cut := horizon.Cut.Truncate(time.Hour)
+	if done, err := f.throughCounted(f.span.from(cut), fresh); done || err != nil || !f.span.since.Before(cut) {
+		return err
+	}
+	return f.walk(f.span.upTo(cut), f.inTime)
+}
+
+// throughCounted looks at the hours of a span that may have something to find, and reports whether the page is done.
+func (f *finder) throughCounted(in span, fresh []hour) (done bool, err error) {
 	for rows, read := min(1_000, f.store.log.activity), 0; ; rows *= 4 { // what is common is found in the latest hours
 		floor, err := f.floor(in, rows)
 		if err != nil {
-			return err
+			return false, err
 		}
-		part := in
-		if part.since.Before(floor) {
-			part.since = floor
-		}
+		part := in.from(floor)
 		hours, err := f.hours(part)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if done, err := f.inHours(part.with(hours, fresh)); done || err != nil || !in.since.Before(floor) {
-			return err
+			return done, err
 		}
 		if read += rows; read >= f.store.log.activity {
 			f.next.At = floor // what has no id is before all that have one
-			return nil
+			return true, nil
 		}
 		in.until = floor
 	}
@@ -135,16 +144,23 @@ func (f *finder) readHours(hours []hour) error {
 	return f.read(s)
 }
 
-// hour is the part of a span that is in an hour.
-func (in span) hour(begin time.Time) span {
-	if in.since.Before(begin) {
-		in.since = begin
-	}
-	if end := begin.Add(time.Hour); in.until.IsZero() || in.until.After(end) {
-		in.until = end
+// from is the part of a span from an instant on, and upTo that before one.
+func (in span) from(at time.Time) span {
+	if in.since.Before(at) {
+		in.since = at
 	}
 	return in
 }
+
+func (in span) upTo(at time.Time) span {
+	if in.until.IsZero() || in.until.After(at) {
+		in.until = at
+	}
+	return in
+}
+
+// hour is the part of a span that is in an hour.
+func (in span) hour(begin time.Time) span { return in.from(begin).upTo(begin.Add(time.Hour)) }
 
 // with adds the hours of fresh entries that are in the span.
 func (in span) with(hours, fresh []hour) []hour {

@@ -153,7 +153,8 @@ func (x *session) besides(b provisioning.Batch) (steps []step, err error) {
 	}
 	steps = append(steps, x.captureSteps(b)...)
 	for _, c := range b.Journal {
-		add(x.journalStep(c))
+		of, failed := x.journalSteps(c)
+		steps, err = append(steps, of...), firstError(err, failed)
 	}
 	for i := range b.Budgets {
 		add(x.budgetStep(&b.Budgets[i]))

@@ -38,24 +38,7 @@ func (x *session) CycleEntries(cycles []string) (map[string][]provisioning.Cycle
 	} else {
 		s.add("select i.id, c.action, c.outcome, c.n from ", table, " cross join cycle_entries c on c.cycle = i.id")
 	}
-	all := map[string][]provisioning.CycleEntries{}
-	err := x.query(s.String(), s.args, func(rows *sql.Rows) error {
-		var id string
-		var e provisioning.CycleEntries
-		err := rows.Scan(&id, &e.Action, &e.Outcome, &e.Entries)
-		all[id] = append(all[id], e)
-		return err
-	})
-	for id := range all {
-		sortCounts(all[id])
-	}
-	return all, err
-}
-
-func sortCounts(all []provisioning.CycleEntries) {
-	slices.SortFunc(all, func(a, b provisioning.CycleEntries) int {
-		return cmp.Or(cmp.Compare(a.Action, b.Action), cmp.Compare(a.Outcome, b.Outcome))
-	})
+	return x.cycleCounts(s)
 }
 
 func (s *statement) cycleQuery(tenant string, q provisioning.CycleQuery) {
@@ -79,19 +62,69 @@ func (s *statement) cycleQuery(tenant string, q provisioning.CycleQuery) {
 	c.walk(order+" desc", q.Limit)
 }
 
-// EntryCounts implements provisioning.Reader.
-func (x *session) EntryCounts(correlation string) (all []provisioning.CycleEntries, err error) {
-	if !storable(correlation) {
+// Runs implements provisioning.Reader.
+func (x *session) Runs(kind provisioning.JobKind, q provisioning.CycleQuery) (all []provisioning.Cycle, err error) {
+	if !storable(q.ID + q.Before) {
 		return nil, nil
 	}
-	err = x.query("select action, outcome, count(*) from entry where correlation = $1 and tenant || '' = $2 group by action, outcome", []any{correlation, x.tenant},
-		func(rows *sql.Rows) error {
-			var e provisioning.CycleEntries
-			err := rows.Scan(&e.Action, &e.Outcome, &e.Entries)
-			all = append(all, e)
-			return err
+	s := statement{dialect: x.dialect}
+	s.runQuery(x.tenant, kind, q)
+	err = x.query(s.String(), s.args, func(rows *sql.Rows) error {
+		c := provisioning.Cycle{Kind: string(kind)}
+		var began, last instant
+		err := rows.Scan(&c.ID, &c.Connection, &began, &last, &c.Ended)
+		c.Began, c.Last = began.Time, last.Time
+		all = append(all, c)
+		return err
+	})
+	return all, err
+}
+
+func (s *statement) runQuery(tenant string, kind provisioning.JobKind, q provisioning.CycleQuery) {
+	s.add("select id, connection, created, changed, state in ('", string(provisioning.JobDone), "', '", string(provisioning.JobFailed), "') from job where ")
+	c := conditions{statement: s}
+	if q.ID != "" {
+		s.add("id = ", s.arg(q.ID))
+		c.compare("tenant", "=", tenant)
+		c.compare("kind", "=", string(kind))
+		c.walk("id", 1)
+		return
+	}
+	s.add(s.within(jobKindID, tenant+"/"+string(kind), "", q.Before))
+	if q.Connection != 0 {
+		c.and("connection = " + s.arg(q.Connection))
+	}
+	c.walk(jobKindID+" desc", q.Limit)
+}
+
+// RunEntries implements provisioning.Reader.
+func (x *session) RunEntries(runs []string) (map[string][]provisioning.CycleEntries, error) {
+	s := statement{dialect: x.dialect}
+	table := s.elements(s.arg(s.list(runs)), "i")
+	if x.postgres {
+		s.add("select i.id, c.action, c.outcome, c.n from ", table, " cross join lateral (select e.action, e.outcome, count(*) as n from entry as e where e.correlation = i.id and ",
+			s.own("e", x.tenant), " group by e.action, e.outcome) as c")
+	} else { // in SQLite a cross join keeps its order
+		s.add("select i.id, e.action, e.outcome, count(*) from ", table, " cross join entry as e on e.correlation = i.id and ", s.own("e", x.tenant), " group by i.id, e.action, e.outcome")
+	}
+	return x.cycleCounts(s)
+}
+
+// cycleCounts reads counts of entries by the ids of cycles.
+func (x *session) cycleCounts(s statement) (map[string][]provisioning.CycleEntries, error) {
+	all := map[string][]provisioning.CycleEntries{}
+	err := x.query(s.String(), s.args, func(rows *sql.Rows) error {
+		var id string
+		var e provisioning.CycleEntries
+		err := rows.Scan(&id, &e.Action, &e.Outcome, &e.Entries)
+		all[id] = append(all[id], e)
+		return err
+	})
+	for id := range all {
+		slices.SortFunc(all[id], func(a, b provisioning.CycleEntries) int {
+			return cmp.Or(cmp.Compare(a.Action, b.Action), cmp.Compare(a.Outcome, b.Outcome))
 		})
-	sortCounts(all)
+	}
 	return all, err
 }
 

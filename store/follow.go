@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -98,13 +99,24 @@ a as (insert into activity as a (` + activityColumns + `)
 	on conflict (` + activityKey + `) do update
 	set n = a.n + excluded.n, micros = a.micros + excluded.micros, slowest = greatest(a.slowest, excluded.slowest)),
 m as (insert into mention (member, entry)
-	select coalesce(x.one ->> 'value', x.one #>> '{}'), e.entry from e cross join lateral (
-		select json_array_elements(e.members -> 'assertedAdd') as one union all select json_array_elements(e.members -> 'assertedRemove')
-		union all select json_array_elements(e.members -> 'effectiveAdd') union all select json_array_elements(e.members -> 'effectiveRemove')) as x
+	select ` + mentionPostgres + `, e.entry from e cross join lateral ` + mentionedPostgres + ` as l
 	where e.members is not null
 	on conflict do nothing)
 insert into position (tenant, position, entry)
 select e.tenant, h.position - e.back + 1, e.entry from e join h on h.tenant = e.tenant`
+
+// What the lists l of an entry e mention, member by member.
+const (
+	mentionedPostgres = `(select json_array_elements(e.members -> 'assertedAdd') as one union all select json_array_elements(e.members -> 'assertedRemove')
+		union all select json_array_elements(e.members -> 'effectiveAdd') union all select json_array_elements(e.members -> 'effectiveRemove'))`
+	mentionPostgres = `coalesce(l.one ->> 'value', l.one #>> '{}')`
+	mentionSQLite   = `case one.type when 'object' then one.value ->> 'value' else one.value end`
+)
+
+func mentionedSQLite(e string) string {
+	return strings.ReplaceAll("json_each(json_array(e.members -> 'assertedAdd', e.members -> 'assertedRemove', e.members -> 'effectiveAdd', e.members -> 'effectiveRemove')) as l"+
+		" cross join json_each(l.value) as one", "e.members", e+".members")
+}
 
 const (
 	activityKey     = "tenant, hour, connection, action, outcome, reason, method, status"
@@ -187,9 +199,7 @@ set n = n + excluded.n, micros = micros + excluded.micros, slowest = max(slowest
 
 	followMentions = `
 insert into mention (member, entry)
-select case one.type when 'object' then one.value ->> 'value' else one.value end, w.id from ` + followNextOf("id, members") + `,
-	json_each(json_array(w.members -> 'assertedAdd', w.members -> 'assertedRemove', w.members -> 'effectiveAdd', w.members -> 'effectiveRemove')) as l,
-	json_each(l.value) as one
+select ` + mentionSQLite + `, w.id from ` + followNextOf("id, members") + ` cross join ` + mentionedSQLite("w") + `
 where w.members is not null and l.type = 'array'
 on conflict do nothing`
 )

@@ -12,6 +12,9 @@ import (
 
 const jobColumns = `id, kind, connection, actor, params, cursor, done, total, state, error, result, created, changed, lease_until, fence`
 
+// jobKindID is what the index job_kind has.
+const jobKindID = "(tenant || '/' || kind || '/' || id)"
+
 // jobRow scans jobColumns.
 type jobRow struct {
 	provisioning.Job
@@ -51,7 +54,7 @@ func (x *session) Jobs(kind provisioning.JobKind, before string, limit int) (all
 	s := statement{dialect: x.dialect}
 	order, scope := tenantID(""), x.tenant
 	if kind != "" {
-		order, scope = "(tenant || '/' || kind || '/' || id)", x.tenant+"/"+string(kind)
+		order, scope = jobKindID, x.tenant+"/"+string(kind)
 	}
 	s.add("select ", jobColumns, " from job where ", s.within(order, scope, "", before))
 	c := conditions{statement: &s}

@@ -329,6 +329,10 @@ func TestLog(t *testing.T) {
 				b.grow(30, true)
 				followAll(t, s)
 				b.wantLog("afterwards")
+				if name == "tiny" {
+					b.purge(epoch.Add(2*time.Hour + 13*time.Minute))
+					b.wantLog("after a purge")
+				}
 			})
 		})
 	}

@@ -2,7 +2,6 @@ package campaign
 
 import (
 	"bufio"
-	"database/sql"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -16,7 +15,9 @@ import (
 	"time"
 )
 
-var logEntries = flag.Int("entries", 1_000_000, "how many entries the log of TestLog has in the full form, a tenth as many users")
+var logEntries = flag.Int("entries", 1_000_000, "how many entries the logs of TestLog and TestPurgeBesideDrill have in the full form, of a tenth as many users")
+
+var logAt = flag.String("log", "", "URL of a database that TestLog shall ask, on which it leaves what it fills an empty one with; else it makes new ones")
 
 const (
 	logBar    = 200 * time.Millisecond // p95 of a page
@@ -29,31 +30,54 @@ const (
 // against plain SQL. The full form holds how long a page takes, the first and the 1,000th, and how much memory a stream does.
 func TestLog(t *testing.T) {
 	concurrently(t)
+	if *logAt != "" {
+		db := database{"SQLite", func(*testing.T) string { return *logAt }}
+		if !strings.HasPrefix(*logAt, "sqlite:") {
+			db.name = "PostgreSQL"
+		}
+		askLog(t, db)
+		return
+	}
 	each(t, func(t *testing.T, db database) {
-		if *full && db.name != "SQLite" {
-			cluster := postgres(t)
-			enlarge(t, cluster)
-			db.fresh = func(t *testing.T) string { return cluster.Database(t) }
+		if *full {
+			db = roomy(t, db)
 		}
-		f := report(t, "log", db.name)
-		l := &logRun{t: t, database: db.name, entries: times(20_000, *logEntries)}
-		l.users = l.entries / 10
-		l.s = start(t, db.fresh(t))
-		l.key = strings.TrimSpace(l.s.run("key", "create", "--tenant", l.s.Tenant, "--role", "operator", "--holder", "support"))
-		l.fill()
-		for _, q := range l.questions() {
-			l.ask(q)
-		}
-		l.deep()
-		memory := l.csv()
-		f.done, f.times = "pages of the log asked for by each filter and ten pairs, among "+grouped(l.entries)+" entries", l.asked
-		f.seen = fmt.Sprintf("%d streams that were not what SQL counts; slowest p95 %v; the 1,000th page at most %.2f times the first; CSV of all in %s more memory",
-			l.wrong, l.worst.Round(100*time.Microsecond), l.deepest, inMiB(memory))
-		t.Log("\n" + l.String())
-		if *full && *share == 1 {
-			l.write()
-		}
+		askLog(t, db)
 	})
+}
+
+func askLog(t *testing.T, db database) {
+	f := report(t, "log", db.name)
+	l := &logRun{t: t, database: db.name, entries: times(20_000, *logEntries)}
+	l.users = l.entries / 10
+	l.serve(db.fresh(t))
+	l.key = strings.TrimSpace(l.s.run("key", "create", "--tenant", l.s.Tenant, "--role", "operator", "--holder", "support"))
+	for _, q := range l.questions() {
+		l.ask(q)
+	}
+	l.deep()
+	memory := l.csv()
+	f.done, f.times = "pages of the log asked for by each filter and ten pairs, among "+grouped(l.entries)+" entries", l.asked
+	f.seen = fmt.Sprintf("%d streams that were not what SQL counts; slowest p95 %v; the 1,000th page at most %.2f times the first; CSV of all in %s more memory",
+		l.wrong, l.worst.Round(100*time.Microsecond), l.deepest, inMiB(memory))
+	t.Log("\n" + l.String())
+	if *full && *share == 1 {
+		l.write()
+	}
+}
+
+// serve serves a database, and fills it unless an earlier run has.
+func (l *logRun) serve(databaseURL string) {
+	l.t.Helper()
+	var filled bool
+	if *logAt != "" && behind(l.t, databaseURL).QueryRow("select count(*) > 0 from position_head").Scan(&filled) == nil && filled {
+		l.s = (&server{t: l.t, databaseURL: databaseURL, Tenant: "acme"}).another()
+		return
+	}
+	began := time.Now()
+	l.s = start(l.t, databaseURL)
+	l.fill()
+	l.t.Logf("filled in %v", time.Since(began).Round(time.Second))
 }
 
 type logRun struct {
@@ -69,34 +93,10 @@ type logRun struct {
 	deepest      float64
 }
 
-// spelled are expressions that the two databases spell differently.
-type spelled struct{ series, at, hex, json, yes, later string }
-
-func (l *logRun) spelled() spelled {
-	if l.database == "SQLite" {
-		return spelled{"(with recursive s(n) as (select 1 union all select n + 1 from s where n < %d) select n from s)",
-			"(1704067200000000 + (%s) * 1000000 + %s)", "printf('%%012x', %s)", "%s", "1", "1704067200000000"}
-	}
-	return spelled{"generate_series(cast(1 as bigint), cast(%d as bigint)) as n", "(timestamptz '2024-01-01Z' + (%s) * interval '1 second' + %s * interval '1 microsecond')",
-		"lpad(to_hex(%s), 12, '0')", "(%s)::json", "true", "timestamptz '2024-01-01Z'"}
-}
-
-// uuid is an expression for the id of number n of a kind, and number what follows from n without order.
-func (d spelled) uuid(kind int, n string) string {
-	return fmt.Sprintf("('%08x-0000-7000-8000-' || "+d.hex+")", kind, n)
-}
-
-func scattered(n string) string { return "((" + n + ") * 2654435761 % 4294967296)" }
-
-const (
-	userKind, groupKind, entryKind, requestKind, jobKind = 1, 2, 3, 4, 5
-	logGroups                                            = 500
-)
-
 // fill makes users, groups, memberships and entries, and waits until the follower has come to the end of them.
 func (l *logRun) fill() {
 	l.t.Helper()
-	db, d := behind(l.t, l.s.databaseURL), l.spelled()
+	db, d := behind(l.t, l.s.databaseURL), spellings(l.database)
 	connection := 0
 	if err := db.QueryRow("select id from connection").Scan(&connection); err != nil {
 		l.t.Fatal(err)
@@ -137,27 +137,8 @@ func (l *logRun) fill() {
 	if l.database != "SQLite" {
 		texts = append(texts, fmt.Sprintf("insert into pending (entry) select id from entry where id like '%08x%%'", entryKind))
 	}
-	for _, text := range append(texts, "analyze") {
-		if _, err := db.Exec(text); err != nil {
-			l.t.Fatalf("%v\n%s", err, text)
-		}
-	}
-	l.await(db)
-}
-
-// await returns when every entry has its position.
-func (l *logRun) await(db *sql.DB) {
-	l.t.Helper()
-	tick, end := time.NewTicker(100*time.Millisecond), time.Now().Add(20*patience)
-	defer tick.Stop()
-	for waiting := 1; waiting > 0; <-tick.C {
-		if err := db.QueryRow("select (select count(*) from entry) - (select sum(counted) from position_head)").Scan(&waiting); err != nil {
-			waiting = 1 // no head yet
-		}
-		if time.Now().After(end) {
-			l.t.Fatalf("%d entries have no position", waiting)
-		}
-	}
+	fillBy(l.t, db, append(texts, "analyze"))
+	settle(l.t, db)
 }
 
 // logQuestion is a filter with what it means in SQL; %[1]s in either is a value, where it has several.

@@ -53,14 +53,15 @@ func start(t testing.TB, databaseURL string, env ...string) *server {
 	return s
 }
 
-// untroubled lets clients remove as many as they like: a campaign has most of what it made leave again.
-func (s *server) untroubled() {
+// untroubled lets clients remove as many as they like: a campaign has most of what it made leave again. It is about the only
+// connection, or the one that a flag names.
+func (s *server) untroubled(connection ...string) {
 	s.t.Helper()
 	file := filepath.Join(s.t.TempDir(), "settings.yaml")
 	if err := os.WriteFile(file, []byte("tolerance: {mode: \"off\"}\n"), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	s.run("settings", "apply", file, "--tenant", s.Tenant)
+	s.run(append([]string{"settings", "apply", file, "--tenant", s.Tenant}, connection...)...)
 }
 
 // another serves the same tenant from a second process on the same database.
