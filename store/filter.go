@@ -35,6 +35,15 @@ type service struct {
 
 func (s service) found() bool { return s.source != nil }
 
+// order is what a page is in the order of. What indexes find is sorted: SQLite, where seq is the row's number, would else rather
+// read all rows in their order than sort what is in a range.
+func (s service) order() string {
+	if s.found() {
+		return "+r.seq"
+	}
+	return "r.seq"
+}
+
 // where is t as a condition, and how indexes serve it.
 func (x *filter) where(t scim.Filter) (condition string, served service) {
 	return x.condition(t, root{x})

@@ -159,7 +159,7 @@ func (s *statement) foundList(tenant string, q provisioning.ListQuery) service {
 	}
 	s.add("select ", s.columns(selected(q)), " from ", matches)
 	if !served.single || q.StartIndex > 1 {
-		s.add(" order by r.seq limit ", s.number(q.Count), " offset ", s.skip(q))
+		s.add(" order by ", served.order(), " limit ", s.number(q.Count), " offset ", s.skip(q))
 	}
 	return served
 }
@@ -167,7 +167,7 @@ func (s *statement) foundList(tenant string, q provisioning.ListQuery) service {
 // filteredList is a page of what a filter selects, with the total. The matches are counted only where the page does
 // not tell their number: it does when it is not full.
 func (s *statement) filteredList(tenant string, q provisioning.ListQuery) {
-	matches, _ := s.matches(tenant, q)
+	matches, served := s.matches(tenant, q)
 	count := "(select count(*) from " + matches + ")"
 	if q.Count == 0 {
 		s.add("select ", count)
@@ -175,7 +175,7 @@ func (s *statement) filteredList(tenant string, q provisioning.ListQuery) {
 	}
 	limit, skip := s.number(q.Count), s.skip(q)
 	s.add("with page as materialized (select ", s.columns(selected(q)), ", r.seq from ", matches,
-		" order by r.seq limit ", limit, " offset ", skip, "), seen as (select count(*) as c from page) ",
+		" order by ", served.order(), " limit ", limit, " offset ", skip, "), seen as (select count(*) as c from page) ",
 		"select case when c < ", limit, " and (c > 0 or ", skip, " = 0) then ", skip, " + c else ", count, " end, page.* ",
 		"from seen left join page on true order by page.seq")
 }

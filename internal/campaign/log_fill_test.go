@@ -10,6 +10,9 @@ import (
 
 // How a log of a million entries comes about: by SQL, behind the server's back, whose follower and seals then take it up.
 
+// keepAll has a server purge nothing.
+const keepAll = "MEIBO_LOG_RETENTION=0"
+
 // spelled are expressions that the two databases spell differently.
 type spelled struct{ series, at, hex, json, yes, later string }
 

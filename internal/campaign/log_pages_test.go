@@ -71,11 +71,12 @@ func (l *logRun) serve(databaseURL string) {
 	l.t.Helper()
 	var filled bool
 	if *logAt != "" && behind(l.t, databaseURL).QueryRow("select count(*) > 0 from position_head").Scan(&filled) == nil && filled {
-		l.s = (&server{t: l.t, databaseURL: databaseURL, Tenant: "acme"}).another()
+		l.s = (&server{t: l.t, databaseURL: databaseURL, Tenant: "acme"}).another(keepAll)
+		settle(l.t, behind(l.t, databaseURL))
 		return
 	}
 	began := time.Now()
-	l.s = start(l.t, databaseURL)
+	l.s = start(l.t, databaseURL, keepAll)
 	l.fill()
 	l.t.Logf("filled in %v", time.Since(began).Round(time.Second))
 }

@@ -29,7 +29,7 @@ func TestPurgeBesideDrill(t *testing.T) {
 		}
 		f := report(t, "purge beside a drill", db.name)
 		p := &purging{t: t, database: db.name, users: times(400, *logEntries) / purgeEdits}
-		p.s = start(t, db.fresh(t), "MEIBO_LOG_RETENTION=0")
+		p.s = start(t, db.fresh(t), keepAll)
 		p.db = behind(t, p.s.databaseURL)
 		p.fill()
 		turns := times(1, 15)
