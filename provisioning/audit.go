@@ -21,15 +21,15 @@ const (
 // Audit reads what q selects of the audit trail behind a position, which may be FromTheOldest, in the order of positions, the first limit
 // of them. It looks at a bounded number of entries, so that a piece may be short, or empty, and have reached a later position all the same: whoever
 // comes back with that misses nothing and is told nothing twice. Before and Limit of q do not count. Gone where some of the entries that follow are kept
-// no longer; NotFound for the tenant.
+// no longer; Invalid as of Follower.After; NotFound for the tenant.
 func (s *Service) Audit(ctx context.Context, tenant string, q EntryQuery, after int64, limit int) (Told, error) {
-	out := Told{Reached: after}
+	out, c := Told{Reached: after}, newChoice(q)
 	for range auditPieces {
 		err := s.store.View(ctx, tenant, func(r Reader) error {
 			if _, err := tenantOf(r, tenant); err != nil {
 				return err
 			}
-			return out.acts(r, newChoice(r, q), limit)
+			return out.acts(r, &c, limit)
 		})
 		if err != nil || len(out.Entries) == limit || out.Reached >= out.Head {
 			return out, err
@@ -39,7 +39,7 @@ func (s *Service) Audit(ctx context.Context, tenant string, q EntryQuery, after 
 }
 
 // acts adds what is selected of one read.
-func (t *Told) acts(r Reader, c choice, limit int) (err error) {
+func (t *Told) acts(r Reader, c *choice, limit int) (err error) {
 	if t.Reached, err = begin(r, t.Reached); err != nil {
 		return err
 	}
@@ -51,13 +51,12 @@ func (t *Told) acts(r Reader, c choice, limit int) (err error) {
 	if err := unbroken(r, t.Reached, goOn); err != nil {
 		return err
 	}
+	if err := c.lookUp(r, found, head); err != nil {
+		return err
+	}
 	t.Head = head
 	for _, e := range found {
-		selected, err := c.selects(&e.Entry)
-		if err != nil {
-			return err
-		}
-		if !selected || !e.Entry.isAudited() {
+		if !c.selects(&e.Entry) || !e.Entry.isAudited() {
 			continue
 		}
 		t.Entries, t.Reached = append(t.Entries, e), e.Position

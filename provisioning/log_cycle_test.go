@@ -33,3 +33,25 @@ func TestNarrow(t *testing.T) {
 		}
 	}
 }
+
+// crowd is a Reader in which an address means many.
+type crowd struct {
+	Reader
+	n int
+}
+
+func (r crowd) Meant(string, string) ([]string, error) { return make([]string, r.n), nil }
+
+// Whom one follows by an address is kept in memory: so it is for few.
+func TestFollowingTooMany(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{maxMeant: "", maxMeant + 1: "invalid"} {
+		c, got := newChoice(EntryQuery{Mail: "all@x.example"}), ""
+		if err := c.lookUp(crowd{n: n}, []PositionedEntry{{Position: 1}}, 1); err != nil {
+			got = KindOf(err).String()
+		}
+		if got != want {
+			t.Errorf("of %d: %q, want %q", n, got, want)
+		}
+	}
+}

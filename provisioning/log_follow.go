@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"meibo/scim"
@@ -14,12 +15,27 @@ type Told struct {
 	Head    int64             // the last position given
 }
 
-// EntriesAfter reads what q selects of the entries after a position, which may be FromTheOldest. It looks at so many of them
-// at most: where few are selected a piece may be empty and still have reached a later position. Before and Limit of q do not
-// count. Gone where some of the entries that follow are kept no longer; NotFound for the tenant.
-func (s *Service) EntriesAfter(ctx context.Context, tenant string, q EntryQuery, after int64, looks int) (Told, error) {
-	return View(ctx, s.store, tenant, func(r Reader) (Told, error) {
-		if _, err := tenantOf(r, tenant); err != nil {
+// Follower reads what a query selects of a tenant's journal, piece by piece, in the order of positions. It is for one
+// goroutine at a time.
+type Follower struct {
+	service *Service
+	tenant  string
+	choice  choice
+}
+
+// Follower returns one for q, of which Before and Limit do not count. Whom Mail and ExternalID mean is looked up for the
+// first piece, and again for each that has entries from after that: so where an address changes hands meanwhile, what follows
+// is told of who has it then, and of who had it no longer.
+func (s *Service) Follower(tenant string, q EntryQuery) *Follower {
+	return &Follower{s, tenant, newChoice(q)}
+}
+
+// After reads what is selected of the entries after a position, which may be FromTheOldest. It looks at so many of them at
+// most: where few are selected a piece may be empty and still have reached a later position. Gone where some of the entries
+// that follow are kept no longer; Invalid where Mail or ExternalID means too many to be followed; NotFound for the tenant.
+func (f *Follower) After(ctx context.Context, after int64, looks int) (Told, error) {
+	return View(ctx, f.service.store, f.tenant, func(r Reader) (Told, error) {
+		if _, err := tenantOf(r, f.tenant); err != nil {
 			return Told{}, err
 		}
 		after, err := begin(r, after)
@@ -33,20 +49,14 @@ func (s *Service) EntriesAfter(ctx context.Context, tenant string, q EntryQuery,
 		if err := unbroken(r, after, goOn); err != nil {
 			return Told{}, err
 		}
+		if err := f.choice.lookUp(r, entries, head); err != nil {
+			return Told{}, err
+		}
 		t := Told{Reached: after, Head: head}
 		if len(entries) > 0 {
 			t.Reached = entries[len(entries)-1].Position
 		}
-		c := newChoice(r, q)
-		for _, e := range entries {
-			selected, err := c.selects(&e.Entry)
-			if err != nil {
-				return Told{}, err
-			}
-			if selected {
-				t.Entries = append(t.Entries, e)
-			}
-		}
+		t.Entries = slices.DeleteFunc(entries, func(e PositionedEntry) bool { return !f.choice.selects(&e.Entry) })
 		return t, nil
 	})
 }
@@ -54,24 +64,41 @@ func (s *Service) EntriesAfter(ctx context.Context, tenant string, q EntryQuery,
 // choice is an EntryQuery that is put to entries one by one. It selects what the store would.
 type choice struct {
 	EntryQuery
-	name, prefix string // folded
-	reader       Reader
-	known        map[string]bool // whether Mail and ExternalID mean a resource
+	name, prefix string   // folded
+	meant        []string // ids of those whom Mail and ExternalID mean, sorted
+	lookedUp     int64    // the last position given when that was looked up; -1 before
 }
 
-func newChoice(r Reader, q EntryQuery) choice {
-	return choice{EntryQuery: q, name: scim.FoldFull.Apply(q.Name), prefix: scim.FoldFull.Apply(q.Prefix), reader: r, known: map[string]bool{}}
+func newChoice(q EntryQuery) choice {
+	return choice{EntryQuery: q, name: scim.FoldFull.Apply(q.Name), prefix: scim.FoldFull.Apply(q.Prefix), lookedUp: -1}
 }
 
-func (c choice) selects(e *Entry) (bool, error) {
-	if !c.fits(e) || !c.fitsRequest(e.Request) || !c.names(e) {
-		return false, nil
+// maxMeant bounds how many one follows by an address or an externalId.
+const maxMeant = 1_000
+
+// lookUp finds out whom Mail and ExternalID mean, where that may be otherwise than when it was looked up last: where there are
+// entries that were written since. Head is the last position given when the entries were read.
+func (c *choice) lookUp(r Reader, entries []PositionedEntry, head int64) (err error) {
+	if c.Mail == "" && c.ExternalID == "" || len(entries) == 0 || entries[len(entries)-1].Position <= c.lookedUp {
+		return nil
 	}
-	return c.means(e)
+	if c.meant, err = r.Meant(c.Mail, c.ExternalID); err != nil {
+		return err
+	}
+	if len(c.meant) > maxMeant {
+		return &Error{Kind: Invalid, Detail: fmt.Sprintf("more than %d users or groups have that: follow one of them by its id", maxMeant)}
+	}
+	slices.Sort(c.meant)
+	c.lookedUp = head
+	return nil
+}
+
+func (c *choice) selects(e *Entry) bool {
+	return c.fits(e) && c.fitsRequest(e.Request) && c.names(e) && c.means(e)
 }
 
 // fits judges by what every entry has.
-func (c choice) fits(e *Entry) bool {
+func (c *choice) fits(e *Entry) bool {
 	return is(c.ID, e.ID) && (c.Connection == 0 || c.Connection == e.Connection) && is(c.Correlation, e.Correlation) &&
 		is(c.Action, e.Action) && is(c.Outcome, e.Outcome) && is(c.Reason, e.Reason.Code) &&
 		(c.Since.IsZero() || !e.At.Before(c.Since)) && (c.Until.IsZero() || e.At.Before(c.Until))
@@ -80,7 +107,7 @@ func (c choice) fits(e *Entry) bool {
 // is reports whether a condition that is given holds.
 func is[T ~string](want, got T) bool { return want == "" || want == got }
 
-func (c choice) fitsRequest(r *RequestInfo) bool {
+func (c *choice) fitsRequest(r *RequestInfo) bool {
 	if r == nil {
 		return c.Method == "" && c.Status == 0 && c.Slower <= 0
 	}
@@ -88,7 +115,7 @@ func (c choice) fitsRequest(r *RequestInfo) bool {
 }
 
 // names judges by whom the entry names.
-func (c choice) names(e *Entry) bool {
+func (c *choice) names(e *Entry) bool {
 	if !is(c.Resource, e.ResourceID) {
 		return false
 	}
@@ -108,21 +135,11 @@ func (d *MemberDelta) names(id string) bool {
 		slices.Contains(d.Remove, id) || slices.Contains(d.AssertedRemove, id) || slices.Contains(d.EffectiveRemove, id)
 }
 
-// means judges by what the resource has now, which the store alone knows.
-func (c choice) means(e *Entry) (bool, error) {
+// means judges by what the resource has now.
+func (c *choice) means(e *Entry) bool {
 	if c.Mail == "" && c.ExternalID == "" {
-		return true, nil
+		return true
 	}
-	meant, known := c.known[e.ResourceID]
-	if !known && e.ResourceID != "" {
-		err := c.reader.Entries(EntryQuery{Resource: e.ResourceID, Mail: c.Mail, ExternalID: c.ExternalID, Limit: 1}, func(Entry) error {
-			meant = true
-			return nil
-		})
-		if err != nil {
-			return false, err
-		}
-		c.known[e.ResourceID] = meant
-	}
-	return meant, nil
+	_, meant := slices.BinarySearch(c.meant, e.ResourceID)
+	return meant
 }

@@ -1,6 +1,8 @@
 package provisioning_test
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -58,7 +60,7 @@ func TestFollowingSelectsWhatTheStoreDoes(t *testing.T) {
 			_, more, err = st.(*store.Store).Follow(ctx)
 			must(err)
 		}
-		all, err := s.EntriesAfter(ctx, "acme", provisioning.EntryQuery{}, 0, 1000)
+		all, err := s.Follower("acme", provisioning.EntryQuery{}).After(ctx, 0, 1000)
 		must(err)
 		middle := all.Entries[len(all.Entries)/2].Entry
 
@@ -89,7 +91,7 @@ func TestFollowingSelectsWhatTheStoreDoes(t *testing.T) {
 				one(&q)
 				var want, got []string
 				must(s.Entries(ctx, "acme", q, func(e provisioning.Entry) error { want = append(want, e.ID); return nil }))
-				told, err := s.EntriesAfter(ctx, "acme", q, 0, 1000)
+				told, err := s.Follower("acme", q).After(ctx, 0, 1000)
 				must(err)
 				for _, e := range told.Entries {
 					got = append(got, e.Entry.ID)
@@ -131,7 +133,7 @@ func TestBehindTheHorizon(t *testing.T) {
 	must(err)
 	reads := map[string]func(after int64) (provisioning.Told, error){
 		"the log": func(after int64) (provisioning.Told, error) {
-			return s.EntriesAfter(ctx, "acme", provisioning.EntryQuery{}, after, 10)
+			return s.Follower("acme", provisioning.EntryQuery{}).After(ctx, after, 10)
 		},
 		"acts": func(after int64) (provisioning.Told, error) {
 			return s.Audit(ctx, "acme", provisioning.EntryQuery{}, after, 10)
@@ -153,4 +155,108 @@ func TestBehindTheHorizon(t *testing.T) {
 			t.Errorf("%s at the head: %+v, %v", name, told, err)
 		}
 	}
+}
+
+// counting is a store that counts who is looked up, one resource or all that are meant.
+type counting struct {
+	provisioning.Store
+	lookups *int
+}
+
+func (s counting) View(ctx context.Context, tenant string, fn func(provisioning.Reader) error) error {
+	return s.Store.View(ctx, tenant, func(r provisioning.Reader) error { return fn(countingReader{r, s.lookups}) })
+}
+
+type countingReader struct {
+	provisioning.Reader
+	lookups *int
+}
+
+func (r countingReader) Entries(q provisioning.EntryQuery, fn func(provisioning.Entry) error) error {
+	*r.lookups++
+	return r.Reader.Entries(q, fn)
+}
+
+func (r countingReader) Meant(mail, externalID string) ([]string, error) {
+	*r.lookups++
+	return r.Reader.Meant(mail, externalID)
+}
+
+// TestFollowingWhoIsMeant: whom an address means is looked up once for all that was written before, however many pieces and people that is,
+// and again for what is written later: so the stream goes on with who has the address by then.
+func TestFollowingWhoIsMeant(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, st provisioning.Store) {
+		lookups, ctx := 0, t.Context()
+		s := provisioning.New(provisioning.Options{Store: counting{st, &lookups}})
+		o := provisioning.Origin{Tenant: "acme", Actor: "admin"}
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := s.CreateTenant(ctx, o)
+		must(err)
+		o.Connection, err = s.Connection(ctx, "acme", provisioning.DefaultConnection)
+		must(err)
+		create := func(name, mail string) string {
+			a := scim.Attributes{"userName": name}
+			if mail != "" {
+				a["emails"] = []any{map[string]any{"value": mail, "type": "work"}}
+			}
+			done, err := s.Create(ctx, o, scim.User, provisioning.Body{Attributes: a})
+			must(err)
+			return done.Resource.ID
+		}
+		patch := func(id string, op scim.Operation) {
+			_, err := s.Patch(ctx, o, scim.User, id, []scim.Operation{op}, scim.PatchOptions{}, nil, provisioning.References{})
+			must(err)
+		}
+		const desk = "desk@x.example"
+		ken := create("ken", desk)
+		for i := range 10 {
+			create(fmt.Sprintf("other%d", i), "")
+		}
+		f, at := s.Follower("acme", provisioning.EntryQuery{Mail: desk}), int64(0)
+		told := func() (names []string) {
+			for more := true; more; {
+				_, more, err = st.(*store.Store).Follow(ctx)
+				must(err)
+			}
+			for more := true; more; {
+				piece, err := f.After(ctx, at, 3)
+				must(err)
+				for _, e := range piece.Entries {
+					names = append(names, e.Entry.ResourceName)
+				}
+				at, more = piece.Reached, piece.Reached < piece.Head
+			}
+			return names
+		}
+		wantNames := func(when string, most int, want ...string) {
+			t.Helper()
+			lookups = 0
+			if got := told(); !slices.Equal(got, want) || lookups > most {
+				t.Errorf("%s: told of %q by %d look-ups, want %q by %d at most", when, got, lookups, want, most)
+			}
+		}
+		wantNames("caught up", 1, "ken")
+		wantNames("nothing new", 0)
+		patch(ken, scim.Operation{Op: "replace", Path: "title", Value: "Clerk"})
+		wantNames("of the holder", 1, "ken")
+		patch(ken, scim.Operation{Op: "remove", Path: "emails"})
+		rie := create("rie", desk)
+		patch(ken, scim.Operation{Op: "replace", Path: "title", Value: "Head"})
+		patch(rie, scim.Operation{Op: "replace", Path: "title", Value: "Clerk"})
+		wantNames("it has changed hands", 2, "rie", "rie")
+		patch(ken, scim.Operation{Op: "replace", Path: "title", Value: "Chief"})
+		wantNames("of who had it", 1)
+
+		lookups, at = 0, 0
+		acts, err := s.Audit(ctx, "acme", provisioning.EntryQuery{Mail: desk}, 0, 100)
+		if err != nil || len(acts.Entries) != 2 || lookups != 1 {
+			t.Errorf("%d acts, %d look-ups, %v", len(acts.Entries), lookups, err)
+		}
+	})
 }

@@ -76,6 +76,9 @@ type Reader interface {
 	// few of many match, or entries are large, a page may be short, or empty, and still have a Next.
 	EntryPage(q EntryQuery) (EntryPage, error)
 
+	// Meant reads the ids of the resources that Mail and ExternalID of an EntryQuery mean, both where both are given.
+	Meant(mail, externalID string) ([]string, error)
+
 	// Activity calls fn with the activity that q selects, latest hour first, then by action and outcome.
 	Activity(q ActivityQuery, fn func(Activity) error) error
 

@@ -324,6 +324,16 @@ func (f *finder) resources() (some bool, err error) {
 	return f.about == nil || len(f.about) > 0, err
 }
 
+// Meant implements provisioning.Reader.
+func (x *session) Meant(mail, externalID string) ([]string, error) {
+	if !storable(mail + externalID) {
+		return nil, nil
+	}
+	f := finder{session: x, rest: provisioning.EntryQuery{Mail: mail, ExternalID: externalID}}
+	_, err := f.resources()
+	return f.about, err
+}
+
 // byMail finds the resources with an address; it is empty without one.
 func (x *session) byMail(address string) statement {
 	s := statement{dialect: x.dialect}

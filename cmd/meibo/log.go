@@ -193,8 +193,8 @@ func logCells(e summary.Entry) []string {
 
 // followLog prints what gets a position, until ctx ends, and says in the end how to go on.
 func (p *program) followLog(ctx context.Context, s *provisioning.Service, o logOptions, q provisioning.EntryQuery) error {
-	at := max(o.after, provisioning.FromTheOldest)
-	told, err := s.EntriesAfter(ctx, o.tenant, q, at, 1)
+	journal, at := s.Follower(o.tenant, q), max(o.after, provisioning.FromTheOldest)
+	told, err := journal.After(ctx, at, 1)
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (p *program) followLog(ctx context.Context, s *provisioning.Service, o logO
 	tick := time.NewTicker(followPause)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		if told, err = s.EntriesAfter(ctx, o.tenant, q, at, followLooks); err != nil {
+		if told, err = journal.After(ctx, at, followLooks); err != nil {
 			break
 		}
 		if err = p.printTold(o, told.Entries); err != nil {

@@ -43,13 +43,13 @@ func (c *call) follow(in *followInput) (*huma.StreamResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &follower{call: c, query: q, at: in.After}
+	f := &follower{call: c, journal: c.Service.Follower(c.tenant(), q), at: in.After}
 	if in.Last != "" {
 		if f.at, err = strconv.ParseInt(in.Last, 10, 64); err != nil {
 			return nil, err
 		}
 	}
-	told, err := c.Service.EntriesAfter(c.context(), c.tenant(), q, f.at, 1)
+	told, err := f.journal.After(c.context(), f.at, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -78,11 +78,11 @@ func (c *call) follow(in *followInput) (*huma.StreamResponse, error) {
 // follower is one who follows the log.
 type follower struct {
 	*call
-	query provisioning.EntryQuery
-	at    int64     // the position that was looked at last
-	told  int64     // the last one that the client knows of
-	heard time.Time // when the client was sent something last
-	out   bytes.Buffer
+	journal *provisioning.Follower
+	at      int64     // the position that was looked at last
+	told    int64     // the last one that the client knows of
+	heard   time.Time // when the client was sent something last
+	out     bytes.Buffer
 }
 
 // run tells what comes, until the client or the server leaves or the key counts no more.
@@ -116,7 +116,7 @@ func (f *follower) tell() (more bool, err error) {
 	if _, err := f.identify(); err != nil {
 		return false, err
 	}
-	found, err := f.Service.EntriesAfter(f.context(), f.tenant(), f.query, f.at, streamLooks)
+	found, err := f.journal.After(f.context(), f.at, streamLooks)
 	if err != nil {
 		return false, err
 	}
@@ -139,7 +139,7 @@ func (f *follower) arrived() (bool, error) {
 	if _, err := f.identify(); err != nil {
 		return false, err
 	}
-	found, err := f.Service.EntriesAfter(f.context(), f.tenant(), f.query, f.at, streamLooks)
+	found, err := f.journal.After(f.context(), f.at, streamLooks)
 	if err != nil {
 		return false, err
 	}
