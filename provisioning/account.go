@@ -36,6 +36,10 @@ func (s *Service) act(ctx context.Context, o Origin, t scim.ResourceType, id str
 	o.Connection = owner
 	in := Intent{Action: a.asks(), Type: t, ID: id, Alone: alone}
 	in.Want = func(r Reader, rules *Rules) (Facts, Desired, error) {
+		// First of all: what somebody else chose meanwhile may be why this cannot be done any longer.
+		if _, err := asTheyAre(r, a.Matters); err != nil {
+			return Facts{}, Desired{}, err
+		}
 		f, err := account(r, t, id)
 		if err == nil && f.Current.Connection != owner.ID {
 			err = &Error{Kind: Precondition, Detail: "the resource has another owner by now; look at it again and repeat the request"}

@@ -112,6 +112,7 @@ func (s *Service) Resolve(ctx context.Context, o Origin, id string, choice Resol
 // asTheyAre are changes of matters on what is stored by now: what was asked for again meanwhile has another version.
 // Conflict names who was faster.
 func asTheyAre(r Reader, changes []MatterChange) ([]MatterChange, error) {
+	changes = slices.Clone(changes)
 	for i, c := range changes {
 		if c.Update == nil {
 			continue
@@ -226,7 +227,11 @@ func (s *Service) Link(ctx context.Context, o Origin, id string, asserted []byte
 		if err != nil {
 			return f, Desired{}, err
 		}
-		for _, c := range settles {
+		open, err := asTheyAre(r, settles)
+		if err != nil {
+			return f, Desired{}, err
+		}
+		for _, c := range open {
 			if err := linkable(r, o, f.Current, c.Update); err != nil {
 				return f, Desired{}, err
 			}

@@ -2,10 +2,13 @@ package provisioning_test
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"meibo/provisioning"
+	"meibo/scim"
 )
 
 // TestSecondPersonForSettings: what keeps departures in check, and the demand for two itself, changes only once somebody
@@ -121,30 +124,50 @@ func TestSecondPersonForAllowances(t *testing.T) {
 // that the client asked again meanwhile is no obstacle.
 func TestFasterChoice(t *testing.T) {
 	t.Parallel()
-	for name, choices := range map[string][2]provisioning.MatterStatus{
-		"both allow":  {provisioning.MatterAllowed, provisioning.MatterAllowed},
-		"both reject": {provisioning.MatterRejected, provisioning.MatterRejected},
-		"one of each": {provisioning.MatterRejected, provisioning.MatterAllowed},
+	held := func(d *directory) {
+		if err := d.disable(d.create(named("ann"))); err != nil {
+			d.Fatal(err)
+		}
+	}
+	for name, tt := range map[string]struct {
+		opens   func(d *directory)
+		choices [2]provisioning.MatterStatus
+	}{
+		"both allow":  {held, [2]provisioning.MatterStatus{provisioning.MatterAllowed, provisioning.MatterAllowed}},
+		"both reject": {held, [2]provisioning.MatterStatus{provisioning.MatterRejected, provisioning.MatterRejected}},
+		"one of each": {held, [2]provisioning.MatterStatus{provisioning.MatterRejected, provisioning.MatterAllowed}},
+		"of whom a guard keeps": {func(d *directory) {
+			if err := d.disable(d.create(named("boss"))); err != nil {
+				d.Fatal(err)
+			}
+		}, [2]provisioning.MatterStatus{provisioning.MatterRejected, provisioning.MatterAllowed}},
+		"both link": {func(d *directory) {
+			if _, err := d.CreateConnection(d.Context(), d.admin(), "other"); err != nil {
+				d.Fatal(err)
+			}
+			d.createAs("other", named("ann"))
+			_, err := d.Create(d.Context(), d.client("default"), scim.User, provisioning.Body{Attributes: named("ann")})
+			wantKind(d.T, err, provisioning.Conflict, "link")
+		}, [2]provisioning.MatterStatus{provisioning.MatterLinked, provisioning.MatterLinked}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eachDirectory(t, func(s *provisioning.Settings) { s.Deletion.Users.Deactivated = provisioning.HoldPolicy }, func(d *directory) {
-				id := d.create(named("ann"))
-				if err := d.disable(id); err != nil {
-					d.Fatal(err)
-				}
-				m := d.onlyMatter(provisioning.MatterHeld)
+			eachDirectory(t, func(s *provisioning.Settings) {
+				s.Deletion.Users.Deactivated, s.Guard.Users = provisioning.HoldPolicy, []string{"boss"}
+			}, func(d *directory) {
+				tt.opens(d)
+				m := d.matters(provisioning.MatterQuery{Status: provisioning.MatterOpen})[0]
 				first, second := d.admin(), d.admin()
 				first.Actor, second.Actor = "key of Rie", "key of Ken"
 				faster := &between{Store: d.store, after: 1, do: func() {
-					if _, err := d.Resolve(d.Context(), first, m.ID, provisioning.Resolution{Status: choices[0]}); err != nil {
+					if _, err := d.Resolve(d.Context(), first, m.ID, provisioning.Resolution{Status: tt.choices[0]}); err != nil {
 						d.Error(err)
 					}
 				}}
 				slow := provisioning.New(provisioning.Options{Store: faster, Now: d.clock.Now})
-				_, err := slow.Resolve(d.Context(), second, m.ID, provisioning.Resolution{Status: choices[1]})
-				wantKind(d.T, err, provisioning.Conflict, "by key of Rie")
-				if m, err := d.Matter(d.Context(), "acme", m.ID); err != nil || m.Status != choices[0] || m.ClosedBy != first.Actor {
+				_, err := slow.Resolve(d.Context(), second, m.ID, provisioning.Resolution{Status: tt.choices[1]})
+				wantKind(d.T, err, provisioning.Conflict, "the matter is closed: it was "+string(tt.choices[0])+" by key of Rie")
+				if m, err := d.Matter(d.Context(), "acme", m.ID); err != nil || m.Status != tt.choices[0] || m.ClosedBy != first.Actor {
 					d.Errorf("matter %+v, %v", m, err)
 				}
 			})
@@ -223,4 +246,69 @@ func TestOnePersonInTwoSpellings(t *testing.T) {
 		}
 		d.want(id, provisioning.Removed, "ordinary")
 	})
+}
+
+// TestChoicesAtOnce: of many who choose of one matter at the same time one is done, and all others are told whose choice that was.
+func TestChoicesAtOnce(t *testing.T) {
+	t.Parallel()
+	shared := func(name string) scim.Attributes {
+		a := named(name)
+		a["emails"] = []any{map[string]any{"value": "shared@example.com"}}
+		return a
+	}
+	for name, tt := range map[string]struct {
+		edit    func(*provisioning.Settings)
+		open    func(d *directory)
+		choices []provisioning.MatterStatus
+	}{
+		"delayed": {func(s *provisioning.Settings) {
+			s.Tolerance.Users, s.Deletion.Users.Deactivated = provisioning.Tolerance{Share: 1}, provisioning.DeletePolicy
+		}, func(d *directory) {
+			wantKind(d.T, d.disable(d.create(named("ann"))), provisioning.Unavailable, "tolerance")
+		},
+			[]provisioning.MatterStatus{provisioning.MatterAllowed, provisioning.MatterRejected}},
+		"adoption": {nil, func(d *directory) {
+			if _, err := d.CreateConnection(d.Context(), d.admin(), "other"); err != nil {
+				d.Fatal(err)
+			}
+			d.createAs("other", shared("ann"))
+			_, err := d.Create(d.Context(), d.client("default"), scim.User, provisioning.Body{Attributes: shared("bo")})
+			wantKind(d.T, err, provisioning.Conflict, "link")
+		}, []provisioning.MatterStatus{provisioning.MatterLinked, provisioning.MatterIgnored, provisioning.MatterCreated}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachDirectory(t, tt.edit, func(d *directory) {
+				tt.open(d)
+				m := d.matters(provisioning.MatterQuery{Status: provisioning.MatterOpen})[0]
+				const people = 6
+				errs := make([]error, people)
+				var all sync.WaitGroup
+				start := make(chan struct{})
+				for i := range people {
+					all.Go(func() {
+						o := d.admin()
+						o.Actor = fmt.Sprint("person ", i)
+						<-start
+						_, errs[i] = d.Resolve(d.Context(), o, m.ID, provisioning.Resolution{Status: tt.choices[i%len(tt.choices)]})
+					})
+				}
+				close(start)
+				all.Wait()
+				m, err := d.Matter(d.Context(), "acme", m.ID)
+				if err != nil || m.Status == provisioning.MatterOpen {
+					d.Fatalf("matter %+v, %v", m, err)
+				}
+				for i, err := range errs {
+					if m.ClosedBy == fmt.Sprint("person ", i) {
+						if err != nil {
+							d.Errorf("who was first: %v", err)
+						}
+						continue
+					}
+					wantKind(d.T, err, provisioning.Conflict, "by "+m.ClosedBy)
+				}
+			})
+		})
+	}
 }
