@@ -1,6 +1,7 @@
 package provisioning_test
 
 import (
+	"maps"
 	"testing"
 
 	"meibo/provisioning"
@@ -54,6 +55,53 @@ func TestFrozenNameOfWhoReturns(t *testing.T) {
 		wantKind(d.T, err, provisioning.Conflict, "mapping.userName.frozen")
 		wantKind(d.T, err, provisioning.Conflict, hired)
 	})
+}
+
+// TestNameThatIsKept: who asks for a userName that nobody is asserted under is told which account has it, and why.
+func TestNameThatIsKept(t *testing.T) {
+	t.Parallel()
+	const ann, otherwise = "ann@example.com", "though its client calls it otherwise"
+	rename := func(name string, more map[string]any) func(d *directory) string {
+		return func(d *directory) string {
+			id := d.create(named(ann))
+			value := map[string]any{"userName": name}
+			maps.Copy(value, more)
+			if err := d.patch(scim.User, id, scim.Operation{Op: "replace", Value: value}); err != nil {
+				d.Fatal(err)
+			}
+			return id
+		}
+	}
+	leave := rename("0123456789abcdef0123456789abcdef"+ann, map[string]any{"active": false})
+	for name, tt := range map[string]struct {
+		edit  func(*provisioning.Settings)
+		holds func(d *directory) string // the account that has the name
+		says  string
+	}{
+		"left, and ignored": {func(s *provisioning.Settings) { s.Deletion.Users.Deactivated = provisioning.IgnorePolicy }, leave, otherwise},
+		"left, and a person keeps it": {func(s *provisioning.Settings) { s.Deletion.Users.Deactivated = provisioning.HoldPolicy }, func(d *directory) string {
+			id := leave(d)
+			d.resolve(d.onlyMatter(provisioning.MatterHeld), provisioning.MatterRejected)
+			return id
+		}, otherwise},
+		"renamed, and frozen": {func(s *provisioning.Settings) { s.Mapping.UserName.Frozen = true }, rename("anna@example.com", nil), otherwise},
+		"another owner's": {func(s *provisioning.Settings) { s.Matching.Attributes = []string{"emails"} }, func(d *directory) string {
+			if _, err := d.CreateConnection(d.Context(), d.admin(), "other"); err != nil {
+				d.Fatal(err)
+			}
+			return d.createAs("other", named(ann))
+		}, "of another owner"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachDirectory(t, tt.edit, func(d *directory) {
+				id := tt.holds(d)
+				err := d.as(named(ann))
+				wantKind(d.T, err, provisioning.Conflict, tt.says)
+				wantKind(d.T, err, provisioning.Conflict, id)
+			})
+		})
+	}
 }
 
 // TestWithdrawnDeparture: a client that says again that somebody is active no longer asks for the departure that a tolerance

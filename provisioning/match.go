@@ -178,6 +178,11 @@ func (r *Rules) effectiveNameIsFree(f Facts, m meant, after *Resource) error {
 	case frozen:
 		refusal.Detail = fmt.Sprintf("the account %s keeps the userName that it was created with (mapping.userName.frozen), which the account %s has by now; give that one another userName",
 			after.ID, e.ID)
+	case e.Connection != after.Connection:
+		refusal.Detail = fmt.Sprintf("the account %s of another owner has this userName; an administrator has to link it to this connection, or to give one of the two another userName", e.ID)
+	case e.Index.Name != e.Index.EffectiveName:
+		refusal.Detail = fmt.Sprintf("the account %s has this userName for the host application, though its client calls it otherwise (mapping.userName, an override, or the name that it left with); "+
+			"give one of the two another userName", e.ID)
 	}
 	return refusal
 }
