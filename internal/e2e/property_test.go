@@ -49,7 +49,8 @@ func TestProtectedStay(t *testing.T) {
 	if n < 300 {
 		return // too few to count on it
 	}
-	for _, want := range []string{"kept", "held", "ignored", "suspended", "removed", "purged", "restored", "tolerance", "adopted", "byPerson", "roleKept", "undone"} {
+	for _, want := range []string{"kept", "held", "ignored", "suspended", "removed", "purged", "restored", "tolerance", "adopted", "byPerson", "roleKept", "undone",
+		"impact", "impactAnswered"} {
 		if seen[want] == 0 {
 			t.Errorf("no entry has the reason %s", want)
 		}
@@ -139,6 +140,7 @@ type year struct {
 	export  []byte // of some time ago
 	changes []provisioning.Entry
 	cut     time.Time // of the last purge
+	host    func(provisioning.ImpactQuery) (map[string]int64, error)
 }
 
 // year begins a sequence that ends with done.
@@ -156,7 +158,8 @@ func (d *directory) year(t *rapid.T) (y *year, done func()) {
 			t.Error(err)
 		}
 	}
-	y.service = provisioning.New(provisioning.Options{Store: st, Now: y.clock.Now})
+	y.service = provisioning.New(provisioning.Options{Store: st, Now: y.clock.Now,
+		Impact: func(_ context.Context, q provisioning.ImpactQuery) (map[string]int64, error) { return y.host(q) }})
 	administrator := provisioning.Origin{Tenant: acme, Actor: "ann"}
 	_, err = y.service.CreateTenant(y.ctx, administrator)
 	y.must(err)
@@ -189,7 +192,7 @@ func (y *year) origin() provisioning.Origin { return y.originOf(provisioning.Def
 // step makes up a write, does it, and looks what came of it.
 func (y *year) step(seen map[string]int) {
 	y.clock.Advance(time.Duration(y.number("minutes", 0, 90))*time.Minute + time.Microsecond)
-	what := y.one("step", "push", "push", "push", "push", "push", "push", "push", "person", "person", "settings", "time", "file", "undo")
+	what := y.one("step", "push", "push", "push", "push", "push", "push", "push", "person", "person", "settings", "time", "file", "undo", "host", "host")
 	var err error
 	switch what {
 	case "push":
@@ -200,6 +203,8 @@ func (y *year) step(seen map[string]int) {
 		err = y.file()
 	case "undo":
 		err = y.undo()
+	case "host":
+		err = y.ask()
 	case "settings":
 		y.settle(y.one("connection", provisioning.DefaultConnection, "other"))
 	default:
@@ -208,7 +213,7 @@ func (y *year) step(seen map[string]int) {
 	if err != nil && provisioning.KindOf(err) == provisioning.Internal {
 		y.Fatalf("%s: %v", what, err)
 	}
-	if harm := y.harm(what == "push" || what == "time"); len(harm) > 0 {
+	if harm := y.harm(what == "push" || what == "time" || what == "host"); len(harm) > 0 {
 		y.Fatalf("%s: %s", what, strings.Join(harm, "\n"))
 	}
 	for _, problem := range y.fold(seen) {
@@ -433,6 +438,9 @@ func (y *year) settle(connection string) {
 		s.Tolerance.Users, s.Tolerance.Groups = provisioning.Tolerance{Share: 50, Floor: 2}, provisioning.Tolerance{Share: 50, Floor: 2}
 		s.Tolerance.Members = provisioning.Tolerance{Share: 60, From: 2}
 		s.Matching.Adoption, s.Matching.VerifiedDomains = provisioning.Adoption(y.one("adoption", "adopt", "ask", "refuse")), []string{"a.example", "b.example"}
+		if y.number("impact", 0, 2) > 0 {
+			s.Matters.Impact.URL = "https://app.example/impact"
+		}
 		s.Mapping.UserName.Frozen = y.number("frozen", 0, 3) == 0
 		s.Roles.Names = []string{"clerk"}
 		if y.some("roles") {
@@ -474,6 +482,37 @@ func (y *year) time() error {
 		return err
 	}
 	return y.jobs()
+}
+
+// ask has the host application asked about those whose deletion waits for its answer. Some become protected while it thinks.
+func (y *year) ask() error {
+	answers, meanwhile := y.number("answers", 0, 4) > 0, y.one("meanwhile", "", "", "protected", "admin")
+	var failed error
+	y.host = func(q provisioning.ImpactQuery) (map[string]int64, error) {
+		a, admin, yes := provisioning.Act{}, provisioning.RoleAdmin, true
+		switch {
+		case meanwhile == "protected":
+			a.Protected = &yes
+		case meanwhile == "admin" && q.Resource.Type == scim.User:
+			a.Role = &admin
+		}
+		if a.Protected != nil || a.Role != nil {
+			_, err := y.service.Act(y.ctx, provisioning.Origin{Tenant: acme, Actor: "ann", Correlation: "c"}, q.Resource.Type, q.Resource.ID, a)
+			stored, unread := y.rows.Stored(y.ctx, acme)
+			if failed = errors.Join(failed, err, unread); unread == nil {
+				y.stored = stored // from now on it is to stay
+			}
+		}
+		if !answers {
+			return nil, errors.New("no answer")
+		}
+		return map[string]int64{"visits": 3}, nil
+	}
+	_, err := y.service.AskImpact(y.ctx)
+	if !answers {
+		err = nil
+	}
+	return errors.Join(failed, err)
 }
 
 // jobs does what waits.
