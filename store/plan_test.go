@@ -653,8 +653,10 @@ func (p *planner) checkLoose(t *testing.T) {
 	for _, since := range []time.Time{{}, epoch} {
 		for mode, plan := range p.plans(t, p.statements(t, hot{run: func(p *planner) error {
 			return p.read(func(r provisioning.Reader) error {
-				if _, err := sessionOf(r).hasLoose(since); err != nil {
-					return err
+				if !p.s.dialect.postgres {
+					if _, err := sessionOf(r).hasLoose(since); err != nil {
+						return err
+					}
 				}
 				_, err := sessionOf(r).loose(since)
 				return err

@@ -16,6 +16,8 @@ import (
 const (
 	// sealEvery is how long a position waits for its seal at most while Run keeps up.
 	sealEvery = 5 * time.Second
+	// looseSilence is how long PostgreSQL may take to compare all entries with all positions: some two seconds a million.
+	looseSilence = 2 * time.Minute
 	// sealLock is the PostgreSQL advisory lock of whoever seals.
 	sealLock = 0x6d656973
 )
@@ -315,11 +317,12 @@ func (r *entryRow) rest(parts []byte) provisioning.Digest {
 	return sha256.Sum256(append(row[:], parts...))
 }
 
-// LooseEntry implements provisioning.Reader. Entries are counted first: to look for one costs more.
+// LooseEntry implements provisioning.Reader. SQLite counts first: sets of millions would go through its temporary files.
 func (x *session) LooseEntry(since time.Time) (id string, err error) {
-	some, err := x.hasLoose(since)
-	if err != nil || !some {
-		return "", err
+	if !x.postgres {
+		if some, err := x.hasLoose(since); err != nil || !some {
+			return "", err
+		}
 	}
 	return x.loose(since)
 }
@@ -340,17 +343,13 @@ func (x *session) looseOf(since time.Time) (condition string, args []any) {
 	return "e.tenant = $1 and e.at >= $2", []any{x.tenant, x.time(since)}
 }
 
-// hasLoose counts the entries, and those that have a position or get one yet: these are looked up one by one, which costs the
-// same in every state of the database.
+// hasLoose counts the entries on SQLite, and those that have a position or get one yet, which it looks up one by one.
 func (x *session) hasLoose(since time.Time) (some bool, err error) {
 	of, args := x.looseOf(since)
 	count := func(entries string) string {
-		if x.postgres {
-			return "(select count(*) from (" + entries + ") as w cross join lateral (select i.tenant, i.at from entry i where i.id = w.entry limit 1) as e where " + of + ")"
-		}
 		return "(select count(*) from (" + entries + ") as w cross join entry e where e.id = w.entry and " + of + ")"
 	}
-	_, err = x.rowIn(x.long(), "select (select count(*) from entry e where "+of+") <> "+
+	_, err = x.row("select (select count(*) from entry e where "+of+") <> "+
 		count("select p.entry as entry from position p where p.tenant = $1")+" + "+count(x.waiting()), args, &some)
 	return some, err
 }
@@ -359,7 +358,7 @@ func (x *session) hasLoose(since time.Time) (some bool, err error) {
 // sets both are read once, whatever the database knows of their sizes.
 func (x *session) loose(since time.Time) (id string, err error) {
 	of, args := x.looseOf(since)
-	_, err = x.rowIn(x.long(), "select l.id from (select e.id as id from entry e where "+of+" except select p.entry as id from position p where p.tenant = $1 except "+
+	_, err = x.rowIn(within(x.ctx, looseSilence), "select l.id from (select e.id as id from entry e where "+of+" except select p.entry as id from position p where p.tenant = $1 except "+
 		x.waiting()+") as l order by l.id limit 1", args, &id)
 	return id, err
 }
