@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"meibo/internal/testkit"
 	"meibo/scim"
 )
 
@@ -606,7 +607,7 @@ func judge(rules map[ruleOf]*Rules, stride int, report func(s situation, diff st
 func TestDecideInEverySituation(t *testing.T) {
 	t.Parallel()
 	stride := 29
-	if testing.Short() {
+	if testkit.RaceDetector {
 		stride = 499
 	}
 	if *every {

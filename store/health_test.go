@@ -36,7 +36,6 @@ func TestFileGone(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "data", "meibo.db")
 			must(t, os.Mkdir(filepath.Dir(path), 0o700))
 			s := openTest(t, Options{URL: "sqlite:" + path})
-			must(t, s.Migrate(context.Background()))
 			connection := tenantOf(t, s).ID
 			try := func() [2]error {
 				return [2]error{s.Ping(context.Background()), s.Update(context.Background(), "acme", create(connection, "ada"))}
@@ -85,7 +84,6 @@ func TestPingLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := openTest(t, Options{URL: "sqlite:" + filepath.Join(dir, "meibo.db")})
-	must(t, s.Migrate(context.Background()))
 	for range 3 {
 		must(t, s.Ping(context.Background()))
 	}

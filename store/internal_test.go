@@ -39,12 +39,13 @@ func migrateTest(url string) error {
 	return errors.Join(s.Migrate(context.Background()), s.Close())
 }
 
-// openTest opens a store on a database that has the schema.
+// openTest opens a store, and brings an empty database to the schema.
 func openTest(t testing.TB, o Options) *Store {
 	t.Helper()
 	s, err := Open(context.Background(), o)
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })
+	must(t, s.Migrate(context.Background()))
 	return s
 }
 

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -19,20 +18,11 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 
-	"meibo/internal/testkit"
 	"meibo/provisioning"
 	"meibo/scim"
 )
 
-// TestMain has chance make up less beside the race detector, unless a number is given: what is found there is found by
-// the paths that are taken, and that they are right is shown without it.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if checks := flag.Lookup("rapid.checks"); testkit.RaceDetector && checks.Value.String() == checks.DefValue {
-		_ = checks.Value.Set("20") // a number it takes
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func each(t *testing.T, run func(t *testing.T, s *Store, connection int64)) {
 	for _, database := range databases {
@@ -62,7 +52,6 @@ func TestOddPaths(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a b?c#d%e&f=1.db")
 	s := openTest(t, Options{URL: "sqlite:" + path})
-	must(t, s.Migrate(context.Background()))
 	tenantOf(t, s)
 	if _, err := os.Stat(path); err != nil {
 		t.Error(err)

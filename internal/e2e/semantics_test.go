@@ -25,14 +25,18 @@ type row struct {
 // spellings are played one after the other: each row means the same however a client spells it.
 var spellings = []spelling{entraDefault, entraFlag, put}
 
-// TestSemantics plays every row in every spelling on both databases, and folds the journal of each.
+// TestSemantics plays every row in every spelling on both databases, and folds the journal of each. Beside the race
+// detector each database hears a row in one spelling, and they take turns.
 func TestSemantics(t *testing.T) {
 	t.Parallel()
 	rows := slices.Concat(createRows, departureRows, guardRows, toleranceRows, scopeRows, groupRows, personRows)
 	each(t, func(t *testing.T, db database) {
 		s := newServer(t, db, options{})
 		for i, r := range rows {
-			for _, sp := range spellings {
+			for j, sp := range spellings {
+				if turn := i + len(db.name); hasty() && j != turn%len(spellings) {
+					continue
+				}
 				t.Run(fmt.Sprint(r.says, "/", sp), func(t *testing.T) {
 					t.Parallel()
 					stage := newStage(t, s, fmt.Sprintf("row-%d-%s", i, strings.ToLower(string(sp))), sp, r.settings)

@@ -75,8 +75,9 @@ type api struct {
 
 	verifying sync.Map // tenants whose audit chain is verified: verification
 	maskKey   []byte
-	nexts     *seal.Sealer    // see nextOf
-	own       map[string]bool // see mask
+	nexts     *seal.Sealer           // see nextOf
+	written   func() ([]byte, error) // the document, made when somebody needs it first
+	own       func() map[string]bool // see mask
 }
 
 // New returns the handler of all addresses below Base.
@@ -111,8 +112,11 @@ func build(o Options) (http.Handler, *api) {
 	a.huma = humaecho.NewWithGroup(router, router.Group(Base), documentConfig())
 	a.huma.UseMiddleware(a.admit)
 	a.operations()
-	document, _ := a.document() // whoever asks for it is told what is wrong with it
-	a.own = ownWords(document)
+	a.written = sync.OnceValues(a.document)
+	a.own = sync.OnceValue(func() map[string]bool {
+		document, _ := a.written() // whoever asks for it is told what is wrong with it
+		return ownWords(document)
+	})
 	return router, a
 }
 

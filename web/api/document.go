@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
-	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
@@ -49,9 +48,8 @@ func (a *api) document() ([]byte, error) {
 // fifteen megabytes for a moment, and a megabyte for good, of a server that may never be asked.
 func (a *api) documentOperation() {
 	o := &huma.Operation{Method: http.MethodGet, Path: "/openapi.json", Metadata: map[string]any{rolesKey: everybody}}
-	written := sync.OnceValues(a.document)
 	a.huma.Adapter().Handle(o, a.huma.Middlewares().Handler(func(ctx huma.Context) {
-		document, err := written()
+		document, err := a.written()
 		if err != nil {
 			callOf(ctx).fail(err)
 			return

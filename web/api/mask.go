@@ -516,7 +516,7 @@ func unmaskFault() *Problem {
 
 // hide has all that is answered from here on masked.
 func (c *call) hide(o *huma.Operation) {
-	m := mask{c.maskKey, c.tenant(), c.own}
+	m := mask{c.maskKey, c.tenant(), c.own()}
 	c.hidden = &maskedWriter{ResponseWriter: c.echo.Response().Writer, mask: m, whole: place{document: o.OperationID == "exportDirectory"}}
 	c.echo.Response().Writer = c.hidden
 }
