@@ -44,6 +44,9 @@ func (s *Service) act(ctx context.Context, o Origin, t scim.ResourceType, id str
 		if err == nil && f.Current.Connection != owner.ID {
 			err = &Error{Kind: Precondition, Detail: "the resource has another owner by now; look at it again and repeat the request"}
 		}
+		if err == nil && a.Purge {
+			f.Groups, err = s.groupsOf(r, rules, o, id)
+		}
 		d := Desired{Act: &a}
 		if err == nil && alone {
 			d.Alone, err = s.demandsTwo(r, rules, o, owner.ID)

@@ -27,14 +27,23 @@ type Act struct {
 	Grace     Period         // of Removed; how long it can be restored
 	Cause     string         // what it is done for; "" for a person's own wish
 	Matters   []MatterChange // what it settles
+	Instead   *Matter        // with Purge: what to open, and wait, where it would leave nobody in a protected group; nil refuses that
 	Earlier   *Earlier       // what returns to what it was: an undo
 	// Counts are what the host application said hangs on it; nil where it was not asked.
 	Counts map[string]int64
 }
 
-// act decides what an Act does. Guards hold over it as over every policy: who is to go must be
-// unprotected first.
+// act decides what an Act does.
 func act(f Facts, d Desired, r *Rules) (Decision, error) {
+	if d.Act.Purge {
+		return purge(f, d, r)
+	}
+	return actOn(f, d, r)
+}
+
+// actOn decides what an Act does to its resource. Guards hold over it as over every policy: who is to go must be
+// unprotected first.
+func actOn(f Facts, d Desired, r *Rules) (Decision, error) {
 	a, x := d.Act, f.Current
 	if (a.Purge || a.Empty || len(a.Leave) > 0 || a.State == Suspended || a.State == Removed) && r.protects(x) {
 		return Decision{}, keptByGuard(x, r.because(x))

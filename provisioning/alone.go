@@ -42,7 +42,7 @@ func (r *Rules) demand(d Desired, c *Change) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case c.Reason.Code == ReasonPurged, d.Restore != nil && sooner(before, after):
+	case c.Reason.Code == ReasonPurged, c.Reason.Code == ReasonMemberPurged, d.Restore != nil && sooner(before, after):
 		return demandPurge, nil
 	case before.Protected && !after.Protected, r.names(before) && !r.protects(after):
 		return demandProtection, nil

@@ -42,16 +42,33 @@ const (
 	unlikelyTimeout = time.Second
 )
 
-// Apply executes an intent: it decides and commits in one unit of work, and journals what came of
-// it. A refusal is journalled by a second unit of work, since the first was rolled back. There is
+// Apply executes an intent: it decides and commits in one unit of work, or in several where Decision.More says so, and
+// journals what came of it. A refusal is journalled by a second unit of work, since the first was rolled back. There is
 // no second way to change a resource. Errors are those of Want, decide and Store.Update.
 func (s *Service) Apply(ctx context.Context, o Origin, in Intent) (Result, error) {
+	for {
+		done, err := s.applyOnce(ctx, o, in)
+		if err != nil {
+			if _, two := isDemand(err); two {
+				return Result{}, err
+			}
+			return Result{}, s.Refuse(ctx, o, in, err)
+		}
+		s.decided(o.Tenant, done.entries...)
+		if !done.more {
+			return done.Result, nil
+		}
+	}
+}
+
+// applyOnce is Apply in one unit of work, which may do a part alone.
+func (s *Service) applyOnce(ctx context.Context, o Origin, in Intent) (applied, error) {
 	stamps := s.stamps()
 	// A client that leaves does not take its request back: half the answers to "did it happen?" would
 	// be wrong.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	done, err := Update(ctx, s.store, o.Tenant, func(tx Tx) (applied, error) {
+	return Update(ctx, s.store, o.Tenant, func(tx Tx) (applied, error) {
 		decision, rules, err := s.decide(tx, o, in, stamps.now)
 		if err != nil {
 			return applied{}, err
@@ -59,29 +76,24 @@ func (s *Service) Apply(ctx context.Context, o Origin, in Intent) (Result, error
 		if decision.Demand != "" {
 			return applied{}, takesTwo(decision.Demand)
 		}
-		if decision.Matters, err = asTheyAre(tx, slices.Concat(decision.Matters, in.Settles)); err != nil {
-			return applied{}, err
+		if !decision.More {
+			if decision.Matters, err = asTheyAre(tx, slices.Concat(decision.Matters, in.Settles)); err != nil {
+				return applied{}, err
+			}
 		}
 		asked, b := decision.Changes[len(decision.Changes)-1], s.batch(o, in, decision, rules, stamps)
 		if in.Quiet && asked.Action == ChangeSkip && len(b.Matters) == 0 {
 			return applied{Result: Result{Resource: asked.After, Action: asked.Action}}, nil
 		}
-		return applied{Result{Resource: asked.After, Action: asked.Action}, b.Entries}, tx.Commit(b)
+		return applied{Result{Resource: asked.After, Action: asked.Action}, b.Entries, decision.More}, tx.Commit(b)
 	})
-	if err != nil {
-		if _, two := isDemand(err); two {
-			return Result{}, err
-		}
-		return Result{}, s.Refuse(ctx, o, in, err)
-	}
-	s.decided(o.Tenant, done.entries...)
-	return done.Result, nil
 }
 
 // applied is what the last run of a unit of work came to.
 type applied struct {
 	Result
 	entries []Entry
+	more    bool // there is to do yet
 }
 
 // decide reads what an intent needs and decides.
@@ -148,6 +160,10 @@ func (l *lacking) fetch(r Reader, f *Facts) error {
 			}
 			return nil
 		})
+	case l.taken != nil:
+		taken, err := takenByPurge(r, l.taken.ID)
+		f.Groups, f.HasTaken = taken, true
+		return err
 	case l.left != nil:
 		reason, err := lastState(r, l.left.ID)
 		f.Left = &reason
@@ -184,7 +200,7 @@ func (s *Service) batch(o Origin, in Intent, d Decision, rules *Rules, stamps *s
 		c.RuleVersion = rules.Version
 		e := changeEntry(o, in, c)
 		stamps.put(&e, i)
-		if i == last {
+		if i == last && !d.More {
 			e.Request = s.request(o, nil)
 		}
 		if c.Action != ChangeSkip {
@@ -195,39 +211,36 @@ func (s *Service) batch(o Origin, in Intent, d Decision, rules *Rules, stamps *s
 	for i, m := range d.Matters {
 		b.Matters = append(b.Matters, m.stamped(o, stamps, last+1+i, b.Entries[last].ID))
 	}
+	next := len(d.Changes) + len(d.Matters)
 	switch c := d.Changes[last]; {
-	case c.Action == ChangeSkip || !rules.readsGroups():
+	case c.Action == ChangeSkip || d.More || !rules.readsGroups():
 	case rules.regroups(&c): // its members are many, and some may be gone from it when the job comes
-		b.Jobs = []JobChange{regroupJob(o, stamps, 0, nil)}
+		b.Jobs = []JobChange{regroupJob(o, stamps, next, nil)}
 	default:
-		b.Jobs = regroupJobs(o, stamps, c.Members.ids())
+		b.Jobs = regroupJobs(o, stamps, next, c.Members.ids())
 	}
 	return b
 }
 
 // regroupJobs decide anew on users whose groups, and with them scope or role, changed: one after the other, each on as
-// many as its row holds.
-func regroupJobs(o Origin, stamps *stamps, ids []string) (jobs []JobChange) {
+// many as its row holds. The first has the id of that number.
+func regroupJobs(o Origin, stamps *stamps, first int, ids []string) (jobs []JobChange) {
 	slices.Sort(ids)
 	for some := range slices.Chunk(ids, maxRegroup) {
-		jobs = append(jobs, regroupJob(o, stamps, len(jobs), some))
+		jobs = append(jobs, regroupJob(o, stamps, first+len(jobs), some))
 	}
 	return jobs
 }
 
-// regroupJob is the i-th of a unit of work; without ids it is about all users of the connection.
+// regroupJob has the i-th id of a unit of work; without ids it is about all users of the connection.
 func regroupJob(o Origin, stamps *stamps, i int, ids []string) JobChange {
 	params, _ := json.Marshal(recomputed{Connection: o.Connection.ID, IDs: ids}) // strings and numbers always marshal
-	return JobChange{Create: &Job{ID: stamps.id(maxStamps + i), Kind: JobRegroup, Connection: o.Connection.ID, Actor: o.Actor,
+	return JobChange{Create: &Job{ID: stamps.id(i), Kind: JobRegroup, Connection: o.Connection.ID, Actor: o.Actor,
 		Params: params, Total: len(ids), State: JobQueued, Created: stamps.now, Changed: stamps.now}}
 }
 
-const (
-	// maxStamps is beyond the ids of what a unit of work has of entries and matters.
-	maxStamps = 8
-	// maxRegroup is on how many users one job decides that names them: each step reads and each listing shows the whole row.
-	maxRegroup = 2000
-)
+// maxRegroup is on how many users one job decides that names them: each step reads and each listing shows the whole row.
+const maxRegroup = 2000
 
 // stamped is a matter's change with what only the unit of work knows; i is its place among the stamps.
 func (m MatterChange) stamped(o Origin, stamps *stamps, i int, entry string) MatterChange {

@@ -275,6 +275,7 @@ func (x *pastReader) MemberFacts(connection int64, group string, ids []string) (
 		}
 		if r != nil {
 			f.Issued, f.Visible = r.Connection == connection, r.Visible && r.Connection == connection
+			f.Gone = f.Issued && isGone(r)
 		}
 		for _, m := range open {
 			if m.Value == id {
@@ -328,6 +329,31 @@ func (x *pastReader) Memberships(group string, fn func(GroupMember) error) error
 		}
 		return fn(GroupMember{Group: group, Value: m.Value, Display: m.Display, Type: of.Type, Unlisted: !m.Asserted})
 	})
+}
+
+// OpenMemberships implements Reader.
+func (x *pastReader) OpenMemberships(member string, fn func(Resource, Membership) error) error {
+	var ids []string
+	err := x.Reader.GroupsOf(member, x.at, x.at, func(group string) error {
+		ids = append(ids, group)
+		return nil
+	})
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		if err != nil {
+			return err
+		}
+		var p Past
+		if p, err = x.past(scim.Group, id, true, false); err != nil {
+			continue
+		}
+		for _, m := range p.Members {
+			if m.Value == member && err == nil {
+				err = fn(p.Resource, m.Membership)
+			}
+		}
+	}
+	return err
 }
 
 // membersOf calls fn with the memberships of a group, oldest first, and with what is a member.

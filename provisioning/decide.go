@@ -71,14 +71,21 @@ type Facts struct {
 	HasWaiting bool
 	HasHolder  bool // Candidates.Effective was read for the name that is taken in the end
 	HasListed  bool // Open has those as well that the client alone lists
+	// Groups are those of Current, in either view, where it is to be purged; where a tombstone comes back that was purged,
+	// those that this took from it: decide asks for them.
+	Groups   []GroupFact
+	HasTaken bool
 }
 
 // Decision is what came of a Desired: everything that one unit of work writes.
 type Decision struct {
-	Changes []Change // the last is the one that was asked for; those before it make room for it
+	Changes []Change // the last is the one that was asked for; those before it make room for it, or follow from it
 	Matters []MatterChange
 	Budgets []Budget
 	Demand  string // why it takes a second person; "" for what one may do. See Desired.Alone
+	// More says that Changes are the first of very many: once they are committed, the rest is to be decided on. What was
+	// asked for is not among them yet.
+	More bool
 }
 
 // decide is the only place where an assertion becomes a change. It is pure: equal arguments give
@@ -140,6 +147,14 @@ func decideFor(f Facts, d Desired, r *Rules) (Decision, error) {
 	if err == nil && room != nil {
 		out.Changes = []Change{*room, *c}
 	}
+	if err != nil || d.Restore != nil || m.current == nil || !wasPurged(m.current, was) || !c.After.State.in() {
+		return out, err // a file says by itself who is in which group
+	}
+	if !f.HasTaken {
+		return Decision{}, &lacking{taken: m.current}
+	}
+	back, err := rejoins(f.Groups, d.Now)
+	out.Changes = append(back, out.Changes...)
 	return out, err
 }
 

@@ -10,6 +10,7 @@ type lacking struct {
 	waiting   *Resource    // the matters about it: Facts.Waiting
 	holder    string       // who has this effective userName: Facts.Candidates.Effective
 	left      *Resource    // why it came into its state: Facts.Left
+	taken     *Resource    // the groups that a purge took from it: Facts.Groups
 }
 
 func (*lacking) Error() string { return "further facts are needed" }

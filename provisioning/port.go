@@ -105,6 +105,9 @@ type Reader interface {
 	// GroupsOf calls fn with each group of the tenant in which an id had a membership at some time between two instants,
 	// both included, in one view at least; with one as often as it had. A zero to is for ever.
 	GroupsOf(member string, from, to time.Time, fn func(group string) error) error
+	// OpenMemberships calls fn with each group of the tenant in which an id has a membership that lasts, in one view at least,
+	// and with that membership, by the group's id.
+	OpenMemberships(member string, fn func(group Resource, m Membership) error) error
 
 	// Horizon is how far back the journal reaches; zero while nothing of it was purged.
 	Horizon() (Horizon, error)
@@ -300,5 +303,6 @@ type MemberFact struct {
 	Member  bool // it has an open membership in the group, as the client asserts
 	// Effective says that the host application sees it as a member.
 	Effective bool
+	Gone      bool   // it was purged, and its client does not find it either: it is nobody's member again
 	Display   string // of the open membership
 }

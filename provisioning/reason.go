@@ -23,6 +23,9 @@ const (
 	ReasonUndone       = "undone"       // what an earlier change did to the effective state was taken back; args: entry, entries
 	ReasonSecondPerson = "secondPerson" // somebody else has to ask for the same; args: what, and what it says
 	ReasonPurged       = "purged"       // the grace time was over, or a person said so
+	ReasonMemberPurged = "memberPurged" // a member of the group was purged; args: by
+	ReasonMemberBack   = "memberBack"   // a member that a purge had taken from the group is back; args: by
+	ReasonLastMember   = "lastMember"   // a purge waits, since a protected group would have no member left; args: cause, group
 	ReasonExpired      = "expired"      // all that the entry said was kept for as long as the journal is
 	ReasonExported     = "exported"     // everything that is held about a person was asked for
 	ReasonErased       = "erased"       // all that was kept of a person's values

@@ -41,6 +41,7 @@ const (
 	sourceUndo     source = "undo"     // a job that takes changes back
 	sourceSchedule source = "schedule" // time
 	sourceSide     source = "side"     // it makes room for another change
+	sourceMember   source = "member"   // it follows from what becomes of a member
 )
 
 // Why a decision cannot be made again from the journal alone.
@@ -81,6 +82,9 @@ func (s *Service) record(r Reader, e *Entry) (*recorded, error) {
 	if c.source == sourceSide {
 		return c, s.sideOf(r, c)
 	}
+	if c.source == sourceMember {
+		return c, c.memberOf(r)
+	}
 	return c, s.inputs(r, c)
 }
 
@@ -100,6 +104,8 @@ func sourceOf(r Reader, e *Entry) (source, error) {
 		switch {
 		case e.Reason.Code == ReasonNameRecycled:
 			return sourceSide, nil
+		case e.Reason.Code == ReasonMemberPurged, e.Reason.Code == ReasonMemberBack:
+			return sourceMember, nil
 		case err != nil && KindOf(err) != NotFound:
 			return "", err
 		case err == nil && j.Kind == JobUndo, e.Reason.Code == ReasonUndone:
@@ -240,11 +246,54 @@ func (s *Service) sideOf(r Reader, c *recorded) error {
 	return nil
 }
 
+// memberOf has a change that follows from what became of a member go by that one and the group.
+func (c *recorded) memberOf(r Reader) error {
+	by := c.entry.Reason.Args["by"]
+	member, err := pastOf(r, PastQuery{Type: scim.User, ID: by, At: c.entry.At})
+	if KindOf(err) == NotFound && err != nil {
+		member, err = pastOf(r, PastQuery{Type: scim.Group, ID: by, At: c.entry.At})
+	}
+	switch {
+	case err == nil:
+	case KindOf(err) == Gone, KindOf(err) == NotFound:
+		c.lacks = lacksHistory
+		return nil
+	default:
+		return err
+	}
+	c.facts.Current = &member.Resource
+	g := GroupFact{Group: c.before.Resource}
+	for _, m := range c.before.Members {
+		if m.Value == by {
+			g.Membership = m.Membership
+		}
+	}
+	c.facts.Groups = []GroupFact{g}
+	return nil
+}
+
+// followed is the change of a group that followed from what became of a member.
+func (c *recorded) followed() (Change, error) {
+	x, now := c.facts.Current, c.entry.At.UTC()
+	changes, _, err := partings(c.facts.Groups, x.ID, x.Visible, now)
+	if c.entry.Reason.Code == ReasonMemberBack {
+		changes, err = rejoins(c.facts.Groups, now)
+	}
+	if err == nil && len(changes) == 0 {
+		err = errors.New("nothing follows")
+	}
+	if err != nil {
+		return Change{}, err
+	}
+	changes[0].RuleVersion = c.rules.Version
+	return changes[0], nil
+}
+
 // inputs are the facts and what was desired.
 func (s *Service) inputs(r Reader, c *recorded) error {
 	e := c.entry
 	c.desired = Desired{Type: e.ResourceType, Connection: e.Connection, ID: e.ResourceID, Now: e.At.UTC()}
-	c.facts = Facts{HasOpen: true, HasListed: true, HasGroups: true, HasHolder: true, HasWaiting: true, Left: c.left()}
+	c.facts = Facts{HasOpen: true, HasListed: true, HasGroups: true, HasHolder: true, HasWaiting: true, HasTaken: true, Left: c.left()}
 	if c.before != nil {
 		for _, m := range c.before.Members {
 			c.facts.Open = append(c.facts.Open, m.Membership)
@@ -645,6 +694,10 @@ func (c *recorded) decide() (Entry, error) {
 	}
 	o := Origin{Connection: Connection{ID: c.entry.Connection, Name: c.entry.ConnectionName}, Actor: c.entry.Actor, Correlation: c.entry.Correlation}
 	in := Intent{Action: c.entry.Action, Type: c.entry.ResourceType, ID: c.entry.ResourceID, Name: c.entry.ResourceName}
+	if c.source == sourceMember {
+		change, err := c.followed()
+		return changeEntry(o, in, change), err
+	}
 	d, err := decide(main.facts, main.desired, main.rules)
 	var own *Error
 	switch {

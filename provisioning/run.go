@@ -343,7 +343,8 @@ func (s *Service) due(ctx context.Context, tenant string, q AccountQuery, do fun
 	return n, err
 }
 
-// purgeDue erases what is over its grace time, or opens a matter where a person shall say so. Who is protected stays.
+// purgeDue erases what is over its grace time, or opens a matter where a person shall say so, or where a protected group
+// would have no member left. Who is protected stays.
 func (s *Service) purgeDue(ctx context.Context, tenant string, all []Connection, rules map[int64]*Rules) (n int, err error) {
 	byID := map[int64]Connection{}
 	for _, c := range all {
@@ -360,9 +361,9 @@ func (s *Service) purgeDue(ctx context.Context, tenant string, all []Connection,
 				return false, nil
 			}
 			o := Origin{Tenant: tenant, Connection: byID[x.Connection], Actor: Schedule, Correlation: s.newID()}
-			a := Act{Purge: true, Cause: CauseDeleted}
+			m := r.matter(&x, MatterPurge, CauseDeleted, Reason{Code: ReasonHeld, Args: map[string]string{"cause": CauseGrace}}, s.Now())
+			a := Act{Purge: true, Cause: CauseDeleted, Instead: m}
 			if r.Settings.Deletion.Purge == PurgeAsk {
-				m := r.matter(&x, MatterPurge, CauseDeleted, Reason{Code: ReasonHeld, Args: map[string]string{"cause": CauseGrace}}, s.Now())
 				a = Act{Wait: true, Cause: CauseDeleted, Matters: []MatterChange{{Open: m}}}
 			}
 			_, err := s.act(ctx, o, t, x.ID, a, false)

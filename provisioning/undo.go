@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"meibo/scim"
@@ -107,7 +108,7 @@ func (u undo) selects(e *Entry) bool {
 	case u.Correlation != "":
 		return e.Correlation == u.Correlation
 	default:
-		byPerson := e.Reason.Code == ReasonByPerson || e.Reason.Code == ReasonUndone || e.Reason.Code == ReasonPurged
+		byPerson := slices.Contains([]string{ReasonByPerson, ReasonUndone, ReasonPurged, ReasonMemberPurged}, e.Reason.Code)
 		return !byPerson && e.Connection == u.connection && !e.At.Before(u.From) && e.At.Before(u.To)
 	}
 }

@@ -12,6 +12,7 @@ import (
 // What does not come back.
 const (
 	lostToPurge   = "it was purged: what was erased does not come back"
+	lostMember    = "a member was purged: it does not come back into the group"
 	lostToCut     = "the journal does not reach back to the change"
 	lostQuestion  = "it was held for a person to decide; it becomes active, and is not asked about again"
 	lostDisplays  = "memberships come back without the name that the client had given to the member in the group"
@@ -175,10 +176,12 @@ func (b *backwards) chooseMembers(a *Act) {
 		delete(b.target, PathMember+m.ID)
 		switch {
 		case !touched || was == m.Effective:
+		case was == true && m.Gone:
+			b.without(lostMember)
 		case was == true:
 			d.EffectiveAdd = append(d.EffectiveAdd, scim.Member{Value: m.ID})
-			if !m.Member && !slices.Contains(b.out.Lost, lostDisplays) {
-				b.out.Lost = append(b.out.Lost, lostDisplays)
+			if !m.Member {
+				b.without(lostDisplays)
 			}
 		default:
 			d.EffectiveRemove = append(d.EffectiveRemove, m.ID)

@@ -137,6 +137,10 @@ func (b *backwards) step(u undo, e *Entry) {
 	if b.lost {
 		return
 	}
+	if e.Reason.Code == ReasonMemberPurged { // it says nothing else
+		b.part(e, selected)
+		return
+	}
 	after := b.was
 	for _, c := range e.Diff {
 		b.reverse(c)
@@ -160,6 +164,22 @@ func (b *backwards) step(u undo, e *Entry) {
 	}
 	for _, id := range slices.Concat(e.Members.Remove, e.Members.EffectiveRemove) {
 		b.touch(e, selected, PathMember+id, false, true)
+	}
+}
+
+// part goes back over what the purge of a member took from a group: who is gone does not come back.
+func (b *backwards) part(e *Entry, selected bool) {
+	for _, id := range slices.Concat(e.Members.Remove, e.Members.EffectiveRemove, e.Members.AssertedRemove) {
+		if selected && b.now[PathMember+id] != true {
+			b.without(lostMember)
+		}
+	}
+}
+
+// without notes once that something does not come back.
+func (b *backwards) without(why string) {
+	if !slices.Contains(b.out.Lost, why) {
+		b.out.Lost = append(b.out.Lost, why)
 	}
 }
 

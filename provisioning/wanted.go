@@ -311,27 +311,28 @@ func (s *Service) wantedMembers(r Reader, o Origin, w *Wanted, f *Facts, d *Desi
 	}
 	for i := range f.Members {
 		m := &f.Members[i]
-		if w.Promised != nil && w.Promised(m.ID) {
-			m.Issued = true
-		}
 		if !m.Issued && o.Connection.ID == 0 {
-			if m.Issued, err = anyOf(r, m.ID); err != nil {
+			if m.Issued, m.Gone, err = anyOf(r, m.ID); err != nil {
 				return err
 			}
 		}
-		m.Visible = m.Visible || m.Issued
+		if w.Promised != nil && w.Promised(m.ID) {
+			m.Issued, m.Gone = true, false
+		}
+		m.Visible = m.Visible || m.Issued && !m.Gone
 	}
 	return nil
 }
 
-// anyOf reports whether any owner, or none, has a resource of that id.
-func anyOf(r Reader, id string) (bool, error) {
+// anyOf reports whether any owner, or none, has a resource of that id, and whether nothing is left of it.
+func anyOf(r Reader, id string) (issued, gone bool, err error) {
 	for _, t := range []scim.ResourceType{scim.User, scim.Group} {
-		if _, err := r.Account(t, id, References{}); err == nil || KindOf(err) != NotFound {
-			return err == nil, err
+		x, err := r.Account(t, id, References{})
+		if err == nil || KindOf(err) != NotFound {
+			return err == nil, err == nil && isGone(&x), err
 		}
 	}
-	return false, nil
+	return false, false, nil
 }
 
 // Restore is the part of a Desired that a person wants of a resource beside what its owner asserts.
@@ -395,9 +396,13 @@ func (w *Restore) inViews(f Facts, change scim.MemberChange, delta *MemberDelta)
 		return
 	}
 	stands := standings(f, change)
+	gone := map[string]bool{}
+	for _, m := range f.Members {
+		gone[m.ID] = m.Gone
+	}
 	for _, m := range *w.Members {
 		stand := stands[m.Value]
-		if m.Asserted == m.Effective || stand.asserted != stand.effective && stand.asserted != m.Asserted {
+		if gone[m.Value] || m.Asserted == m.Effective || stand.asserted != stand.effective && stand.asserted != m.Asserted {
 			continue
 		}
 		is := func(other scim.Member) bool { return other.Value == m.Value }

@@ -95,7 +95,7 @@ func (t *teller) commonArgs() map[string]string {
 // said is the source in the catalogue's words.
 func (t *teller) said() source {
 	switch t.source {
-	case sourceUndo, sourceSide:
+	case sourceUndo, sourceSide, sourceMember:
 		return sourceRun
 	case "":
 		return sourcePerson
@@ -213,7 +213,7 @@ func (t *teller) tellSource() error {
 		inputs = append(inputs, Input{"method", req.Method}, Input{"path", req.Path}, Input{"status", req.Status})
 	}
 	code := "link.source." + cmp.Or(string(t.source), string(sourcePerson))
-	if t.source == sourceSide {
+	if t.source == sourceSide || t.source == sourceMember {
 		args = append(args, "other", e.Reason.Args["by"])
 	}
 	t.link(LinkSource, cmp.Or(string(t.source), string(sourcePerson)), nil, inputs, code, args...)
@@ -231,7 +231,7 @@ func (t *teller) tellMatch() error {
 	outcome, rule, inputs := e.MatchedBy, (*Rule)(nil), []Input(nil)
 	args := []string{"by", e.MatchedBy}
 	switch {
-	case e.ResourceType == "" || t.source == sourceSide:
+	case e.ResourceType == "" || t.source == sourceSide || t.source == sourceMember:
 		return nil
 	case e.Reason.Code == ReasonAdoption:
 		return t.tellQuestion()
@@ -491,7 +491,7 @@ func (t *teller) tellScope() error {
 	if e.ResourceType == scim.Group {
 		filter, section = t.rules.Settings.Scope.Groups, "scope.groups"
 	}
-	if filter.IsZero() || t.after == nil || t.source == sourcePerson || t.source == sourceSchedule || t.source == sourceUndo || t.source == sourceSide {
+	if filter.IsZero() || t.after == nil || t.source == sourcePerson || t.source == sourceSchedule || t.source == sourceUndo || t.source == sourceSide || t.source == sourceMember {
 		return nil
 	}
 	is, err := viewOf(&t.after.Resource)

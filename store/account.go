@@ -187,6 +187,41 @@ func (x *session) GroupsOf(member string, from, to time.Time, fn func(group stri
 	})
 }
 
+// OpenMemberships implements provisioning.Reader: each group is looked up by its id.
+func (x *session) OpenMemberships(member string, fn func(provisioning.Resource, provisioning.Membership) error) error {
+	if !storable(member) {
+		return nil
+	}
+	columns := selection{account: true}
+	group := "cross join resource as r on r.id = m.grp and r.tenant = $2" // in SQLite a cross join keeps its order
+	if x.postgres {
+		group = "cross join lateral (select * from resource where id = m.grp and tenant = $2 offset 0) as r"
+	}
+	query := "select m.display, m.asserted, m.effective, " + x.columns(columns) + " from member as m " + group + " where " + x.openMember("m") + " = $1 order by m.grp"
+	return x.queryIn(x.long(), query, []any{member, x.tenant}, func(rows *sql.Rows) error {
+		var row resourceRow
+		m := provisioning.Membership{Member: scim.Member{Value: member}}
+		if err := rows.Scan(row.dest(columns, text{&m.Display}, &m.Asserted, &m.Effective)...); err != nil {
+			return err
+		}
+		g, err := row.resource()
+		if err != nil {
+			return err
+		}
+		return fn(g, m)
+	})
+}
+
+// OpenMemberships implements provisioning.Reader for a unit of work.
+func (x tx) OpenMemberships(member string, fn func(provisioning.Resource, provisioning.Membership) error) error {
+	if storable(member) {
+		if err := x.lock("id = any(array(select m.grp from member m where "+x.openMember("m")+" = $2))", member); err != nil {
+			return err
+		}
+	}
+	return x.session.OpenMemberships(member, fn)
+}
+
 // MembershipsAfter implements provisioning.Reader: a walk along the index of a group's open memberships.
 func (x *session) MembershipsAfter(group, after string, limit int, fn func(provisioning.GroupMember) error) error {
 	if !storable(group + after) {

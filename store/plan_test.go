@@ -308,6 +308,14 @@ var hots = []hot{
 	{"keyset of memberships", found(func(_ *planner, r provisioning.Reader) error {
 		return r.MembershipsAfter("g1", "u7", 100, func(provisioning.GroupMember) error { return nil })
 	}), []string{"resource_pkey", "member_open"}},
+	{"open memberships", found(func(_ *planner, r provisioning.Reader) error {
+		return r.OpenMemberships("u7", func(provisioning.Resource, provisioning.Membership) error { return nil })
+	}), []string{"member_of", "resource_pkey"}},
+	{"open memberships with locks", func(p *planner) error {
+		return locked(p, func(tx provisioning.Tx) error {
+			return tx.OpenMemberships("u7", func(provisioning.Resource, provisioning.Membership) error { return nil })
+		})
+	}, []string{"member_of", "resource_pkey"}},
 	{"keyset of changes", found(func(_ *planner, r provisioning.Reader) error { _, _, err := r.Changes(7, 100); return err }), []string{"position_pkey", "entry_pkey"}},
 	{"job", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Job("j7"); return err }), []string{"job_pkey"}},
 	{"keyset of jobs", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Jobs("", "j7", 100); return err }), []string{"job_listed"}},

@@ -123,7 +123,7 @@ func (d dialect) memberFacts(ids string) string {
 // factColumns are those of MemberFact after its ID.
 func (d dialect) factColumns() []string {
 	return []string{d.bit("i.id is not null"), d.bit("coalesce(i.visible, " + d.false() + ")"), d.bit("coalesce(o.asserted, " + d.false() + ")"),
-		d.bit("coalesce(o.effective, " + d.false() + ")"), "o.display"}
+		d.bit("coalesce(o.effective, " + d.false() + ")"), d.bit("i.state = 'removed' and not i.visible and i.name = ''"), "o.display"}
 }
 
 // factTables looks up member ids x: the resource i that has the id, if the connection ever issued
@@ -131,7 +131,7 @@ func (d dialect) factColumns() []string {
 // unseen: it was given up by one.
 func (d dialect) factTables(ids, tenant, connection, group string) string {
 	return d.elements(ids, "x") + " " +
-		d.probe("i0.id, i0.visible", "resource", "i0", "i0.id = x.id and i0.tenant = "+tenant+" and i0.connection in ("+connection+", 0)", "i") + " " +
+		d.probe("i0.id, i0.visible, i0.state, i0.name", "resource", "i0", "i0.id = x.id and i0.tenant = "+tenant+" and i0.connection in ("+connection+", 0)", "i") + " " +
 		d.probe("o0.asserted, o0.effective, o0.display", "member", "o0", "o0.grp = "+group+" and o0.member = x.id and o0.valid_to is null", "o")
 }
 
@@ -182,7 +182,7 @@ func (r *resourceRow) resource() (provisioning.Resource, error) {
 			return []any{&e.Value, &e.Type, &e.Display, (*bit)(&e.Primary)}
 		}, &r.Index.Emails),
 		decodeTuples(r.facts, func(f *provisioning.MemberFact) []any {
-			return []any{&f.ID, (*bit)(&f.Issued), (*bit)(&f.Visible), (*bit)(&f.Member), (*bit)(&f.Effective), &f.Display}
+			return []any{&f.ID, (*bit)(&f.Issued), (*bit)(&f.Visible), (*bit)(&f.Member), (*bit)(&f.Effective), (*bit)(&f.Gone), &f.Display}
 		}, &r.MemberFacts),
 		decodeTuples(r.members, func(m *provisioning.Membership) []any {
 			return []any{&m.Value, &m.Display, &m.Type, (*bit)(&m.Asserted), (*bit)(&m.Effective)}
@@ -276,7 +276,7 @@ func (x *session) MemberFacts(connection int64, group string, ids []string) ([]p
 		x.factTables("$1", x.cast("$2", "text"), x.cast("$3", "bigint"), x.cast("$4", "text")) + " order by x.ord"
 	err := x.query(query, []any{x.list(ids), x.tenant, connection, group}, func(rows *sql.Rows) error {
 		var f provisioning.MemberFact
-		err := rows.Scan(&f.ID, &f.Issued, &f.Visible, &f.Member, &f.Effective, text{&f.Display})
+		err := rows.Scan(&f.ID, &f.Issued, &f.Visible, &f.Member, &f.Effective, &f.Gone, text{&f.Display})
 		facts = append(facts, f)
 		return err
 	})

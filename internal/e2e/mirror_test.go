@@ -139,6 +139,13 @@ func TestMirror(t *testing.T) {
 		if len(want.Users) == 0 || len(want.Groups) == 0 || len(want.Members) == 0 {
 			t.Errorf("%d users, %d groups, %d groups with members", len(want.Users), len(want.Groups), len(want.Members))
 		}
+		for group, members := range want.Members {
+			for id := range members {
+				if want.Users[id] == "" && want.Groups[id] == "" {
+					t.Errorf("%s, who is nobody, is a member of %s", id, group)
+				}
+			}
+		}
 		wantEachOmissionNoticed(t, want, items)
 	})
 }

@@ -426,6 +426,7 @@ func TestGraceTime(t *testing.T) {
 			}
 			s.host("cleo", provisioning.Removed)
 			s.shows("cleo", object{"active": false}) // the client's tombstone stays
+			s.parted("staff", []string{"bob", "cleo"}, []string{"bob"})
 			former := s.ids["ada"]
 			s.users("ada")
 			if got := s.inHostGroup("staff"); slices.Contains(got, "ada") {
@@ -435,6 +436,10 @@ func TestGraceTime(t *testing.T) {
 				t.Errorf("%s: the stable key brought back what was purged", mode)
 			}
 			s.host("ada", provisioning.Active)
+			s.enable("cleo")
+			s.want(http.StatusOK)
+			s.host("cleo", provisioning.Active)
+			s.members("staff", "bob", "cleo") // as the client has listed her all along
 			s.folds()
 		}
 	})

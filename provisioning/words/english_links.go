@@ -9,6 +9,7 @@ var englishLinks = Catalogue{
 	"link.source.undo":     `an undo that {actor} ordered (run {job}) took it back.`,
 	"link.source.schedule": `nobody asked for it: it was time.`,
 	"link.source.side":     `it made room for another account ({other}), in the same unit of work.`,
+	"link.source.member":   `it follows from what became of a member ({other}).`,
 
 	"link.match.id":        `the request named {who} by its id.`,
 	"link.match.none":      `connection "{connection}" has no {type} with the id that the request named.`,
