@@ -186,6 +186,10 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 		return Decision{}, err
 	}
 	e.apply(&after)
+	if d.Restore == nil && current != nil && wasPurged(current, was) && !after.State.in() {
+		is.attributes, is.guesses = was, nil // its client writes on its tombstone
+		after.setEffective(was, r.Version)
+	}
 	if m.linked { // what the earlier owner's client asked for is nobody's wish any more
 		e.settle(current, d.Now, MatterHeld, MatterKept, MatterDelayed, MatterPurge)
 		own := *current

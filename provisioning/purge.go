@@ -166,30 +166,27 @@ func takenByPurge(r Reader, id string) (taken []GroupFact, err error) {
 	return taken, err
 }
 
-// isTakenByPurge reports whether a purge ended what the host application saw of a membership, and not somebody who emptied the
-// group, before or since. What the journal no longer tells goes by what the client asserts, as long as anybody is in the group.
-func (g *GroupFact) isTakenByPurge(r Reader) (bool, error) {
-	named, err := latest(r, EntryQuery{Resource: g.Group.ID, About: g.Value}, func(e *Entry) bool { return slices.Contains(e.Members.ids(), g.Value) })
-	told := named != nil && named.Reason.Code != ReasonBaseline
-	if err != nil || told && named.Reason.Code != ReasonMemberPurged || g.Group.MemberCount > 0 {
-		return err == nil && (!told || named.Reason.Code == ReasonMemberPurged), err
-	}
-	left, err := latest(r, EntryQuery{Resource: g.Group.ID}, func(e *Entry) bool { return len(e.Members.Remove)+len(e.Members.EffectiveRemove) > 0 })
-	return left != nil && left.Reason.Code == ReasonMemberPurged, err
-}
-
-// latest is the latest entry of a query that changed something and is such a one; nil for none.
-func latest(r Reader, q EntryQuery, is func(*Entry) bool) (found *Entry, err error) {
-	stop := &Error{}
-	err = r.Entries(q, func(e Entry) error {
-		if e.Version == 0 || !is(&e) {
+// isTakenByPurge reports whether a purge ended what the host application saw of a membership, and nobody has emptied the group of
+// those whom its client lists since. What the journal no longer tells goes by what the client asserts, as long as anybody was in
+// the group.
+func (g *GroupFact) isTakenByPurge(r Reader) (taken bool, err error) {
+	count, stop := g.Group.MemberCount, &Error{}
+	err = r.Entries(EntryQuery{Resource: g.Group.ID}, func(e Entry) error { // latest first
+		switch code := e.Reason.Code; {
+		case e.Version == 0:
+			return nil
+		case code == ReasonBaseline:
+			taken = count > 0
+		case slices.Contains(e.Members.ids(), g.Value):
+			taken = code == ReasonMemberPurged
+		case len(e.Members.EffectiveRemove) == 0 || count > 0 || code == ReasonMemberPurged || code == ReasonUndone:
+			count -= e.Members.Grown()
 			return nil
 		}
-		found = &e
 		return stop
 	})
 	if err == error(stop) {
 		err = nil
 	}
-	return found, err
+	return taken, err
 }
