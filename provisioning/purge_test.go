@@ -333,3 +333,25 @@ func TestUndoDoesNotBringMembersBack(t *testing.T) {
 		t.Errorf("%d members", x.MemberCount)
 	}
 }
+
+// TestFileDoesNotBringMembersBack who were purged, in either view.
+func TestFileDoesNotBringMembersBack(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, deletes, func(d *directory) {
+		ann, bo := d.create(named("ann")), d.create(named("bo"))
+		staff := d.createGroup("Staff", ann, bo)
+		d.remove(ann)
+		d.clock.Advance(25 * time.Hour)
+		d.sweep()
+		for _, view := range []provisioning.Membership{{Asserted: true, Effective: true}, {Asserted: true}, {Effective: true}} {
+			view.Value = ann
+			members := []provisioning.Membership{view, {Member: scim.Member{Value: bo}, Asserted: true, Effective: true}}
+			o := d.client("default")
+			keep := func(before scim.Attributes) (scim.Attributes, error) { return before, nil }
+			if _, err := d.Apply(d.Context(), o, d.Intent(o, provisioning.Wanted{Type: scim.Group, ID: staff, Assert: keep, Members: &members})); err != nil {
+				d.Fatal(err)
+			}
+			d.wantInGroup(staff, []string{bo}, []string{bo})
+		}
+	})
+}
