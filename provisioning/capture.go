@@ -21,10 +21,19 @@ type OpenedCapture struct {
 	Texts          []string // the bodies of request and answer
 }
 
-// CapturePage is a piece of a tenant's captures, in the order of their correlations; it may be short, or empty.
+// CaptureQuery selects captures; zero fields select all.
+type CaptureQuery struct {
+	Connection int64
+	Since      time.Time
+	Until      time.Time // exclusive
+	Before     string    // correlation: only those that came earlier, for paging
+	Limit      int
+}
+
+// CapturePage is a piece of a tenant's captures, latest first.
 type CapturePage struct {
 	Captures []Capture
-	Next     string // where the next one goes on; "" for the end
+	Next     string // Before of the query for what follows; "" at the end
 }
 
 // maxDebug is how long every request of a connection may be captured, at most.

@@ -346,8 +346,8 @@ type heldCapture struct {
 
 // captures are those that tell of the user, with entries or without. They are sealed, and so all are opened.
 func (s *subject) captures(ctx context.Context, fn func([]heldCapture) error) error {
-	for after := ""; ; {
-		page, err := View(ctx, s.store, s.tenant, func(r Reader) (CapturePage, error) { return r.Captures(after, captureLooks) })
+	for q := (CaptureQuery{Limit: captureLooks}); ; {
+		page, err := View(ctx, s.store, s.tenant, func(r Reader) (CapturePage, error) { return r.Captures(q) })
 		if err != nil {
 			return err
 		}
@@ -362,7 +362,7 @@ func (s *subject) captures(ctx context.Context, fn func([]heldCapture) error) er
 		if len(mine) > 0 {
 			err = fn(mine)
 		}
-		if after = page.Next; err != nil || after == "" {
+		if q.Before = page.Next; err != nil || q.Before == "" {
 			return err
 		}
 	}

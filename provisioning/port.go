@@ -128,8 +128,9 @@ type Reader interface {
 	APIKeys() ([]APIKey, error)                  // oldest first, revoked ones too
 	Job(id string) (Job, error)                  // NotFound
 	Capture(correlation string) (Capture, error) // NotFound
-	// Captures reads captures behind a correlation, "" for the beginning. It looks at so many, of all tenants.
-	Captures(after string, looks int) (CapturePage, error)
+	// Captures reads what q selects, at most Limit captures, which is above zero. It looks at a bounded number of them: a page may
+	// be short, or empty, and still have a Next.
+	Captures(q CaptureQuery) (CapturePage, error)
 	// Jobs reads jobs, latest first: those of a kind, "" for all, that are older than the one with the id before, "" for all.
 	Jobs(kind JobKind, before string, limit int) ([]Job, error)
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -27,29 +28,83 @@ func (x *session) Capture(correlation string) (provisioning.Capture, error) {
 	return c, err
 }
 
-// Captures implements provisioning.Reader. Captures have no index by tenant, which each would pay for when it is written: those of
-// others are passed over, unread.
-func (x *session) Captures(after string, looks int) (page provisioning.CapturePage, err error) {
-	if !storable(after) {
+// capturesLookedAt bounds a page of captures, whatever is asked for: they are in the order of time, those of all tenants together.
+const capturesLookedAt = 5_000
+
+// Captures implements provisioning.Reader.
+func (x *session) Captures(q provisioning.CaptureQuery) (page provisioning.CapturePage, err error) {
+	if !storable(q.Before) {
 		return page, nil
 	}
-	n, last := 0, ""
-	err = x.query("select correlation, tenant = $1, connection, at, case when tenant = $1 then sealed end from capture where correlation > $2 order by correlation limit "+
-		strconv.Itoa(looks), []any{x.tenant, after}, func(rows *sql.Rows) error {
+	ids, next, err := x.captureIDs(q)
+	if err != nil || len(ids) == 0 {
+		return provisioning.CapturePage{Next: next}, err
+	}
+	all, err := x.capturesOf(ids)
+	return provisioning.CapturePage{Captures: all, Next: next}, err
+}
+
+// capturesOf reads captures by their ids, the latest first.
+func (x *session) capturesOf(ids []string) (all []provisioning.Capture, err error) {
+	s := statement{dialect: x.dialect}
+	join := " cross join capture on capture.correlation = x.id" // in SQLite a cross join keeps its order
+	if x.postgres {
+		join = " cross join lateral (select * from capture where correlation = x.id limit 1) as capture"
+	}
+	s.add("select capture.correlation, capture.connection, capture.at, capture.sealed from ", s.elements(s.arg(s.list(ids)), "x"), join, " where capture.tenant = ", s.arg(x.tenant), " order by capture.correlation desc")
+	err = x.query(s.String(), s.args, func(rows *sql.Rows) error {
 		var c provisioning.Capture
-		var mine bool
 		var at instant
-		err := rows.Scan(&c.Correlation, &mine, &c.Connection, &at, &c.Sealed)
-		n, last, c.At = n+1, c.Correlation, at.Time
-		if mine {
-			page.Captures = append(page.Captures, c)
-		}
+		err := rows.Scan(&c.Correlation, &c.Connection, &at, &c.Sealed)
+		c.At = at.Time
+		all = append(all, c)
 		return err
 	})
-	if n == looks {
-		page.Next = last
+	return all, err
+}
+
+// captureIDs finds a page of captures.
+func (x *session) captureIDs(q provisioning.CaptureQuery) (ids []string, next string, err error) {
+	s := statement{dialect: x.dialect}
+	own := "tenant = " + s.arg(x.tenant)
+	if q.Connection != 0 {
+		own += " and connection = " + s.arg(q.Connection)
 	}
-	return page, err
+	s.add("select correlation, case when ", own, " then 1 else 0 end from capture where correlation > ''")
+	for _, bound := range []struct {
+		op    string
+		value string
+		given bool
+	}{{">=", firstID(q.Since), !q.Since.IsZero()}, {"<", firstID(q.Until), !q.Until.IsZero()}, {"<", q.Before, q.Before != ""}} {
+		if bound.given {
+			s.add(" and correlation ", bound.op, " ", s.arg(bound.value))
+		}
+	}
+	s.add(" order by correlation desc limit ", s.few(capturesLookedAt))
+	looked, last := 0, ""
+	err = x.query(s.String(), s.args, func(rows *sql.Rows) error {
+		var id string
+		var own bool
+		if err := rows.Scan(&id, &own); err != nil {
+			return err
+		}
+		if len(ids) == q.Limit {
+			next = last
+			return errPageFull
+		}
+		looked++
+		if last = id; own {
+			ids = append(ids, id)
+		}
+		return nil
+	})
+	if looked == capturesLookedAt {
+		next = last
+	}
+	if errors.Is(err, errPageFull) {
+		err = nil
+	}
+	return ids, next, err
 }
 
 // captureSteps are the plan of captures: those that come, and those that go.

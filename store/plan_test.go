@@ -372,7 +372,14 @@ var hots = []hot{
 	},
 		[]string{"activity_pkey"}},
 	{"capture", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Capture("c7"); return err }), []string{"capture_pkey"}},
-	{"keyset of captures", found(func(_ *planner, r provisioning.Reader) error { _, err := r.Captures("02", 64); return err }), []string{"capture_pkey"}},
+	{"captures", found(func(p *planner, r provisioning.Reader) error {
+		_, err := r.Captures(provisioning.CaptureQuery{Connection: p.connection, Since: epoch, Until: middle.At, Before: "c7", Limit: 50})
+		return err
+	}), []string{"capture_pkey"}},
+	{"captures by their ids", found(func(_ *planner, r provisioning.Reader) error {
+		_, err := r.(*session).capturesOf([]string{"c7", "c8"})
+		return err
+	}), []string{"capture_pkey"}},
 	{"old captures", func(p *planner) error { _, err := p.s.DropCaptures(context.Background(), epoch, 100); return err }, []string{"capture_pkey"}},
 	{"traffic", rules(func(p *planner) provisioning.Batch {
 		return provisioning.Batch{Admin: []provisioning.AdminChange{{Heard: &provisioning.HeardTraffic{Cycle: "h7", Traffic: provisioning.Traffic{

@@ -24,6 +24,10 @@ func TestCapturedRequests(t *testing.T) {
 	if a := s.do(http.MethodPost, users, token, `{"userName":"KIM@contoso.com"}`); a.status != http.StatusConflict {
 		t.Fatalf("a second one: %d %s", a.status, a.body)
 	}
+	const unknown = users + "/019aa000-0000-7000-8000-000000000000"
+	if a := s.do(http.MethodGet, unknown, token, ""); a.status != http.StatusNotFound {
+		t.Fatalf("a user who is not there: %d %s", a.status, a.body)
+	}
 	s.stop() // which writes what waits
 	s.wait()
 
@@ -45,9 +49,11 @@ func TestCapturedRequests(t *testing.T) {
 			}
 		}
 	}
+	s.listsCaptures(key, unknown)
 	s.stop()
 	s.wait()
 
+	m.listsCaptures(unknown)
 	m.replays(log.Items[0].ID)
 	m.packs(log.Items[0].ID)
 
@@ -62,12 +68,59 @@ func TestCapturedRequests(t *testing.T) {
 
 	m.environ = m.environ[:1] // the database alone
 	m.refuses("there is no secret_key", "log", "replay", log.Items[0].ID, "--tenant", "default")
-	if got := m.run("erase", "--tenant", "default", "kim@contoso.com", "--yes", "--force"); !strings.Contains(got, "2 captured requests more") {
+	if got := m.run("erase", "--tenant", "default", "kim@contoso.com", "--yes", "--force"); !strings.Contains(got, "3 captured requests more") {
 		t.Errorf("erase without a key: %s", got)
 	}
 	s = m.serve()
 	if a := s.do(http.MethodGet, "/api/v1/log/"+log.Items[0].ID+"/capture", key, ""); a.status != http.StatusNotFound || !strings.Contains(a.body, "no secret_key") {
 		t.Errorf("without a key: %d %s", a.status, a.body)
+	}
+}
+
+// listsCaptures has the server list what was captured, a read without an entry among it, and show that.
+func (s *live) listsCaptures(key, target string) {
+	s.t.Helper()
+	var list struct {
+		Items []struct {
+			CorrelationID, Connection, Method, Target string
+			Status                                    int
+		}
+		Next string
+	}
+	a := s.do(http.MethodGet, "/api/v1/captures?connection=default&since=2020-01-01T00:00:00Z", key, "")
+	if json.Unmarshal([]byte(a.body), &list) != nil || len(list.Items) != 3 {
+		s.t.Fatalf("captures: %d %s", a.status, a.body)
+	}
+	if got := list.Items[0]; got.Method != http.MethodGet || got.Target != target || got.Status != http.StatusNotFound || got.Connection != "default" {
+		s.t.Errorf("the read that failed: %+v", got)
+	}
+	if a := s.do(http.MethodGet, "/api/v1/captures/"+list.Items[0].CorrelationID, key, ""); a.status != http.StatusOK || !strings.Contains(a.body, target) {
+		s.t.Errorf("its capture: %d %s", a.status, a.body)
+	}
+	if a := s.do(http.MethodGet, "/api/v1/captures?limit=2&next="+list.Items[0].CorrelationID, key, ""); a.status != http.StatusOK ||
+		strings.Contains(a.body, target+`"`) || strings.Count(a.body, `"POST"`) != 2 {
+		s.t.Errorf("those before: %d %s", a.status, a.body)
+	}
+	for path, status := range map[string]int{"/captures?connection=nobody": http.StatusNotFound, "/captures/019aa000-0000-7000-8000-000000000000": http.StatusNotFound, "/captures?limit=0": http.StatusUnprocessableEntity} {
+		if a := s.do(http.MethodGet, "/api/v1"+path, key, ""); a.status != status {
+			s.t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+}
+
+// listsCaptures is the same on the command line.
+func (m *machine) listsCaptures(target string) {
+	m.t.Helper()
+	lines := strings.Split(strings.TrimSpace(m.run("log", "captures", "--tenant", "default", "--connection", "default", "--since", "1h")), "\n")
+	if len(lines) != 4 || !strings.Contains(lines[1], target) || !strings.Contains(lines[1], "404") {
+		m.t.Fatalf("log captures: %q", lines)
+	}
+	fields := strings.Fields(lines[1])
+	if got := m.run("log", "capture", fields[len(fields)-1], "--tenant", "default"); !strings.Contains(got, "GET "+target) {
+		m.t.Errorf("log capture by correlation: %s", got)
+	}
+	if got := m.run("log", "captures", "--tenant", "default", "--limit", "1", "--json"); strings.Count(got, `"correlationId"`) != 1 {
+		m.t.Errorf("log captures --json: %s", got)
 	}
 }
 

@@ -66,7 +66,7 @@ func (p *program) logCommand() *cobra.Command {
 	f.BoolVar(&o.csv, "csv", false, "print all of each entry, one row of CSV for spreadsheets")
 	f.BoolVar(&o.follow, "follow", false, "print what happens from now on, until you stop it")
 	f.Int64Var(&o.after, "after", -1, "with --follow: begin behind this position; 0 for the first of all")
-	cmd.AddCommand(p.logCaptureCommand(), p.logReplayCommand())
+	cmd.AddCommand(p.logCaptureCommand(), p.logCapturesCommand(), p.logReplayCommand())
 	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
 		q, err := o.query(ctx, s)
 		if err != nil {

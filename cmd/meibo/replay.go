@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -48,17 +50,24 @@ func (p *program) capturing(cmd *cobra.Command, fn func(context.Context, config.
 
 func (p *program) logCaptureCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "capture ENTRY --tenant T", Short: "Print the request of an entry as it was sent, and its answer", Args: cobra.ExactArgs(1),
-		Long: "Print the request of an entry as it was sent, and its answer, without secrets. Requests that wrote or failed are kept for capture_retention, sealed with the secret_key.",
+		Use: "capture ENTRY|CORRELATION --tenant T", Short: "Print a request as it was sent, and its answer", Args: cobra.ExactArgs(1),
+		Long: "Print the request of an entry, or with a correlation id, as it was sent, and its answer, without secrets. Requests that wrote or failed are kept for capture_retention, " +
+			"sealed with the secret_key; of a connection that is debugged all. Reads have no entry: `meibo log captures` lists them.",
 	}
 	tenant, asJSON := tenantFlag(cmd), jsonFlag(cmd)
 	return p.capturing(cmd, func(ctx context.Context, _ config.Config, parts *parts, args []string) error {
+		correlation := args[0]
 		e, err := entryOf(ctx, parts.service, *tenant, args[0])
-		if err != nil {
+		if err == nil {
+			correlation = e.Correlation
+		} else if provisioning.KindOf(err) != provisioning.NotFound {
 			return err
 		}
-		x, err := parts.capture.Exchange(ctx, *tenant, e.Correlation)
+		noEntry := err
+		x, err := parts.capture.Exchange(ctx, *tenant, correlation)
 		switch {
+		case err != nil && provisioning.KindOf(err) == provisioning.NotFound && noEntry != nil:
+			return noEntry
 		case err != nil && provisioning.KindOf(err) == provisioning.NotFound:
 			return replay.ErrNotCaptured
 		case err != nil:
@@ -69,6 +78,85 @@ func (p *program) logCaptureCommand() *cobra.Command {
 		printExchange(p.stdout, x)
 		return nil
 	})
+}
+
+func (p *program) logCapturesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "captures --tenant T", Short: "List captured requests, latest first", Args: cobra.NoArgs,
+		Long: "List captured requests, latest first: those that wrote or failed, and of a connection that is debugged all. Reads have no entry in the log; `meibo log capture CORRELATION` prints one.",
+	}
+	tenant, asJSON := tenantFlag(cmd), jsonFlag(cmd)
+	connection := cmd.Flags().String("connection", "", "only this connection's")
+	since := cmd.Flags().String("since", "", "only from this time on: an instant, a date, or a span such as 2h")
+	until := cmd.Flags().String("until", "", "only before this time")
+	limit := cmd.Flags().Int("limit", defaultEntries, "at most so many")
+	return p.capturing(cmd, func(ctx context.Context, _ config.Config, parts *parts, _ []string) (err error) {
+		if *limit < 1 {
+			return misuse("--limit is 1 at least")
+		}
+		q := provisioning.CaptureQuery{}
+		if q.Since, err = instant(*since, parts.service.Now(), back); err != nil {
+			return err
+		}
+		if q.Until, err = instant(*until, parts.service.Now(), back); err != nil {
+			return err
+		}
+		connections, err := parts.service.Connections(ctx, *tenant)
+		if err != nil {
+			return err
+		}
+		names := map[int64]string{}
+		for _, c := range connections {
+			names[c.ID] = c.Name
+		}
+		if *connection != "" {
+			c, err := parts.service.Connection(ctx, *tenant, *connection)
+			if err != nil {
+				return err
+			}
+			q.Connection = c.ID
+		}
+		all, err := capturesOf(ctx, parts.capture, *tenant, q, *limit)
+		if err != nil {
+			return err
+		}
+		return p.printCaptures(all, names, *asJSON)
+	})
+}
+
+// capturesOf reads the latest captured requests of a query, page by page.
+func capturesOf(ctx context.Context, recorder *capture.Recorder, tenant string, q provisioning.CaptureQuery, limit int) (all []capture.Exchange, err error) {
+	const atOnce = 100
+	for {
+		q.Limit = min(limit-len(all), atOnce)
+		page, err := recorder.Exchanges(ctx, tenant, q)
+		all = append(all, page.Exchanges...)
+		if q.Before = page.Next; err != nil || q.Before == "" || len(all) == limit {
+			return all, err
+		}
+	}
+}
+
+func (p *program) printCaptures(all []capture.Exchange, names map[int64]string, asJSON bool) error {
+	t := newTable(p.stdout, "TIME", "CONNECTION", "METHOD", "STATUS", "TARGET", "CORRELATION")
+	for _, x := range all {
+		v := api.CapturedRequestOf(x, names[x.Connection])
+		if asJSON {
+			if err := printJSON(p.stdout, v); err != nil {
+				return err
+			}
+			continue
+		}
+		status, target := strconv.Itoa(v.Status), v.Target
+		if v.Sealed {
+			status, target = "", "(sealed with another secret_key)"
+		}
+		t.row(v.At.UTC().Format(time.DateTime), v.Connection, v.Method, status, target, v.CorrelationID)
+	}
+	if asJSON {
+		return nil
+	}
+	return t.flush()
 }
 
 // entryOf reads an entry of the log by its id.

@@ -163,7 +163,7 @@ func (p *parts) api(c config.Config, base string, log *zap.Logger, leaving func(
 		Leaving:      leaving,
 	}
 	if p.capture != nil {
-		o.Exchange, o.Replay = p.capture.Exchange, p.replayer(base).Replay
+		o.Exchange, o.Exchanges, o.Replay = p.capture.Exchange, p.capture.Exchanges, p.replayer(base).Replay
 	}
 	return api.New(o)
 }

@@ -140,6 +140,26 @@ func (r *Recorder) exchange(tenant string, kept provisioning.Capture) (Exchange,
 	return x, err
 }
 
+// Page is a piece of what was kept, latest first.
+type Page struct {
+	Exchanges []Exchange // one that cannot be opened has Correlation, Connection and At alone: its Method is ""
+	Next      string     // as in provisioning.CapturePage
+}
+
+// Exchanges reads what was kept of the requests that q selects, with an entry in the journal or without.
+func (r *Recorder) Exchanges(ctx context.Context, tenant string, q provisioning.CaptureQuery) (out Page, err error) {
+	kept, err := provisioning.View(ctx, r.Store, tenant, func(x provisioning.Reader) (provisioning.CapturePage, error) { return x.Captures(q) })
+	out.Next = kept.Next
+	for _, c := range kept.Captures {
+		x, err := r.exchange(tenant, c)
+		if err != nil { // sealed with another key
+			x = Exchange{Tenant: tenant, Correlation: c.Correlation, Connection: c.Connection, At: c.At}
+		}
+		out.Exchanges = append(out.Exchanges, x)
+	}
+	return out, err
+}
+
 // Open opens what was kept, for who looks for somebody in it. seal.ErrOpen where the key has changed since.
 func (r *Recorder) Open(tenant string, kept provisioning.Capture) (provisioning.OpenedCapture, error) {
 	x, err := r.exchange(tenant, kept)

@@ -102,3 +102,57 @@ func TestCapturesFrom(t *testing.T) {
 		}
 	})
 }
+
+// TestCapturePages reads captures, latest first, by connection and time, in pages that hold each once.
+func TestCapturePages(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, s provisioning.Store) {
+		w, stranger := newWorld(t, s, "acme"), newWorld(t, s, "umbrella")
+		start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+		var all []provisioning.Capture
+		for i := range 12 {
+			c := captureAt(start.Add(time.Duration(i)*time.Hour), i)
+			c.Connection = int64(1 + i%2)
+			all = append([]provisioning.Capture{c}, all...)
+			stranger.keep(provisioning.Batch{Captures: []provisioning.Capture{captureAt(c.At, 99)}})
+		}
+		w.keep(provisioning.Batch{Captures: all})
+		for name, tc := range map[string]struct {
+			q    provisioning.CaptureQuery
+			want func(provisioning.Capture) bool
+		}{
+			"all":           {provisioning.CaptureQuery{}, func(provisioning.Capture) bool { return true }},
+			"of connection": {provisioning.CaptureQuery{Connection: 2}, func(c provisioning.Capture) bool { return c.Connection == 2 }},
+			"of a time": {provisioning.CaptureQuery{Since: start.Add(3 * time.Hour), Until: start.Add(7 * time.Hour)}, func(c provisioning.Capture) bool {
+				return !c.At.Before(start.Add(3*time.Hour)) && c.At.Before(start.Add(7*time.Hour))
+			}},
+			"of nobody": {provisioning.CaptureQuery{Connection: 3}, func(provisioning.Capture) bool { return false }},
+		} {
+			var want, got []provisioning.Capture
+			for _, c := range all {
+				if tc.want(c) {
+					want = append(want, c)
+				}
+			}
+			for tc.q.Limit = 3; ; {
+				w.view(func(r provisioning.Reader) error {
+					page, err := r.Captures(tc.q)
+					if len(page.Captures) > 3 {
+						t.Errorf("%s: a page of %d", name, len(page.Captures))
+					}
+					got, tc.q.Before = append(got, page.Captures...), page.Next
+					return err
+				})
+				if tc.q.Before == "" {
+					break
+				}
+			}
+			if len(got) != len(want) {
+				t.Fatalf("%s: %d captures, want %d", name, len(got), len(want))
+			}
+			for i := range got {
+				wantEqual(t, got[i], want[i])
+			}
+		}
+	})
+}

@@ -46,7 +46,9 @@ type Options struct {
 	MaskKey []byte
 	// Exchange reads a captured request, and Replay evaluates the one of an entry again; nil where none are captured.
 	Exchange func(ctx context.Context, tenant, correlation string) (capture.Exchange, error)
-	Replay   func(ctx context.Context, tenant, entry string, under replay.Under) (replay.Result, error)
+	// Exchanges reads those that a query selects; nil where none are captured.
+	Exchanges func(ctx context.Context, tenant string, q provisioning.CaptureQuery) (capture.Page, error)
+	Replay    func(ctx context.Context, tenant, entry string, under replay.Under) (replay.Result, error)
 }
 
 // Observation is what metrics need of one request.

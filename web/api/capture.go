@@ -65,6 +65,26 @@ type EntryDifference struct {
 	Replayed any    `json:"replayed,omitempty"`
 }
 
+// CapturedRequest is a captured request without what was in it.
+type CapturedRequest struct {
+	CorrelationID string    `json:"correlationId" format:"uuid"`
+	At            time.Time `json:"at"`
+	Connection    string    `json:"connection,omitempty" doc:"Absent of one that does not exist any more."`
+	Method        string    `json:"method,omitempty"`
+	Target        string    `json:"target,omitempty" doc:"Path and query."`
+	Status        int       `json:"status,omitempty"`
+	DurationMS    float64   `json:"durationMs,omitempty" minimum:"0"`
+	Sealed        bool      `json:"sealed,omitempty" doc:"It was sealed with another secret_key than the server has now, which tells no more of it."`
+}
+
+type capturesInput struct {
+	Connection string    `query:"connection" pattern:"^[a-z0-9-]{1,40}$" doc:"Of this connection."`
+	Since      time.Time `query:"since" doc:"From then on."`
+	Until      time.Time `query:"until" doc:"Before then."`
+	Limit      int       `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most. A page may be short, or empty, and still have a next."`
+	Next       string    `query:"next" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"The next of the page before."`
+}
+
 type replayInput struct {
 	ID   string        `path:"id" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"`
 	Body ReplayRequest `required:"true"`
@@ -75,6 +95,12 @@ func (a *api) captureOperations() {
 	register(a, operation{id: "getCapture", method: http.MethodGet, path: "/log/{id}/capture", tag: logTag, roles: people, errors: missing,
 		summary: "See the request of an entry as it was sent, and its answer", description: "Kept of requests that wrote or failed, for capture_retention, and of all of a connection that is debugged. Secrets are never kept."},
 		(*call).capture)
+	register(a, operation{id: "listCaptures", method: http.MethodGet, path: "/captures", tag: logTag, roles: people, errors: missing,
+		summary: "List captured requests", description: "Latest first, with an entry in the log or without: reads that failed, and all reads of a connection that is debugged, have none."},
+		(*call).captures)
+	register(a, operation{id: "getCapturedRequest", method: http.MethodGet, path: "/captures/{id}", tag: logTag, roles: people, errors: append(missing, http.StatusConflict),
+		summary: "See a captured request as it was sent, and its answer", description: "By its correlation id, which the client got as X-Correlation-Id."},
+		func(c *call, in *idInput) (*single[Capture], error) { return c.exchange(in.ID) })
 	register(a, operation{id: "replay", method: http.MethodPost, path: "/log/{id}/replay", tag: logTag, roles: people, errors: missing,
 		summary: "Evaluate the request of an entry again", description: "Against the tenant as it was when the request came, by the same code. Nothing is written; what would come out otherwise is shown. " +
 			"Of a tolerance what was spent is counted from the journal; how many accounts there are, and what a person allowed, is as it is now."},
@@ -94,7 +120,15 @@ func (c *call) capture(in *idInput) (*single[Capture], error) {
 	if len(found.Entries) == 0 {
 		return nil, errNoEntry
 	}
-	x, err := c.Exchange(c.context(), c.tenant(), found.Entries[0].Correlation)
+	return c.exchange(found.Entries[0].Correlation)
+}
+
+// exchange answers with the captured request of a correlation.
+func (c *call) exchange(correlation string) (*single[Capture], error) {
+	if c.Exchange == nil {
+		return nil, errNoCaptures
+	}
+	x, err := c.Exchange(c.context(), c.tenant(), correlation)
 	switch {
 	case errors.Is(err, seal.ErrOpen):
 		return nil, &provisioning.Error{Kind: provisioning.Conflict, Detail: "the captured request was sealed with another secret_key than the server has now"}
@@ -104,6 +138,39 @@ func (c *call) capture(in *idInput) (*single[Capture], error) {
 		return nil, err
 	}
 	return &single[Capture]{CaptureOf(x)}, nil
+}
+
+func (c *call) captures(in *capturesInput) (*listed[CapturedRequest], error) {
+	if c.Exchanges == nil {
+		return nil, errNoCaptures
+	}
+	q := provisioning.CaptureQuery{Since: in.Since, Until: in.Until, Before: in.Next, Limit: in.Limit}
+	if in.Connection != "" {
+		conn, err := c.Service.Connection(c.context(), c.tenant(), in.Connection)
+		if err != nil {
+			return nil, err
+		}
+		q.Connection = conn.ID
+	}
+	found, err := c.Exchanges(c.context(), c.tenant(), q)
+	if err != nil {
+		return nil, err
+	}
+	var items []CapturedRequest
+	names := reader{call: c}
+	for _, x := range found.Exchanges {
+		connection, err := names.connection(x.Connection)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, CapturedRequestOf(x, connection))
+	}
+	return page(c, items, found.Next), nil
+}
+
+// CapturedRequestOf is the short view of a captured request of a connection.
+func CapturedRequestOf(x capture.Exchange, connection string) CapturedRequest {
+	return CapturedRequest{x.Correlation, x.At, connection, x.Method, x.Target, x.Status, float64(x.Duration.Microseconds()) / 1000, x.Method == ""}
 }
 
 // CaptureOf is the view of a captured request.

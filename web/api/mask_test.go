@@ -65,6 +65,10 @@ func newPlanted(t *testing.T) *planted {
 	s := storetest.Open(t)
 	p.bench = newBenchOn(t, s, func(o *api.Options) {
 		o.Leaving = func() bool { return p.asks.Add(1) > 1 } // a stream ends when it has told what there is
+		o.Exchanges = func(ctx context.Context, tenant string, _ provisioning.CaptureQuery) (capture.Page, error) {
+			x, err := o.Exchange(ctx, tenant, correlation)
+			return capture.Page{Exchanges: []capture.Exchange{x}}, err
+		}
 		o.Exchange = func(context.Context, string, string) (capture.Exchange, error) {
 			return capture.Exchange{Correlation: correlation, Method: "POST", Target: "/t/acme/scim/v2/Users?filter=userName+eq+%22" + p.values[0] + "%22", Headers: map[string]string{"User-Agent": "x"},
 				Request: capture.NewBody([]byte(`{"userName":"` + p.values[0] + `"}`)), Status: 409, Answer: capture.NewBody([]byte("not json, " + p.values[1]))}, nil

@@ -73,7 +73,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		"exportDirectory": people, "planImport": operators, "importFile": operators,
 		"listCycles": people, "getCycle": people, "getConnectionHealth": people, "debugConnection": operators,
 		"listLog": people, "explainLogEntry": people, "explainUser": people, "explainGroup": people, "whyNot": people, "getLogEntry": people, "getUserHistory": people, "getGroupHistory": people, "followLog": people, "getSummary": people,
-		"getCapture": people, "replay": people,
+		"getCapture": people, "listCaptures": people, "getCapturedRequest": people, "replay": people,
 		"listActs": people, "verifyAudit": people, "planUndo": operators, "undo": operators, "listJobs": people, "getJob": people,
 		"listKeys": owners, "createKey": owners, "revokeKey": owners,
 	}
