@@ -22,7 +22,7 @@ type Filter struct {
 	Reason        string    `query:"reason" pattern:"^[A-Za-z]{1,64}$" doc:"Why it was decided so: the code of a reason, such as kept."`
 	Resource      string    `query:"resource" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"About the user or group with this id."`
 	Name          string    `query:"name" minLength:"1" maxLength:"1024" doc:"About whom had this userName or displayName at the time, whatever its case."`
-	Prefix        string    `query:"prefix" minLength:"1" maxLength:"1024" doc:"The same, of a name that begins so."`
+	Prefix        string    `query:"prefix" minLength:"1" maxLength:"1024" doc:"The same, of a name that begins so. A key of the role support says with unmask why."`
 	Mail          string    `query:"mail" minLength:"1" maxLength:"1024" doc:"About users who have this address now, or had it last."`
 	ExternalID    string    `query:"externalId" minLength:"1" maxLength:"1024" doc:"About users and groups that a client calls so now, or called so last."`
 	Member        string    `query:"member" minLength:"1" maxLength:"1024" doc:"A group's members changed, and this id is named."`

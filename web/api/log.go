@@ -70,6 +70,9 @@ func (a *api) logOperations() {
 
 // filter resolves what a filter names. NotFound for a connection or a cycle that is not there.
 func (c *call) filter(f summary.Filter) (provisioning.EntryQuery, error) {
+	if f.Prefix != "" && c.hidden != nil {
+		return provisioning.EntryQuery{}, errParts
+	}
 	var connection provisioning.Connection
 	if f.Connection != "" {
 		var err error

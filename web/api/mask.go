@@ -20,6 +20,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"meibo/provisioning"
+	"meibo/scim"
 )
 
 // Who holds a key of the role support sees no personal values, unless it says why it must. All answers pass here on their way
@@ -513,6 +514,41 @@ func unmaskFault() *Problem {
 	p.Errors = []Fault{{Location: "query." + unmaskKey, Message: fmt.Sprintf("expected a reason of %d to %d characters", provisioning.MinUnmaskReason, provisioning.MaxUnmaskReason)}}
 	return p
 }
+
+// errParts is what who may not see values is told that asks for parts of them.
+var errParts = &provisioning.Error{Kind: provisioning.Forbidden,
+	Detail: "whoever finds people by parts of values reads values by it, letter by letter: ask for whole values (eq), or say with unmask why values must be seen"}
+
+// findsBy refuses a filter by parts of personal values to who may not see them and does not say why it must. What a caller knows
+// whole finds people: who asks for that learns nothing.
+func (c *call) findsBy(f scim.Filter) error {
+	if c.hidden == nil || f == nil || wholeValues(f, false) {
+		return nil
+	}
+	return errParts
+}
+
+// wholeValues reports whether a filter asks for whole values of what is personal, and no more; within is below an attribute.
+func wholeValues(f scim.Filter, within bool) bool {
+	switch f := f.(type) {
+	case *scim.Logical:
+		return !slices.ContainsFunc(f.Terms, func(term scim.Filter) bool { return !wholeValues(term, within) })
+	case *scim.Not:
+		return wholeValues(f.Term, within)
+	case *scim.Present: // which masks show
+		return f.Path.Filter == nil || wholeValues(f.Path.Filter, true)
+	case *scim.ValuePath:
+		return wholeValues(f.Term, true)
+	case *scim.Compare:
+		return (f.Op == scim.Eq || !within && f.Path.URN == "" && f.Path.Attr != nil && ownAttributes[f.Path.Attr.Name]) &&
+			(f.Path.Filter == nil || wholeValues(f.Path.Filter, true))
+	default:
+		return false
+	}
+}
+
+// ownAttributes are those whose values meibo makes.
+var ownAttributes = map[string]bool{"id": true, "meta": true, "schemas": true, "active": true}
 
 // hide has all that is answered from here on masked.
 func (c *call) hide(o *huma.Operation) {

@@ -246,6 +246,48 @@ func TestSupportReplaysMasked(t *testing.T) {
 	}
 }
 
+// TestSupportFindsByWholeValues: a value that is masked cannot be read letter by letter, by whatever address; what somebody
+// knows whole finds people, and a reason lets parts do so, and is in the trail.
+func TestSupportFindsByWholeValues(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	c := b.client("default")
+	id := c.create(scim.User, scim.Attributes{"userName": "ken@example.com", "active": true, "phoneNumbers": []any{map[string]any{"value": "+81-90-1234", "type": "work"}},
+		plantedURN: map[string]any{"id": "secret"}})
+	ask := func(role, address, filter string) answer {
+		return b.do(role, "GET", address+url.QueryEscape(filter), "")
+	}
+	whole := []string{`id eq "` + id + `" and phoneNumbers.value eq "+81-90-1234"`, `userName eq "ken@example.com"`, `not (userName eq "rie")`, `phoneNumbers pr`,
+		`phoneNumbers[type eq "work" and value eq "+81-90-1234"]`, `meta.created gt "2020-01-01T00:00:00Z" and active eq true`, `id sw "0"`, `meta.lastModified le "2999-01-01T00:00:00Z"`}
+	parts := []string{`id eq "` + id + `" and phoneNumbers.value sw "+8"`, `userName sw "k"`, `userName co "e"`, `userName ew "m"`, `userName gt "k"`, `userName le "z"`, `not (userName sw "k")`,
+		`phoneNumbers[type eq "work" and value sw "+8"]`, `phoneNumbers[value ew "4"].type eq "work"`, `phoneNumbers[value ew "4"].type pr`, `externalId pr or displayName co "k"`,
+		plantedURN + `:id sw "s"`, `meta.created gt "2020-01-01T00:00:00Z" and title ge "a"`}
+	for _, address := range []string{"/users?filter=", "/export?type=users&filter="} {
+		for _, filter := range whole {
+			if a := ask("support", address, filter); a.status != http.StatusOK {
+				t.Errorf("support, %s%s: %d %s", address, filter, a.status, a.body)
+			}
+		}
+		for _, filter := range parts {
+			wantProblem(t, "support, "+address+filter, ask("support", address, filter), http.StatusForbidden)
+			for _, allowed := range []answer{ask("operator", address, filter), ask("support", address[:len(address)-len("filter=")]+"unmask=case+4711&filter=", filter)} {
+				if allowed.status != http.StatusOK {
+					t.Errorf("%s%s: %d %s", address, filter, allowed.status, allowed.body)
+				}
+			}
+		}
+	}
+	wantProblem(t, "groups", ask("support", "/groups?filter=", `displayName sw "k"`), http.StatusForbidden)
+	for _, address := range []string{"/log?prefix=k", "/log/stream?prefix=k", "/audit?prefix=k"} {
+		wantProblem(t, address, b.do("support", "GET", address, ""), http.StatusForbidden)
+	}
+	b.must(200, "support", "GET", "/log?prefix=k&unmask=case+4711", "")
+	acts := b.must(200, "owner", "GET", "/log?limit=1000&reason=unmasked", "")["items"].([]any)
+	if want := 2*len(parts) + 1; len(acts) != want {
+		t.Errorf("%d searches by parts are in the trail, want %d", len(acts), want)
+	}
+}
+
 // TestMasks says what support sees, and how it asks for more.
 func TestMasks(t *testing.T) {
 	t.Parallel()

@@ -56,7 +56,8 @@ type Member struct {
 const (
 	accountsTag = "directory"
 	filterDoc   = "A filter is SCIM's (RFC 7644 section 3.4.2.2) over the effective attributes. `userName eq`, `externalId eq` and `id eq` are look-ups, alone or joined by `and`; " +
-		"with any other filter a request looks at 2000 resources at most, so that its page may be short or empty while there is a `next`."
+		"with any other filter a request looks at 2000 resources at most, so that its page may be short or empty while there is a `next`. " +
+		"A key of the role support finds people by whole values (`eq`), and by parts of them only with `unmask`: 403 otherwise."
 )
 
 // listInput are the parameters of a list of users or groups.
@@ -231,6 +232,9 @@ const (
 // list answers with a page of what the parameters select.
 func list[T any](c *call, t scim.ResourceType, in *listInput, view func(resource) (T, error)) (*listed[T], error) {
 	s, err := newSelection(t, in)
+	if err == nil {
+		err = c.findsBy(s.filter)
+	}
 	if err != nil {
 		return nil, err
 	}
