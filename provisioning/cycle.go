@@ -60,13 +60,15 @@ func (s *Service) Cycles(ctx context.Context, tenant string, q CycleQuery) (all 
 		if _, err := tenantOf(r, tenant); err != nil {
 			return err
 		}
-		all, err = s.cycles(r, q)
-		return err
+		if all, err = s.cycles(r, q); err != nil {
+			return err
+		}
+		return counted(r, all)
 	})
 	return all, err
 }
 
-// cycles reads as many of each kind as there may be of all: what comes first of all of them is among those.
+// cycles reads as many of each kind as there may be of all: what comes first of all of them is among those. They have no Entries.
 func (s *Service) cycles(r Reader, q CycleQuery) (all []Cycle, err error) {
 	for _, kind := range kindsOfCycles {
 		if q.Kind != "" && q.Kind != kind {
@@ -82,7 +84,7 @@ func (s *Service) cycles(r Reader, q CycleQuery) (all []Cycle, err error) {
 	if q.Limit > 0 && len(all) > q.Limit {
 		all = all[:q.Limit]
 	}
-	return all, counted(r, all)
+	return all, nil
 }
 
 func (s *Service) cyclesOf(r Reader, kind string, q CycleQuery) ([]Cycle, error) {
@@ -130,26 +132,35 @@ func counted(r Reader, all []Cycle) error {
 // Cycle reads one cycle and the one of the same kind and connection before it, nil for none. NotFound.
 func (s *Service) Cycle(ctx context.Context, tenant, id string) (c Cycle, before *Cycle, err error) {
 	err = s.store.View(ctx, tenant, func(r Reader) error {
-		found, err := s.cycles(r, CycleQuery{ID: id})
+		one, err := s.cycle(r, id)
 		if err != nil {
 			return err
 		}
-		if len(found) == 0 {
-			return &Error{Kind: NotFound, Attribute: "id", Detail: fmt.Sprintf("there is no cycle with the id %q; list them to see their ids", id)}
+		earlier, err := s.cycles(r, CycleQuery{Kind: one.Kind, Connection: one.Connection, Before: one.ID, Limit: 1})
+		if err != nil {
+			return err
 		}
-		c = found[0]
-		before, err = s.before(r, c)
-		return err
+		both := append([]Cycle{one}, earlier...)
+		if err := counted(r, both); err != nil {
+			return err
+		}
+		if c = both[0]; len(earlier) > 0 {
+			before = &both[1]
+			before.Ended = true // another one began
+		}
+		return nil
 	})
 	return c, before, err
 }
 
-// before is the cycle of the same kind and connection before c; nil for none.
-func (s *Service) before(r Reader, c Cycle) (*Cycle, error) {
-	found, err := s.cycles(r, CycleQuery{Kind: c.Kind, Connection: c.Connection, Before: c.ID, Limit: 1})
-	if err != nil || len(found) == 0 {
-		return nil, err
+// cycle reads one cycle without its Entries. NotFound.
+func (s *Service) cycle(r Reader, id string) (Cycle, error) {
+	found, err := s.cycles(r, CycleQuery{ID: id})
+	if err != nil {
+		return Cycle{}, err
 	}
-	found[0].Ended = true // another one began
-	return &found[0], nil
+	if len(found) == 0 {
+		return Cycle{}, &Error{Kind: NotFound, Attribute: "id", Detail: fmt.Sprintf("there is no cycle with the id %q; list them to see their ids", id)}
+	}
+	return found[0], nil
 }

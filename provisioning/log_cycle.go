@@ -4,7 +4,7 @@ import "context"
 
 // InCycle is q for the entries of one cycle alone. NotFound for the cycle; Invalid where q is about another connection.
 func (s *Service) InCycle(ctx context.Context, tenant string, q EntryQuery, cycle string) (EntryQuery, error) {
-	c, _, err := s.Cycle(ctx, tenant, cycle)
+	c, err := View(ctx, s.store, tenant, func(r Reader) (Cycle, error) { return s.cycle(r, cycle) })
 	if err != nil {
 		return q, err
 	}

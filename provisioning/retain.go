@@ -69,7 +69,8 @@ type Retained struct {
 }
 
 // Retain purges the tenant's journal before an instant, or goes on with a purge that was interrupted. Two at a time do
-// no harm, and the work twice. Resources that others write to meanwhile may be left to the next call.
+// no harm, and the work twice. Resources that others write to meanwhile may be left to the next call. Those whose entries do
+// not come to anything keep them: the error names them, and all else is done.
 func (s *Service) Retain(ctx context.Context, tenant string, cut time.Time) (done Retained, err error) {
 	h, err := s.moveHorizon(ctx, tenant, cut)
 	if err != nil || h.Done.Equal(h.Cut) {
@@ -92,10 +93,11 @@ func (s *Service) Retain(ctx context.Context, tenant string, cut time.Time) (don
 		}
 	}
 	if w.left {
-		return done, nil // the next call goes on
+		return done, errors.Join(w.damaged...) // the next call goes on
 	}
 	h.Done = h.Cut
-	return done, s.store.Update(ctx, tenant, func(tx Tx) error { return tx.Commit(Batch{Journal: []JournalChange{{Horizon: &h}}}) })
+	err = s.store.Update(ctx, tenant, func(tx Tx) error { return tx.Commit(Batch{Journal: []JournalChange{{Horizon: &h}}}) })
+	return done, errors.Join(append(w.damaged, err)...)
 }
 
 // moveHorizon moves the horizon to a later cut, once an earlier one is done with.
@@ -136,6 +138,7 @@ type retention struct {
 	horizon Horizon
 	seen    map[string]bool // resources that were looked at
 	left    bool            // some are left to the next purge
+	damaged []error         // of those that keep their entries
 	done    *Retained
 }
 
@@ -205,6 +208,7 @@ func (w *retention) purge(ctx context.Context, entries []Entry) error {
 		}
 		return nil
 	})
+	w.damaged = append(w.damaged, plan.damaged...)
 	if err != nil || len(plan.rewrites)+len(plan.drop) == 0 {
 		return err
 	}
@@ -265,6 +269,7 @@ type purgePlan struct {
 	rewrites  []EntryRewrite
 	drop      []string
 	baselines int
+	damaged   []error // of resources whose entries come to nothing: they keep them
 }
 
 // expire lets an entry go that changed nothing.
@@ -291,9 +296,14 @@ func (p *purgePlan) resource(r Reader, e Entry, cut time.Time) error {
 	}
 	f, err := foldOf(begun, "")
 	if err != nil {
-		return err
+		p.damaged = append(p.damaged, err)
+		return nil
 	}
 	x, err := r.Account(f.t, f.id, References{})
+	if KindOf(err) == NotFound && err != nil {
+		p.damaged = append(p.damaged, fmt.Errorf("the journal has entries of %s %s, which is not there", f.t, f.id))
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -303,7 +313,8 @@ func (p *purgePlan) resource(r Reader, e Entry, cut time.Time) error {
 	}
 	pieces, err := f.baseline(begun, cut)
 	if err != nil {
-		return err
+		p.damaged = append(p.damaged, err)
+		return nil
 	}
 	p.baselines++
 	kept := own[len(own)-len(pieces):]

@@ -41,6 +41,9 @@ func (f *finder) throughHours() error {
 		return err
 	}
 	cut := horizon.Cut.Truncate(time.Hour)
+	if cut.Before(horizon.Cut) { // in that hour are the baselines
+		cut = cut.Add(time.Hour)
+	}
 	if done, err := f.throughCounted(f.span.from(cut), fresh); done || err != nil || !f.span.since.Before(cut) {
 		return err
 	}

@@ -102,7 +102,7 @@ func (b *book) entry(about *provisioning.Resource) provisioning.Entry {
 var (
 	bookActions  = []provisioning.JournalAction{"create", "update", "update", "update", "disable", "other"}
 	bookOutcomes = []provisioning.Outcome{"success", "success", "success", "success", "failure", "skipped"}
-	bookReasons  = []string{"created", "asserted", "asserted", "refused", "held"}
+	bookReasons  = []string{"created", "asserted", "asserted", "refused", "held", provisioning.ReasonBaseline}
 	bookMethods  = []string{"POST", "PATCH", "PATCH", "DELETE"}
 	bookStatuses = []int{200, 200, 201, 204, 400, 404, 409, 503}
 )

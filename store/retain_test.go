@@ -15,16 +15,23 @@ func (b *book) purge(cut time.Time) {
 	b.t.Helper()
 	var kept []provisioning.Entry
 	var gone []string
+	changes := []provisioning.JournalChange{{Horizon: &provisioning.Horizon{Cut: cut}}}
 	for i, e := range b.entries {
-		if e.At.Before(cut) && i%5 > 0 && i < len(b.entries)-1 { // the last one has the last position, and stays
-			gone = append(gone, e.ID)
-		} else {
+		switch {
+		case !e.At.Before(cut) || i == len(b.entries)-1: // the last one has the last position, and stays
 			kept = append(kept, e)
+		case i%5 > 0:
+			gone = append(gone, e.ID)
+		default:
+			is := e
+			is.At, is.Reason, is.Action, is.Request, is.Members = cut.Add(-time.Microsecond), provisioning.Reason{Code: provisioning.ReasonBaseline}, "update", nil, provisioning.MemberDelta{}
+			kept = append(kept, is)
+			changes = append(changes, provisioning.JournalChange{Rewrite: &provisioning.EntryRewrite{Was: e, Is: is}})
 		}
 	}
 	b.entries = kept
 	ctx := context.Background()
-	for _, c := range []provisioning.JournalChange{{Horizon: &provisioning.Horizon{Cut: cut}}, {Drop: gone[:len(gone)/2]}, {Drop: gone[len(gone)/2:]}} {
+	for _, c := range append(changes, provisioning.JournalChange{Drop: gone[:len(gone)/2]}, provisioning.JournalChange{Drop: gone[len(gone)/2:]}) {
 		must(b.t, b.s.Update(ctx, "acme", func(tx provisioning.Tx) error {
 			return tx.Commit(provisioning.Batch{Journal: []provisioning.JournalChange{c}})
 		}))
