@@ -52,7 +52,7 @@ func (f *finder) throughHours() error {
 
 // throughCounted looks at the hours of a span that may have something to find, and reports whether the page is done.
 func (f *finder) throughCounted(in span, fresh []hour) (done bool, err error) {
-	for rows, read := min(1_000, f.store.log.activity), 0; ; rows *= 4 { // what is common is found in the latest hours
+	for rows, read := min(1_000, f.store.log.activity), 0; ; rows = min(4*rows, f.store.log.activity-read) { // what is common is found in the latest hours
 		floor, err := f.floor(in, rows)
 		if err != nil {
 			return false, err
@@ -212,7 +212,8 @@ func (f *finder) hours(in span) (hours []hour, err error) {
 	return hours, err
 }
 
-// ofHours is what a span adds to a condition of activity: always both ends, lest PostgreSQL expects a third of all rows.
+// ofHours is what a span adds to a condition of activity: always both ends, lest PostgreSQL expects a third of all rows, and one of
+// each kind, as within has it.
 func (in span) ofHours(s *statement) string {
 	from, to := time.UnixMicro(0), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 	if in.since.After(from) {
@@ -221,11 +222,10 @@ func (in span) ofHours(s *statement) string {
 	if !in.until.IsZero() {
 		to = in.until
 	}
-	text := " and hour >= " + s.arg(s.time(from)) + " and hour < " + s.arg(s.time(to))
-	if !in.before.IsZero() {
-		text += " and hour <= " + s.arg(s.time(in.before.At))
+	if last := in.before.At.Add(time.Microsecond); !in.before.IsZero() && last.Before(to) { // the hour that it begins is meant, too
+		to = last
 	}
-	return text
+	return " and hour >= " + s.arg(s.time(from)) + " and hour < " + s.arg(s.time(to))
 }
 
 func scanHour(rows *sql.Rows) (h hour, err error) {

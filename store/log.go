@@ -25,7 +25,7 @@ type logBounds struct {
 	bytes     int // that a page holds, about
 }
 
-var defaultLogBounds = logBounds{lookedAt: 20_000, named: 5_000, together: 4_000, activity: 20_000, uncounted: 5_000, bytes: 4 << 20}
+var defaultLogBounds = logBounds{lookedAt: 10_000, named: 5_000, together: 4_000, activity: 10_000, uncounted: 5_000, bytes: 4 << 20}
 
 // nameInKey is how many characters of a name are in its index.
 const nameInKey = 100
@@ -203,16 +203,17 @@ func (f *finder) walked(s *statement, in span, from source) string {
 	return " from entry as i where " + from(s) + in.within(s, "i") + " order by i.at desc, i.id desc limit "
 }
 
-// within is what a span adds to a condition of an entry.
+// within is what a span adds to a condition of an entry. Of its two ends it names the earlier one: SQLite would begin to read at
+// either, and pass by all that lies between.
 func (in span) within(s *statement, e string) (text string) {
 	if !in.since.IsZero() {
 		text += " and " + e + ".at >= " + s.arg(s.time(in.since))
 	}
-	if !in.until.IsZero() {
-		text += " and " + e + ".at < " + s.arg(s.time(in.until))
-	}
-	if !in.before.IsZero() {
+	switch {
+	case !in.before.IsZero() && (in.until.IsZero() || in.before.At.Before(in.until)):
 		text += " and (" + e + ".at, " + e + ".id) < (" + s.arg(s.time(in.before.At)) + ", " + s.arg(in.before.ID) + ")"
+	case !in.until.IsZero():
+		text += " and " + e + ".at < " + s.arg(s.time(in.until))
 	}
 	return text
 }

@@ -362,3 +362,30 @@ func (b *book) wantLog(when string) {
 		})
 	})
 }
+
+// TestOneEnd: a span names the earlier one of its ends alone, since SQLite would begin at either and read all between them. A page
+// of a common filter far down the log would take longer the further down it is.
+func TestOneEnd(t *testing.T) {
+	t.Parallel()
+	early, late := epoch, epoch.Add(time.Hour)
+	for _, test := range []struct {
+		in            span
+		before, until bool
+	}{
+		{span{until: late, before: provisioning.Place{At: early, ID: "a"}}, true, false},
+		{span{until: early, before: provisioning.Place{At: late, ID: "a"}}, false, true},
+		{span{until: early, before: provisioning.Place{At: early, ID: "a"}}, false, true},
+		{span{until: early}, false, true},
+		{span{before: provisioning.Place{At: late, ID: "a"}}, true, false},
+		{span{since: early}, false, false},
+	} {
+		s := statement{}
+		text := test.in.within(&s, "e")
+		if strings.Contains(text, "(e.at, e.id) <") != test.before || strings.Contains(text, "e.at < ") != test.until {
+			t.Errorf("%+v: %s", test.in, text)
+		}
+		if hours := test.in.ofHours(&s); strings.Count(hours, "<") != 1 || strings.Count(hours, ">=") != 1 {
+			t.Errorf("%+v: %s", test.in, hours)
+		}
+	}
+}
