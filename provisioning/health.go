@@ -100,9 +100,9 @@ const (
 	tokenEndsSoon = 30 * day
 	healthSpan    = 24 * time.Hour
 	// rhythmSpan is how far back a rhythm is learnt from, and rhythmCycles from how many at least.
-	rhythmSpan   = 15 * 24 * time.Hour
+	rhythmSpan   = 18 * 24 * time.Hour // two week-ends, and the third until it is over
 	rhythmCycles = 6
-	maxRhythm    = 600 // 40 a day
+	maxRhythm    = 720 // 40 a day
 )
 
 // Health looks at a connection; an empty name means the only one there is. NotFound.
@@ -135,7 +135,14 @@ func (s *Service) health(r Reader, c Connection) (h Health, err error) {
 		return h, err
 	}
 	cycles = slices.DeleteFunc(cycles, func(c Cycle) bool { return c.Last.Before(now.Add(-rhythmSpan)) })
-	h.Rhythm, h.SilentAfter = rhythm(cycles)
+	h.Rhythm, h.SilentAfter = rhythm(cycles, nil)
+	if h.SilentAfter > 3*h.Rhythm { // some pause was longer than that: did anybody miss the client?
+		noted, err := notedSilences(r, c, now)
+		if err != nil {
+			return h, err
+		}
+		h.Rhythm, h.SilentAfter = rhythm(cycles, noted)
+	}
 	if err := h.lastDay(r, cycles, now); err != nil {
 		return h, err
 	}
@@ -158,23 +165,6 @@ func (s *Service) health(r Reader, c Connection) (h Health, err error) {
 	})
 	h.judge(now)
 	return h, err
-}
-
-// rhythm is the usual time between the beginnings of cycles, latest first, and how long a silence is an ordinary one: three
-// usual cycles, and longer than any that was heard the end of, as nights and week-ends are.
-func rhythm(cycles []Cycle) (usual, silentAfter time.Duration) {
-	if len(cycles) < rhythmCycles {
-		return 0, 0
-	}
-	var between []time.Duration
-	for i, c := range cycles[:len(cycles)-1] {
-		before := cycles[i+1]
-		between = append(between, c.Began.Sub(before.Began))
-		silentAfter = max(silentAfter, c.Began.Sub(before.Last))
-	}
-	slices.Sort(between)
-	usual = between[len(between)/2]
-	return usual, max(3*usual, silentAfter+silentAfter/4)
 }
 
 // lastDay adds up the cycles that were under way in the last day.

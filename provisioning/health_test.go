@@ -91,6 +91,12 @@ func TestHealth(t *testing.T) {
 		if n, again := silences(); n != 1 || again != 1 {
 			d.Errorf("after it was heard again: %d entries of silence, %d of its end", n, again)
 		}
+		for range 3 {
+			d.cycle(40*time.Minute, 200)
+		}
+		if h := d.health(); h.Rhythm != 40*time.Minute || h.SilentAfter > 4*h.Rhythm {
+			t.Errorf("after a silence of a day the next one is found after %v, with a rhythm of %v", h.SilentAfter, h.Rhythm)
+		}
 		d.clock.Advance(40 * 24 * time.Hour)
 		h := d.health()
 		if !slices.Contains(codes(h), provisioning.FindingTokenEnds) && !slices.Contains(codes(h), provisioning.FindingNoToken) {
