@@ -51,7 +51,7 @@ var rows = []row{
 	{pkg: "provisioning/settings", imports: []string{"meibo/provisioning", "meibo/internal/spelling", "go.yaml.in/yaml/v3"}, pure: true,
 		tests: []string{"meibo/scim"}},
 
-	{pkg: "internal/edge", imports: []string{otel, "golang.org/x/time"}},
+	{pkg: "internal/edge", imports: []string{"meibo/provisioning", otel, "golang.org/x/time"}},
 	{pkg: "internal/seal"},
 	{pkg: "internal/exchange", pure: true},
 	{pkg: "internal/capture", imports: []string{"meibo/provisioning", "meibo/internal/seal"},

@@ -1,11 +1,32 @@
 package edge
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"meibo/provisioning"
 )
+
+// retryUnavailable is how long a client should leave an overloaded or absent database alone.
+const retryUnavailable = 5 * time.Second
+
+// RefusalOf is the Refusal that a status and the error behind it make. allow is what the router put down for a 405, if anything.
+func RefusalOf(err error, status int, anonymous bool, allow any) Refusal {
+	r := Refusal{Status: status, Anonymous: anonymous, Wait: retryUnavailable}
+	r.Allow, _ = allow.(string)
+	var fast *Throttled
+	var own *provisioning.Error
+	switch {
+	case errors.As(err, &fast):
+		r.Wait = fast.Wait
+	case errors.As(err, &own) && own.RetryAfter > 0:
+		r.Wait = own.RetryAfter
+	}
+	return r
+}
 
 // Refusal is what the headers of an answer that refuses a request say beside its status.
 type Refusal struct {

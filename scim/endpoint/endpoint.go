@@ -243,7 +243,7 @@ func (e *endpoint) authenticated(h func(*call) error) echo.HandlerFunc {
 		}
 		if wait, ok := e.limits.Take(caller.Connection.ID); !ok {
 			c.throttled, c.untold = true, !e.limits.Tells(caller.Connection.ID)
-			return &throttled{wait}
+			return &edge.Throttled{By: "on this connection", Wait: wait}
 		}
 		c.keepExchange()
 		return h(c)

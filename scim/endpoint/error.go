@@ -27,16 +27,6 @@ var (
 var errPaused = &provisioning.Error{Kind: provisioning.Unavailable, RetryAfter: 10 * time.Minute,
 	Detail: "this connection is paused by an administrator of meibo; the request can be repeated once it is resumed"}
 
-// throttled is the answer to a connection that asks faster than its rate.
-type throttled struct{ wait time.Duration }
-
-func (t *throttled) Error() string {
-	return "too many requests on this connection; repeat this one after the time in Retry-After"
-}
-
-// retryUnavailable is how long a client should leave an overloaded or absent database alone.
-const retryUnavailable = 5 * time.Second
-
 var kindStatus = map[provisioning.Kind]int{
 	provisioning.Internal:     http.StatusInternalServerError,
 	provisioning.Invalid:      http.StatusBadRequest,
@@ -60,7 +50,7 @@ func translate(err error) fault {
 	var h *echo.HTTPError
 	var s *scim.Error
 	var p *provisioning.Error
-	var t *throttled
+	var t *edge.Throttled
 	switch {
 	case errors.As(err, &p):
 		a := fault{kindStatus[p.Kind], p.Type, p.Detail}
@@ -147,15 +137,5 @@ func (c *call) errorHeaders(h http.Header, err error, status int) {
 	h.Set("Content-Type", contentType)
 	h.Del("ETag") // of what was about to be answered
 	h.Del("Location")
-	refusal := edge.Refusal{Status: status, Anonymous: errors.Is(err, errNoToken), Wait: retryUnavailable}
-	refusal.Allow, _ = c.echo.Get(echo.ContextKeyHeaderAllow).(string)
-	var t *throttled
-	var own *provisioning.Error
-	switch {
-	case errors.As(err, &t):
-		refusal.Wait = t.wait
-	case errors.As(err, &own) && own.RetryAfter > 0:
-		refusal.Wait = own.RetryAfter
-	}
-	refusal.Set(h)
+	edge.RefusalOf(err, status, errors.Is(err, errNoToken), c.echo.Get(echo.ContextKeyHeaderAllow)).Set(h)
 }

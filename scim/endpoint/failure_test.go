@@ -107,7 +107,7 @@ func TestStatusOf(t *testing.T) {
 		{&provisioning.Error{Kind: provisioning.Unavailable}, 503},
 		{&provisioning.Error{Kind: provisioning.Internal}, 500},
 		{fmt.Errorf("while: %w", &scim.Error{Type: scim.InvalidFilter}), 400},
-		{fmt.Errorf("while: %w", &throttled{time.Second}), 429},
+		{fmt.Errorf("while: %w", &edge.Throttled{Wait: time.Second}), 429},
 		{fmt.Errorf("while: %w", context.Canceled), 503},
 		{fmt.Errorf("while: %w", context.DeadlineExceeded), 503},
 		{errors.New("anything"), 500},

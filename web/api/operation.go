@@ -13,6 +13,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
+	"github.com/labstack/echo/v4"
 	"go.uber.org/zap"
 
 	"meibo/internal/auth"
@@ -219,7 +220,7 @@ func (c *call) authorize(o *huma.Operation) error {
 	c.holder = holder
 	if wait, ok := c.limits.Take(holder.Key.ID); !ok {
 		c.throttled, c.untold = true, !c.limits.Tells(holder.Key.ID)
-		return &throttled{wait}
+		return &edge.Throttled{By: "with this key", Wait: wait}
 	}
 	roles, _ := o.Metadata[rolesKey].([]provisioning.KeyRole)
 	if !slices.Contains(roles, holder.Key.Role) {
@@ -242,6 +243,6 @@ func (c *call) problem(err error) *Problem {
 			c.Log.Warn("request not served", zap.String("correlationId", c.correlation), zap.Int("status", p.Status), zap.Error(err))
 		}
 	}
-	c.errorHeaders(err, p.Status)
+	edge.RefusalOf(err, p.Status, errors.Is(err, errNoKey), c.echo.Get(echo.ContextKeyHeaderAllow)).Set(c.echo.Response().Header())
 	return p
 }

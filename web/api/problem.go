@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
@@ -139,16 +138,6 @@ type authError struct{ detail string }
 
 func (e *authError) Error() string { return e.detail }
 
-// throttled is the answer to a key that asks faster than its rate.
-type throttled struct{ wait time.Duration }
-
-func (t *throttled) Error() string {
-	return "too many requests with this key; repeat this one after the time in Retry-After"
-}
-
-// retryUnavailable is how long a client should leave an overloaded or absent database alone.
-const retryUnavailable = 5 * time.Second
-
 var kindStatus = map[provisioning.Kind]int{
 	provisioning.Internal:     http.StatusInternalServerError,
 	provisioning.Invalid:      http.StatusUnprocessableEntity,
@@ -177,7 +166,7 @@ func translate(err error) *Problem {
 		core  *provisioning.Error
 		rule  *scim.Error
 		who   *authError
-		fast  *throttled
+		fast  *edge.Throttled
 		route *echo.HTTPError
 	)
 	switch {
@@ -229,19 +218,4 @@ func (c *call) fail(err error) {
 	w.Header().Set("Content-Type", problemMedia)
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the client is gone if this fails
-}
-
-func (c *call) errorHeaders(err error, status int) {
-	h := c.echo.Response().Header()
-	refusal := edge.Refusal{Status: status, Anonymous: errors.Is(err, errNoKey), Wait: retryUnavailable}
-	refusal.Allow, _ = c.echo.Get(echo.ContextKeyHeaderAllow).(string)
-	var t *throttled
-	var own *provisioning.Error
-	switch {
-	case errors.As(err, &t):
-		refusal.Wait = t.wait
-	case errors.As(err, &own) && own.RetryAfter > 0:
-		refusal.Wait = own.RetryAfter
-	}
-	refusal.Set(h)
 }
