@@ -23,7 +23,7 @@ const (
 // comes back with that misses nothing and is told nothing twice. Before and Limit of q do not count. Gone where some of the entries that follow are kept
 // no longer; Invalid as of Follower.After; NotFound for the tenant.
 func (s *Service) Audit(ctx context.Context, tenant string, q EntryQuery, after int64, limit int) (Told, error) {
-	out, c := Told{Reached: after}, newChoice(q)
+	out, c := Told{Reached: after}, newSelection(q)
 	for range auditPieces {
 		err := s.store.View(ctx, tenant, func(r Reader) error {
 			if _, err := tenantOf(r, tenant); err != nil {
@@ -39,7 +39,7 @@ func (s *Service) Audit(ctx context.Context, tenant string, q EntryQuery, after 
 }
 
 // acts adds what is selected of one read.
-func (t *Told) acts(r Reader, c *choice, limit int) (err error) {
+func (t *Told) acts(r Reader, c *selection, limit int) (err error) {
 	if t.Reached, err = begin(r, t.Reached); err != nil {
 		return err
 	}

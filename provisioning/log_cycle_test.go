@@ -46,7 +46,7 @@ func (r crowd) Meant(string, string) ([]string, error) { return make([]string, r
 func TestFollowingTooMany(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{maxMeant: "", maxMeant + 1: "invalid"} {
-		c, got := newChoice(EntryQuery{Mail: "all@x.example"}), ""
+		c, got := newSelection(EntryQuery{Mail: "all@x.example"}), ""
 		if err := c.lookUp(crowd{n: n}, []PositionedEntry{{Position: 1}}, 1); err != nil {
 			got = KindOf(err).String()
 		}

@@ -20,14 +20,14 @@ type Told struct {
 type Follower struct {
 	service *Service
 	tenant  string
-	choice  choice
+	wanted  selection
 }
 
 // Follower returns one for q, of which Before and Limit do not count. Whom Mail and ExternalID mean is looked up for the
 // first piece, and again for each that has entries from after that: so where an address changes hands meanwhile, what follows
 // is told of who has it then, and of who had it no longer.
 func (s *Service) Follower(tenant string, q EntryQuery) *Follower {
-	return &Follower{s, tenant, newChoice(q)}
+	return &Follower{s, tenant, newSelection(q)}
 }
 
 // After reads what is selected of the entries after a position, which may be FromTheOldest. It looks at so many of them at
@@ -49,28 +49,28 @@ func (f *Follower) After(ctx context.Context, after int64, looks int) (Told, err
 		if err := unbroken(r, after, goOn); err != nil {
 			return Told{}, err
 		}
-		if err := f.choice.lookUp(r, entries, head); err != nil {
+		if err := f.wanted.lookUp(r, entries, head); err != nil {
 			return Told{}, err
 		}
 		t := Told{Reached: after, Head: head}
 		if len(entries) > 0 {
 			t.Reached = entries[len(entries)-1].Position
 		}
-		t.Entries = slices.DeleteFunc(entries, func(e PositionedEntry) bool { return !f.choice.selects(&e.Entry) })
+		t.Entries = slices.DeleteFunc(entries, func(e PositionedEntry) bool { return !f.wanted.selects(&e.Entry) })
 		return t, nil
 	})
 }
 
-// choice is an EntryQuery that is put to entries one by one. It selects what the store would.
-type choice struct {
+// selection is an EntryQuery that is put to entries one by one. It selects what the store would.
+type selection struct {
 	EntryQuery
 	name, prefix string   // folded
 	meant        []string // ids of those whom Mail and ExternalID mean, sorted
 	lookedUp     int64    // the last position given when that was looked up; -1 before
 }
 
-func newChoice(q EntryQuery) choice {
-	return choice{EntryQuery: q, name: scim.FoldFull.Apply(q.Name), prefix: scim.FoldFull.Apply(q.Prefix), lookedUp: -1}
+func newSelection(q EntryQuery) selection {
+	return selection{EntryQuery: q, name: scim.FoldFull.Apply(q.Name), prefix: scim.FoldFull.Apply(q.Prefix), lookedUp: -1}
 }
 
 // maxMeant bounds how many one follows by an address or an externalId.
@@ -78,7 +78,7 @@ const maxMeant = 1_000
 
 // lookUp finds out whom Mail and ExternalID mean, where that may be otherwise than when it was looked up last: where there are
 // entries that were written since. Head is the last position given when the entries were read.
-func (c *choice) lookUp(r Reader, entries []PositionedEntry, head int64) (err error) {
+func (c *selection) lookUp(r Reader, entries []PositionedEntry, head int64) (err error) {
 	if c.Mail == "" && c.ExternalID == "" || len(entries) == 0 || entries[len(entries)-1].Position <= c.lookedUp {
 		return nil
 	}
@@ -93,12 +93,12 @@ func (c *choice) lookUp(r Reader, entries []PositionedEntry, head int64) (err er
 	return nil
 }
 
-func (c *choice) selects(e *Entry) bool {
+func (c *selection) selects(e *Entry) bool {
 	return c.fits(e) && c.fitsRequest(e.Request) && c.names(e) && c.means(e)
 }
 
 // fits judges by what every entry has.
-func (c *choice) fits(e *Entry) bool {
+func (c *selection) fits(e *Entry) bool {
 	return is(c.ID, e.ID) && (c.Connection == 0 || c.Connection == e.Connection) && is(c.Correlation, e.Correlation) &&
 		is(c.Action, e.Action) && is(c.Outcome, e.Outcome) && is(c.Reason, e.Reason.Code) &&
 		(c.Since.IsZero() || !e.At.Before(c.Since)) && (c.Until.IsZero() || e.At.Before(c.Until))
@@ -107,7 +107,7 @@ func (c *choice) fits(e *Entry) bool {
 // is reports whether a condition that is given holds.
 func is[T ~string](want, got T) bool { return want == "" || want == got }
 
-func (c *choice) fitsRequest(r *RequestInfo) bool {
+func (c *selection) fitsRequest(r *RequestInfo) bool {
 	if r == nil {
 		return c.Method == "" && c.Status == 0 && c.Slower <= 0
 	}
@@ -115,7 +115,7 @@ func (c *choice) fitsRequest(r *RequestInfo) bool {
 }
 
 // names judges by whom the entry names.
-func (c *choice) names(e *Entry) bool {
+func (c *selection) names(e *Entry) bool {
 	if !is(c.Resource, e.ResourceID) {
 		return false
 	}
@@ -136,7 +136,7 @@ func (d *MemberDelta) names(id string) bool {
 }
 
 // means judges by what the resource has now.
-func (c *choice) means(e *Entry) bool {
+func (c *selection) means(e *Entry) bool {
 	if c.Mail == "" && c.ExternalID == "" {
 		return true
 	}
