@@ -10,24 +10,31 @@ import (
 	"meibo/scim"
 )
 
-// AsOf is a Store that shows one tenant as it was just before an instant, and writes nothing: what is to be committed is
-// kept, and seen by who reads after it. It is for evaluating one request again, so not safe for concurrent use.
+// AsOf is a Store that shows one tenant as it was when an entry of the journal was written, without what that unit of work
+// did, and writes nothing: what is to be committed is kept, and seen by who reads after it. It is for evaluating one request
+// again, so not safe for concurrent use.
 //
-// What is not in the journal is as it is now: how many accounts a connection has, and what a person allowed beyond a
-// tolerance. Accounts are candidates that have a name, an address or an externalId now, or had the name then.
+// All of it follows from the journal: resources, memberships, what was spent of a tolerance and allowed beyond it. Only who
+// may be a candidate is asked of what there is now: accounts that have a name, an address or an externalId now, or had the
+// name then. It reads what the journal has of the half minute around the entry, and for the counts of a tolerance all that
+// came later.
 type AsOf struct {
 	Store // nil: whatever is not named below has no place in a request
 
 	store     Store
-	at        time.Time
+	entry     Entry
+	at        time.Time        // just before it
 	settings  *SettingsVersion // in force for its connection; nil for what is asked for
+	order     *precedence
+	rules     map[[2]int64]*Rules // by connection and version
 	committed []Batch
 	written   map[string]Change // by resource: the last one
 }
 
-// NewAsOf returns tenant data of a store as it was just before an instant, with those settings in force for their connection.
-func NewAsOf(s Store, at time.Time, settings *SettingsVersion) *AsOf {
-	return &AsOf{store: s, at: at.Add(-time.Microsecond), settings: settings, written: map[string]Change{}}
+// NewAsOf returns tenant data of a store as it was when an entry was written, with those settings in force for their connection.
+func NewAsOf(s Store, e Entry, settings *SettingsVersion) *AsOf {
+	return &AsOf{store: s, entry: e, at: e.At.Add(-time.Microsecond), settings: settings,
+		rules: map[[2]int64]*Rules{}, written: map[string]Change{}}
 }
 
 // Entries are those that were to be committed.
@@ -40,12 +47,27 @@ func (a *AsOf) Entries() (all []Entry) {
 
 // View implements Store.
 func (a *AsOf) View(ctx context.Context, tenant string, fn func(Reader) error) error {
-	return a.store.View(ctx, tenant, func(r Reader) error { return fn(&pastReader{Reader: r, AsOf: a}) })
+	return a.read(ctx, tenant, func(x *pastReader) error { return fn(x) })
 }
 
 // Update implements Store.
 func (a *AsOf) Update(ctx context.Context, tenant string, fn func(Tx) error) error {
-	return a.store.View(ctx, tenant, func(r Reader) error { return fn(pastTx{&pastReader{Reader: r, AsOf: a}}) })
+	return a.read(ctx, tenant, func(x *pastReader) error { return fn(pastTx{x}) })
+}
+
+// read reads from one state: counts are those of now, less what has changed since.
+func (a *AsOf) read(ctx context.Context, tenant string, fn func(*pastReader) error) error {
+	return a.store.View(ctx, tenant, func(r Reader) (err error) {
+		if err := r.Snapshot(); err != nil {
+			return err
+		}
+		if a.order == nil {
+			if a.order, err = precedenceOf(r, a.entry); err != nil {
+				return err
+			}
+		}
+		return fn(&pastReader{Reader: r, AsOf: a})
+	})
 }
 
 type pastTx struct{ *pastReader }
@@ -74,14 +96,9 @@ type pastReader struct {
 	*AsOf
 }
 
-// maxPastMembers bounds the groups that are looked through: of each member it has to be known whether it was there.
-const maxPastMembers = 2_000
-
-var errPastMembers = &Error{Kind: Invalid, Attribute: "members", Detail: "the group has too many members to be looked at as it was; look at the entry's own differences"}
-
 // past is a resource as it was, with what is to be written of it.
 func (x *pastReader) past(t scim.ResourceType, id string, members, groups bool) (Past, error) {
-	p, err := pastOf(x.Reader, PastQuery{Type: t, ID: id, At: x.at, Members: members, Groups: groups})
+	p, err := x.stored(PastQuery{Type: t, ID: id, At: x.entry.At, Members: members, Groups: groups, there: x.order.has})
 	c, written := x.written[id]
 	if !written || c.After.Type != t {
 		return p, err
@@ -94,12 +111,49 @@ func (x *pastReader) past(t scim.ResourceType, id string, members, groups bool) 
 	return p, err
 }
 
+// stored is a resource as it was, with what was kept beside what its entries tell.
+func (x *pastReader) stored(q PastQuery) (Past, error) {
+	h, err := x.Reader.Horizon()
+	if err != nil {
+		return Past{}, err
+	}
+	own, err := historyAt(x.Reader, q, h, "")
+	if err != nil {
+		return Past{}, err
+	}
+	p, err := pastFrom(x.Reader, q, h, own)
+	if err != nil {
+		return p, err
+	}
+	if q.Type == scim.Group {
+		p.Removals, err = x.removals(own)
+		return p, err
+	}
+	return p, x.stable(&p.Resource)
+}
+
+// stable gives a user the stable key that the settings name.
+func (x *pastReader) stable(r *Resource) error {
+	rules, err := x.inForce()
+	if err != nil || rules.stable == nil {
+		return err
+	}
+	asserted, err := decoded(r.Type, r.Asserted)
+	rules.keep(r, asserted)
+	return err
+}
+
 // afterDelta is what a delta makes of memberships.
 func afterDelta(members []PastMember, d MemberDelta) []PastMember {
+	places := make(map[string]int, len(members))
+	for i, m := range members {
+		places[m.Value] = i
+	}
 	find := func(m scim.Member) *PastMember {
-		i := slices.IndexFunc(members, func(o PastMember) bool { return o.Value == m.Value })
-		if i < 0 {
+		i, there := places[m.Value]
+		if !there {
 			members, i = append(members, PastMember{Membership: Membership{Member: m}}), len(members)
+			places[m.Value] = i
 		}
 		return &members[i]
 	}
@@ -136,6 +190,68 @@ func (x *pastReader) Settings(connection, version int64) (SettingsVersion, error
 		return *x.settings, nil
 	}
 	return x.Reader.Settings(connection, version)
+}
+
+// Connections implements Reader: the settings in force of the others are those of then, too.
+func (x *pastReader) Connections() ([]Connection, error) {
+	all, err := x.Reader.Connections()
+	for i := range all {
+		c := &all[i]
+		if x.settings != nil && x.settings.Connection == c.ID {
+			continue
+		}
+		v, err := x.settingsThen(c.ID)
+		if err != nil {
+			return nil, err
+		}
+		if c.SettingsVersion = v.Version; v.Version > 0 {
+			c.Settings = v.Settings.Protocol
+		}
+	}
+	return all, err
+}
+
+// settingsThen are the settings of a connection that were in force; Version 0 for none.
+func (x *pastReader) settingsThen(connection int64) (then SettingsVersion, err error) {
+	all, err := x.Reader.SettingsHistory(connection)
+	for _, v := range all {
+		if !v.At.After(x.at) && v.Version > then.Version {
+			then = v
+		}
+	}
+	return then, err
+}
+
+// inForce are the rules under which the entry is evaluated.
+func (x *pastReader) inForce() (*Rules, error) {
+	if x.settings == nil {
+		return defaultRules, nil
+	}
+	return x.compiled(*x.settings)
+}
+
+// rulesOf are the rules of a version of a connection's settings.
+func (x *pastReader) rulesOf(connection, version int64) (*Rules, error) {
+	if version == 0 {
+		return defaultRules, nil
+	}
+	if r := x.rules[[2]int64{connection, version}]; r != nil {
+		return r, nil
+	}
+	v, err := x.Reader.Settings(connection, version)
+	if err != nil {
+		return nil, err
+	}
+	return x.compiled(v)
+}
+
+func (x *pastReader) compiled(v SettingsVersion) (r *Rules, err error) {
+	key := [2]int64{v.Connection, v.Version}
+	if r = x.rules[key]; r == nil {
+		r, err = NewRules(v.Version, v.Settings)
+		x.rules[key] = r
+	}
+	return r, err
 }
 
 // Resource implements Reader.
@@ -246,7 +362,7 @@ func (x *pastReader) candidateIDs(q CandidateQuery) (ids []string, err error) {
 		if name == "" || err != nil {
 			continue
 		}
-		err = x.Reader.Entries(EntryQuery{Name: name, Until: x.at.Add(time.Microsecond), Limit: 200}, func(e Entry) error {
+		err = x.Entries(EntryQuery{Name: name, Limit: 200}, func(e Entry) error {
 			if e.ResourceType == q.Scope.Type && e.Version > 0 {
 				ids = append(ids, e.ResourceID)
 			}
@@ -257,160 +373,19 @@ func (x *pastReader) candidateIDs(q CandidateQuery) (ids []string, err error) {
 	return slices.Compact(ids), err
 }
 
-// MemberFacts implements Reader.
-func (x *pastReader) MemberFacts(connection int64, group string, ids []string) (facts []MemberFact, err error) {
-	var open []PastMember
-	if group != "" {
-		p, err := x.past(scim.Group, group, true, false)
-		if err != nil {
-			return nil, err
-		}
-		open = p.Members
-	}
-	for _, id := range ids {
-		f := MemberFact{ID: id}
-		r, err := x.anything(id)
-		if err != nil {
-			return nil, err
-		}
-		if r != nil {
-			f.Issued, f.Visible = r.Connection == connection, r.Visible && r.Connection == connection
-			f.Gone = f.Issued && isGone(r)
-		}
-		for _, m := range open {
-			if m.Value == id {
-				f.Member, f.Effective, f.Display = m.Asserted, m.Effective, m.Display
-			}
-		}
-		facts = append(facts, f)
-	}
-	return facts, nil
-}
-
-// anything is the user or group that had an id; nil for none.
-func (x *pastReader) anything(id string) (*Resource, error) {
-	for _, t := range []scim.ResourceType{scim.User, scim.Group} {
-		p, err := x.past(t, id, false, false)
-		if err == nil {
-			return &p.Resource, nil
-		}
-		if unlessAbsent(err) != nil {
-			return nil, err
-		}
-	}
-	return nil, nil
-}
-
-// Members implements Reader.
-func (x *pastReader) Members(groups []string, fn func(GroupMember) error) error {
-	for _, group := range groups {
-		err := x.membersOf(group, func(m PastMember, of *Resource, owner int64) error {
-			switch {
-			case !m.Asserted, of != nil && !of.Visible:
-				return nil
-			case of == nil || of.Connection != owner:
-				return fn(GroupMember{Group: group, Value: m.Value, Display: m.Display})
-			default:
-				return fn(GroupMember{Group: group, Value: m.Value, Display: m.Display, Type: of.Type})
-			}
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Memberships implements Reader.
-func (x *pastReader) Memberships(group string, fn func(GroupMember) error) error {
-	return x.membersOf(group, func(m PastMember, of *Resource, _ int64) error {
-		if !m.Effective || of == nil {
+// Matters implements Reader.
+func (x *pastReader) Matters(q MatterQuery, fn func(Matter) error) error {
+	status := q.Status
+	q.Status = ""
+	return x.Reader.Matters(q, func(m Matter) error {
+		if !x.order.has(&Entry{ID: m.Entry, At: m.Opened}) {
 			return nil
 		}
-		return fn(GroupMember{Group: group, Value: m.Value, Display: m.Display, Type: of.Type, Unlisted: !m.Asserted})
-	})
-}
-
-// OpenMemberships implements Reader.
-func (x *pastReader) OpenMemberships(member string, fn func(Resource, Membership) error) error {
-	var ids []string
-	err := x.Reader.GroupsOf(member, x.at, x.at, func(group string) error {
-		ids = append(ids, group)
-		return nil
-	})
-	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
-		if err != nil {
-			return err
-		}
-		var p Past
-		if p, err = x.past(scim.Group, id, true, false); err != nil {
-			continue
-		}
-		for _, m := range p.Members {
-			if m.Value == member && err == nil {
-				err = fn(p.Resource, m.Membership)
-			}
-		}
-	}
-	return err
-}
-
-// membersOf calls fn with the memberships of a group, oldest first, and with what is a member.
-func (x *pastReader) membersOf(group string, fn func(m PastMember, of *Resource, owner int64) error) error {
-	p, err := x.past(scim.Group, group, true, false)
-	if err != nil {
-		return err
-	}
-	if len(p.Members) > maxPastMembers {
-		return errPastMembers
-	}
-	slices.SortStableFunc(p.Members, func(a, b PastMember) int {
-		if a.Since.IsZero() != b.Since.IsZero() { // those that this request adds come last
-			return cmp.Compare(b.Since.UnixMicro(), a.Since.UnixMicro())
-		}
-		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Value, b.Value))
-	})
-	for _, m := range p.Members {
-		of, err := x.anything(m.Value)
-		if err != nil {
-			return err
-		}
-		if err := fn(m, of, p.Connection); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Departure implements Reader. What was spent of a tolerance is counted from the journal.
-func (x *pastReader) Departure(q BudgetQuery) (DepartureFacts, error) {
-	facts, err := x.Reader.Departure(q)
-	if err != nil {
-		return facts, err
-	}
-	matters := facts.Matters
-	if q.Resource != "" {
-		err = x.Reader.Matters(MatterQuery{Resource: q.Resource}, func(m Matter) error {
-			matters = append(matters, m)
+		if m = asOf(m, x.at); status != "" && m.Status != status {
 			return nil
-		})
-	}
-	facts.Matters = nil
-	for _, m := range matters {
-		if m = asOf(m, x.at); m.Opened.After(x.at) || slices.ContainsFunc(facts.Matters, func(o Matter) bool { return o.Kind == m.Kind }) {
-			continue
 		}
-		switch m.Status {
-		case MatterOpen, MatterAllowed, MatterRejected, MatterIgnored, MatterCreated:
-			facts.Matters = append(facts.Matters, m)
-		}
-	}
-	facts.Budget.Version = 0
-	if facts.Budget.Spent, err = x.spent(q, err); err != nil {
-		return facts, err
-	}
-	return facts, nil
+		return fn(m)
+	})
 }
 
 // asOf is a matter as it was.
@@ -421,54 +396,32 @@ func asOf(m Matter, at time.Time) Matter {
 	return m
 }
 
-// longestWindow is how far back departures are counted, at most.
-const longestWindow = 31 * 24 * time.Hour
-
-func (x *pastReader) spent(q BudgetQuery, err error) (spent []Spent, _ error) {
-	t := scim.User
-	if q.Kind == BudgetGroups {
-		t = scim.Group
-	}
-	window := DefaultSettings().Tolerance.Window.Duration()
-	if x.settings != nil {
-		window = min(x.settings.Settings.Tolerance.Window.Duration(), longestWindow)
-	}
-	for _, action := range []JournalAction{ActionDisable, ActionDelete, ActionStagedDelete} {
-		if q.Kind == "" || err != nil {
-			return spent, err
-		}
-		err = x.Reader.Entries(EntryQuery{Connection: q.Connection, Action: action, Since: x.at.Add(-window), Until: x.at.Add(time.Microsecond)}, func(e Entry) error {
-			left := slices.ContainsFunc(e.Diff, func(c AttributeChange) bool {
-				return c.Path == PathState && c.New != string(Active) && c.New != string(Held)
-			})
-			if left && e.ResourceType == t && !e.Reason.isPersonal() {
-				spent = append(spent, Spent{Until: e.At, N: 1})
-			}
-			return nil
-		})
-	}
-	return spent, err
-}
-
-// Matters implements Reader.
-func (x *pastReader) Matters(q MatterQuery, fn func(Matter) error) error {
-	status := q.Status
-	q.Status = ""
-	return x.Reader.Matters(q, func(m Matter) error {
-		if m = asOf(m, x.at); m.Opened.After(x.at) || status != "" && m.Status != status {
-			return nil
-		}
-		return fn(m)
-	})
-}
-
 // Entries implements Reader.
 func (x *pastReader) Entries(q EntryQuery, fn func(Entry) error) error {
-	if end := x.at.Add(time.Microsecond); q.Until.IsZero() || q.Until.After(end) {
+	if end := x.entry.At.Add(writeTimeout); q.Until.IsZero() || q.Until.After(end) {
 		q.Until = end
 	}
-	return x.Reader.Entries(q, fn)
+	limit, n := q.Limit, 0
+	q.Limit = 0
+	err := x.Reader.Entries(q, func(e Entry) error {
+		if !x.order.has(&e) {
+			return nil
+		}
+		if err := fn(e); err != nil {
+			return err
+		}
+		if n++; n == limit {
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return err
 }
+
+var errEnough = errors.New("provisioning: enough was read")
 
 // Accounts implements Reader.
 func (x *pastReader) Accounts(AccountQuery, func(Resource) error) error {

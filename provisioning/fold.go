@@ -1,7 +1,6 @@
 package provisioning
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,9 +65,7 @@ func (f *fold) state() State {
 }
 
 func (f *fold) owner() int64 {
-	n, _ := f.row[PathOwner].(json.Number)
-	id, _ := n.Int64()
-	return id
+	return ownerIn(f.row[PathOwner])
 }
 
 // newFold begins with the first entry of a resource, which is not followed yet.

@@ -41,6 +41,16 @@ type PastQuery struct {
 	At      time.Time
 	Members bool // of a group: Past.Members
 	Groups  bool // of a user: Past.Groups
+
+	there func(*Entry) bool // which entries count; nil for those until At
+}
+
+// counts reports whether an entry counts.
+func (q *PastQuery) counts(e *Entry) bool {
+	if q.there != nil {
+		return q.there(e)
+	}
+	return !e.At.After(q.At)
 }
 
 // At reads a resource as it was at an instant. It reads that resource's entries and, for a user's groups, those of theirs
@@ -68,7 +78,16 @@ func pastOf(r Reader, q PastQuery) (Past, error) {
 	if err != nil {
 		return Past{}, err
 	}
-	f, err := foldTo(r, q, h, "")
+	own, err := historyAt(r, q, h, "")
+	if err != nil {
+		return Past{}, err
+	}
+	return pastFrom(r, q, h, own)
+}
+
+// pastFrom is what the entries that count come to.
+func pastFrom(r Reader, q PastQuery, h Horizon, own []Entry) (Past, error) {
+	f, err := foldOf(own, "")
 	if err != nil {
 		return Past{}, err
 	}
@@ -120,7 +139,7 @@ func historyAt(r Reader, q PastQuery, h Horizon, member string) ([]Entry, error)
 		return nil, err
 	}
 	reached := len(own)
-	for reached > 0 && own[reached-1].At.After(q.At) {
+	for reached > 0 && !q.counts(&own[reached-1]) {
 		reached--
 	}
 	begins := own[0].Version == 1 && own[0].Reason.Code != ReasonBaseline
@@ -139,8 +158,9 @@ func versionsOf(r Reader, q EntryQuery, t scim.ResourceType) ([]Entry, error) {
 	var own []Entry
 	err := r.Entries(q, func(e Entry) error {
 		if e.Version > 0 && e.ResourceType == t {
-			own = append(own, Entry{ID: e.ID, At: e.At, Connection: e.Connection, ResourceID: e.ResourceID, ResourceType: e.ResourceType,
-				ResourceName: e.ResourceName, Version: e.Version, Diff: e.Diff, Members: e.Members, Reason: e.Reason})
+			own = append(own, Entry{ID: e.ID, At: e.At, Connection: e.Connection, Correlation: e.Correlation, ResourceID: e.ResourceID,
+				ResourceType: e.ResourceType, ResourceName: e.ResourceName, Version: e.Version, Diff: e.Diff, Members: e.Members, Reason: e.Reason,
+				Actor: e.Actor, Request: e.Request, SettingsVersion: e.SettingsVersion})
 		}
 		return nil
 	})
@@ -181,7 +201,7 @@ func groupsAt(r Reader, q PastQuery, h Horizon) ([]PastGroup, error) {
 	slices.Sort(ids)
 	var out []PastGroup
 	for _, id := range slices.Compact(ids) {
-		f, err := foldTo(r, PastQuery{Type: scim.Group, ID: id, At: q.At}, h, q.ID)
+		f, err := foldTo(r, PastQuery{Type: scim.Group, ID: id, At: q.At, there: q.there}, h, q.ID)
 		if KindOf(err) == NotFound {
 			continue // it was made a moment later
 		}

@@ -110,7 +110,7 @@ func sourceOf(r Reader, e *Entry) (source, error) {
 			return "", err
 		case err == nil && j.Kind == JobUndo, e.Reason.Code == ReasonUndone:
 			return sourceUndo, nil
-		case err == nil && j.Kind == JobRecompute, kind == InitiatorApplication:
+		case err == nil && j.decidesAnew(), kind == InitiatorApplication:
 			return sourceRun, nil
 		case kind == InitiatorSystem:
 			return sourceSchedule, nil
@@ -291,6 +291,19 @@ func (c *recorded) followed() (Change, error) {
 
 // inputs are the facts and what was desired.
 func (s *Service) inputs(r Reader, c *recorded) error {
+	if c.before != nil {
+		if err := c.readGroups(r); err != nil {
+			return err
+		}
+	}
+	if err := c.wants(); err != nil || c.desired.Act != nil {
+		return err
+	}
+	return s.keptThen(r, c)
+}
+
+// wants is what the entry, the resource before it and the resource after it say was wanted.
+func (c *recorded) wants() error {
 	e := c.entry
 	c.desired = Desired{Type: e.ResourceType, Connection: e.Connection, ID: e.ResourceID, Now: e.At.UTC()}
 	c.facts = Facts{HasOpen: true, HasListed: true, HasGroups: true, HasHolder: true, HasWaiting: true, HasTaken: true, Left: c.left()}
@@ -298,19 +311,13 @@ func (s *Service) inputs(r Reader, c *recorded) error {
 		for _, m := range c.before.Members {
 			c.facts.Open = append(c.facts.Open, m.Membership)
 		}
-		if err := c.readGroups(r); err != nil {
-			return err
-		}
 		c.before.Removals = c.removals()
 	}
 	c.facts.Departure = c.departure()
 	if c.source == sourcePerson && e.MatchedBy != matchedByPerson || c.source == sourceSchedule || c.source == sourceUndo {
 		return c.choice()
 	}
-	if err := c.assertion(); err != nil {
-		return err
-	}
-	return s.keptThen(r, c)
+	return c.assertion()
 }
 
 // readGroups adds in which groups a user was, where the rules ask for that.
@@ -487,6 +494,9 @@ func (c *recorded) restore() {
 	w := &Wanted{Type: e.ResourceType, Visible: &after.Visible, Role: &role, Protected: &after.Protected, Overrides: &overrides}
 	if after.State == Removed {
 		w.PurgeAt = &after.PurgeAt
+	}
+	if at := leftSince(e); !at.IsZero() {
+		w.LeftAt = &at
 	}
 	stayed := e.Reason.Code == ReasonRestored && c.before != nil && c.before.State == after.State // where the rules might have brought it back
 	if stayed || slices.Contains([]string{ReasonCreated, ReasonAsserted, ReasonUnchanged, ReasonByPerson, ReasonAdopted, ReasonMemberGone}, e.Reason.Code) {
@@ -666,6 +676,12 @@ func (c *recorded) undoing(a *Act) error {
 			b.Role = &c.after.Role
 		case d.Path == PathOwner:
 			b.Owner = &Ownership{Connection: c.after.Connection, Visible: c.after.Visible, Asserted: after.asserted}
+			kept := attributePaths(e.ResourceType, after.asserted) // over which all that the host application saw was laid
+			for _, path := range unionKeys(kept, is) {
+				if !scim.Equal(kept[path], is[path]) {
+					returns[path] = is[path]
+				}
+			}
 		case undone && path != overrideRole:
 			returns[path] = is[path]
 		case undone && b.Role == nil:

@@ -349,5 +349,5 @@ func allowanceStep(r Reader, c Connection, kind BudgetKind, a Allowance, now tim
 	b.Version++
 	b.Allowances = append(slices.DeleteFunc(slices.Clone(b.Allowances), func(old Allowance) bool { return !old.Until.After(now) || old.Left == 0 }), a)
 	return step{budget: &b, reason: reasonDeparturesAllowed, connection: c, args: map[string]string{"kind": string(kind), "cause": a.Cause,
-		"left": fmt.Sprint(a.Left), "until": a.Until.Format(time.RFC3339), "reject": fmt.Sprint(a.Reject)}}, nil
+		"left": fmt.Sprint(a.Left), "until": a.Until.Format(time.RFC3339Nano), "reject": fmt.Sprint(a.Reject)}}, nil
 }

@@ -20,6 +20,9 @@ const (
 	JobUndo      JobKind = "undo"
 )
 
+// decidesAnew reports whether the job decides on what is asserted already.
+func (j *Job) decidesAnew() bool { return j.Kind == JobRecompute || j.Kind == JobRegroup }
+
 const (
 	jobLease   = time.Minute // how long a server that died keeps a job to itself
 	jobStride  = 100         // resources a step

@@ -137,6 +137,7 @@ func TestDecideWanted(t *testing.T) {
 			if c.Before != tt.stored || tt.stored != nil && c.Action != ChangeSkip && c.After.Version != tt.stored.Version+1 {
 				t.Errorf("before %p, stored %p, version %d", c.Before, tt.stored, c.After.Version)
 			}
+			wantAgain(t, sourceFile, c, defaultRules)
 		})
 	}
 }

@@ -8,12 +8,14 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 
 	"meibo/internal/auth"
 	"meibo/internal/capture"
 	"meibo/internal/replay"
+	"meibo/internal/testkit"
 	"meibo/internal/witness"
 	"meibo/provisioning"
 	"meibo/scim/endpoint"
@@ -65,28 +67,34 @@ func TestReplay(t *testing.T) {
 		if err := p.play(t.Context(), writes); err != nil {
 			t.Fatal(err)
 		}
-		before, entries := c.stored(), c.entries()
-		replayed := 0
-		for _, e := range entries {
-			if e.Request == nil || e.Request.Dialect == "" {
-				continue
-			}
-			got, err := s.replayer(&kept).Replay(t.Context(), c.name, e.ID, replay.Under{})
-			if err != nil {
-				t.Fatalf("%s %s: %v", e.Request.Method, e.Request.Path, err)
-			}
-			if replayed++; !got.Same() {
-				t.Errorf("%s %s (%s): status %+v, answers differ in %s, entries in %+v\nrequest %s", e.Request.Method, e.Request.Path, e.ID, got.Status, got.Answer, got.Entries,
-					kept.all[e.Correlation].Request.Text)
-			}
-		}
-		if replayed < writes {
+		if replayed := c.replayAll(&kept); replayed < writes {
 			t.Errorf("%d of %d requests were replayed", replayed, writes)
 		}
-		if differences := witness.Differences(c.stored(), before); len(differences) > 0 || len(c.entries()) != len(entries) {
-			t.Errorf("the replays wrote: %d entries more, %v", len(c.entries())-len(entries), differences)
-		}
 	})
+}
+
+// replayAll replays each request of the tenant under the settings of then, and tells how many those were: each comes out as it
+// was, and nothing is written.
+func (c *tenant) replayAll(kept *captured) (replayed int) {
+	c.t.Helper()
+	before, entries := c.stored(), c.entries()
+	for _, e := range entries {
+		if e.Request == nil || e.Request.Dialect == "" {
+			continue
+		}
+		got, err := c.replayer(kept).Replay(c.t.Context(), c.name, e.ID, replay.Under{})
+		if err != nil {
+			c.t.Fatalf("%s %s: %v", e.Request.Method, e.Request.Path, err)
+		}
+		if replayed++; !got.Same() {
+			c.t.Errorf("%s %s (%s): status %+v, answers differ in %s, entries in %+v\nrequest %s", e.Request.Method, e.Request.Path, e.ID, got.Status, got.Answer, got.Entries,
+				kept.all[e.Correlation].Request.Text)
+		}
+	}
+	if differences := witness.Differences(c.stored(), before); len(differences) > 0 || len(c.entries()) != len(entries) {
+		c.t.Errorf("the replays wrote: %d entries more, %v", len(c.entries())-len(entries), differences)
+	}
+	return replayed
 }
 
 // TestReplayOfTurns replays what random writes seldom bring about: returns by a stable key, names that change hands, groups that
@@ -95,63 +103,114 @@ func TestReplayOfTurns(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
 		var kept captured
-		s := newServer(t, db, options{capture: kept.keep})
-		c := s.newTenant("turns")
-		w := c.newWriter()
-		send := func(method, path, body string) string {
-			a, err := w.send(t.Context(), method, path, body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var made struct{ ID string }
-			_ = json.Unmarshal([]byte(a.body), &made) // what has no body made nothing
-			return made.ID
-		}
-		const stable = `"externalId": "7e57ab1e-1234-4abc-8def-0123456789ab"`
-		kim := send("POST", "/Users", `{"userName": "kim@contoso.com", `+stable+`, "active": true, "password": "not kept"}`)
-		send("DELETE", "/Users/"+kim, "")
-		if back := send("POST", "/Users", `{"userName": "kim.return@contoso.com", `+stable+`, "active": true}`); back != kim {
-			t.Fatalf("%s came back as %s", kim, back)
-		}
-		lee := send("POST", "/Users", `{"userName": "lee@contoso.com", "active": "True"}`)
-		send("PATCH", "/Users/"+kim, `{"Operations": [{"op": "Replace", "path": "userName", "value": "kim.new@contoso.com"}]}`)
-		send("PATCH", "/Users/"+lee, `{"Operations": [{"op": "replace", "path": "userName", "value": "kim.return@contoso.com"}]}`)
-		send("PATCH", "/Users/"+lee, `{"Operations": [{"op": "replace", "path": "userName", "value": "KIM.new@contoso.com"}]}`)
-		group := send("POST", "/Groups", `{"displayName": "Sales", "members": [{"value": "`+kim+`"}, {"value": "`+lee+`"}]}`)
-		send("POST", "/Groups", `{"displayName": "sales"}`)
-		send("PUT", "/Groups/"+group, `{"displayName": "Sales EMEA", "members": [{"value": "`+lee+`"}]}`)
-		send("PATCH", "/Groups/"+group, `{"Operations": [{"op": "add", "path": "members", "value": [{"value": "019aa000-0000-7000-8000-000000000000"}]}]}`)
-		send("PATCH", "/Users/"+kim, `{"Operations": [{"op": "replace", "path": "active", "value": "False"}]}`)
-		send("POST", "/Users", `{"userName": ""}`)
-		send("POST", "/Users", `{"userName":`)
-		send("PUT", "/Users/none", `{"userName": "nobody@contoso.com"}`)
-		send("DELETE", "/Users/none", "")
-		send("DELETE", "/Groups/"+group, "")
-		send("DELETE", "/Users/"+kim, "")
-		send("DELETE", "/Users/"+kim, "")
-		before, entries := c.stored(), c.entries()
-		replayed := 0
-		for _, e := range entries {
-			if e.Request == nil || e.Request.Dialect == "" {
-				continue
-			}
-			got, err := s.replayer(&kept).Replay(t.Context(), c.name, e.ID, replay.Under{})
-			if err != nil {
-				t.Errorf("%s %s: %v", e.Request.Method, e.Request.Path, err)
-				continue
-			}
-			if replayed++; !got.Same() {
-				t.Errorf("%s %s: status %+v, answers differ in %s, entries in %+v\nrequest %s", e.Request.Method, e.Request.Path, got.Status, got.Answer, got.Entries,
-					kept.all[e.Correlation].Request.Text)
-			}
-		}
-		if replayed < 19 {
+		c := newServer(t, db, options{capture: kept.keep}).newTenant("turns")
+		c.turns()
+		if replayed := c.replayAll(&kept); replayed < 19 {
 			t.Errorf("%d requests were replayed", replayed)
 		}
-		if differences := witness.Differences(c.stored(), before); len(differences) > 0 || len(c.entries()) != len(entries) {
-			t.Errorf("the replays wrote: %d entries more, %v", len(c.entries())-len(entries), differences)
+	})
+}
+
+// TestReplayOfOneMoment does the same where the clock stands still: which entry was there before which is told by positions alone.
+func TestReplayOfOneMoment(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db database) {
+		var kept captured
+		c := newServer(t, db, options{capture: kept.keep, now: testkit.NewClock(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)).Now}).newTenant("turns")
+		c.turns()
+		for more := true; more; {
+			var err error
+			if _, more, err = c.store.Follow(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if replayed := c.replayAll(&kept); replayed < 19 {
+			t.Errorf("%d requests were replayed", replayed)
 		}
 	})
+}
+
+// turns sends what random writes seldom bring about.
+func (c *tenant) turns() {
+	t := c.t
+	t.Helper()
+	w := c.newWriter()
+	send := func(method, path, body string) string {
+		t.Helper()
+		a, err := w.send(t.Context(), method, path, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.id()
+	}
+	const stable = `"externalId": "7e57ab1e-1234-4abc-8def-0123456789ab"`
+	kim := send("POST", "/Users", `{"userName": "kim@contoso.com", `+stable+`, "active": true, "password": "not kept"}`)
+	send("DELETE", "/Users/"+kim, "")
+	if back := send("POST", "/Users", `{"userName": "kim.return@contoso.com", `+stable+`, "active": true}`); back != kim {
+		t.Fatalf("%s came back as %s", kim, back)
+	}
+	lee := send("POST", "/Users", `{"userName": "lee@contoso.com", "active": "True"}`)
+	send("PATCH", "/Users/"+kim, `{"Operations": [{"op": "Replace", "path": "userName", "value": "kim.new@contoso.com"}]}`)
+	send("PATCH", "/Users/"+lee, `{"Operations": [{"op": "replace", "path": "userName", "value": "kim.return@contoso.com"}]}`)
+	send("PATCH", "/Users/"+lee, `{"Operations": [{"op": "replace", "path": "userName", "value": "KIM.new@contoso.com"}]}`)
+	group := send("POST", "/Groups", `{"displayName": "Sales", "members": [{"value": "`+kim+`"}, {"value": "`+lee+`"}]}`)
+	send("POST", "/Groups", `{"displayName": "sales"}`)
+	send("PUT", "/Groups/"+group, `{"displayName": "Sales EMEA", "members": [{"value": "`+lee+`"}]}`)
+	send("PATCH", "/Groups/"+group, `{"Operations": [{"op": "add", "path": "members", "value": [{"value": "019aa000-0000-7000-8000-000000000000"}]}]}`)
+	send("PATCH", "/Users/"+kim, `{"Operations": [{"op": "replace", "path": "active", "value": "False"}]}`)
+	send("POST", "/Users", `{"userName": ""}`)
+	send("POST", "/Users", `{"userName":`)
+	send("PUT", "/Users/none", `{"userName": "nobody@contoso.com"}`)
+	send("DELETE", "/Users/none", "")
+	send("DELETE", "/Groups/"+group, "")
+	send("DELETE", "/Users/"+kim, "")
+	send("DELETE", "/Users/"+kim, "")
+}
+
+// TestReplayOfManyMembers replays what happens to a group of more members than one request can name: answers that list them are the
+// same byte for byte, and who was a member then is one, whoever left since.
+func TestReplayOfManyMembers(t *testing.T) {
+	t.Parallel()
+	var kept captured
+	c := newServer(t, databases[0], options{capture: kept.keep}).newTenant("many").connect("other", func(o *provisioning.ConnectionSettings) {
+		o.UnknownMembers, o.PatchResponse = provisioning.KeepUnknownMembers, provisioning.PatchResource
+	})
+	send := func(method, path string, body object) string {
+		t.Helper()
+		data, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := c.send(t.Context(), method, path, string(data))
+		if err != nil || a.status >= 300 {
+			t.Fatalf("%d %s, %v", a.status, a.body, err)
+		}
+		kept.Lock()
+		defer kept.Unlock()
+		x := kept.all[a.correlation] // whose answer may have been cut off
+		x.Answer = capture.Body{Text: []byte(a.body), Size: len(a.body)}
+		kept.all[a.correlation] = x
+		return a.id()
+	}
+	members := []object{{"value": send("POST", "/Users", object{"userName": "kim@contoso.com"}), "display": "Kim"}, {"value": send("POST", "/Users", object{"userName": "lee@contoso.com"})}}
+	group := "/Groups/" + send("POST", "/Groups", object{"displayName": "Everybody", "members": members})
+	patch := func(op string, members []object) {
+		send("PATCH", group, object{"Operations": []object{{"op": op, "path": "members", "value": members}}})
+	}
+	const some = 900
+	for i := range 3 {
+		var more []object
+		for j := range some {
+			more = append(more, object{"value": fmt.Sprintf("0198c0de-0000-7000-8000-%012d", i*some+j)})
+		}
+		patch("add", more)
+	}
+	patch("remove", []object{members[0], {"value": "0198c0de-0000-7000-8000-000000000000"}})
+	send("DELETE", fmt.Sprint("/Users/", members[1]["value"]), nil)
+	patch("add", members[:1])
+	if replayed := c.replayAll(&kept); replayed < 9 {
+		t.Errorf("%d requests were replayed", replayed)
+	}
 }
 
 // TestReplayUnderOtherSettings shows exactly what an edit of the settings would have changed, and what is no request is refused.

@@ -22,11 +22,7 @@ var chains = flag.Int("chains", 60, "how many decisions TestChainsDecideAgain ex
 // it. Each chain has words for all that it says; its last link is what is stored; and whatever was decided comes, from
 // what the chain has recorded, to the very same entry again.
 func TestChainsDecideAgain(t *testing.T) {
-	for name, value := range map[string]string{"rapid.checks": fmt.Sprint(max(7, *chains/8)), "rapid.nofailfile": "true"} {
-		if err := flag.Set(name, value); err != nil {
-			t.Fatal(err)
-		}
-	}
+	setChecks(t, max(7, *chains/8))
 	d := newDirectory(t)
 	again, lacking := map[string]int{}, map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {

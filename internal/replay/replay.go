@@ -96,7 +96,7 @@ func (r *Replayer) Replay(ctx context.Context, tenant, entry string, under Under
 	if err != nil {
 		return Result{}, err
 	}
-	past := provisioning.NewAsOf(r.Store, asked.At, settings)
+	past := provisioning.NewAsOf(r.Store, asked, settings)
 	service := provisioning.New(provisioning.Options{Store: past, Now: func() time.Time { return asked.At }, NewID: ids(asked)})
 	answer := &recording{header: http.Header{}}
 	request, err := requestOf(ctx, x)
