@@ -233,8 +233,13 @@ func (m *maker) writeChains() error {
 		if err != nil {
 			return err
 		}
-		view, err := summary.WhyOf(tenantName, m.names.chain(chain), summary.Speaker{Words: words.English})
+		speaker := summary.Speaker{Words: words.English}
+		view, err := summary.WhyOf(tenantName, m.names.chain(chain), speaker)
 		if err != nil {
+			return err
+		}
+		// It is compared with what was decided, and not with pseudonyms of that.
+		if view.Reevaluation, err = summary.ReevaluationOf(chain, speaker); err != nil {
 			return err
 		}
 		for i, text := range view.Reevaluation.Differences {

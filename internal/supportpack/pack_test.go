@@ -24,6 +24,7 @@ import (
 	"meibo/internal/testkit"
 	"meibo/provisioning"
 	"meibo/provisioning/settings"
+	"meibo/scim"
 	"meibo/scim/endpoint"
 	"meibo/store/storetest"
 )
@@ -198,6 +199,11 @@ func TestPack(t *testing.T) {
 			if len(p.Requests) < 9 {
 				t.Errorf("%d requests, notes %q", len(p.Requests), p.Notes)
 			}
+			for id, chain := range p.Chains {
+				if again := chain.Reevaluation; !again.Same && again.Lacks == "" {
+					t.Errorf("decided again, entry %s comes to something else: %q", id, again.Differences)
+				}
+			}
 			again, err := x.pack(q).Encode(secrets)
 			if made := regexp.MustCompile(`"made": "[^"]*"`); err != nil || cmp.Diff(made.ReplaceAllString(string(file), ""), made.ReplaceAllString(string(again), "")) != "" {
 				t.Errorf("made again it differs: %v", err)
@@ -319,6 +325,50 @@ func TestPackOfAnEntry(t *testing.T) {
 		t.Errorf("requests %+v, cause %+v, notes %q", p.Requests, p.Cause, p.Notes)
 	}
 	replayPack(t, newSite(t, s, "fresh"), p)
+}
+
+// TestPackOfAnotherDecision: in what a decision comes out otherwise tells of nobody either.
+func TestPackOfAnotherDecision(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t)
+	x := newSite(t, s, "kontoso")
+	x.apply(provisioning.DefaultConnection, []byte("matching:\n  verifiedDomains: [fabrikamia.example]\n"))
+	id := x.made("/Users", zacharias)
+	if _, err := x.service.Act(t.Context(), x.origin(), scim.User, id, provisioning.Act{State: provisioning.Suspended,
+		Overrides: map[string]any{`emails[type eq "Geheimfach"].value`: "lindenhof@privatpostamt.example"}}); err != nil {
+		t.Fatal(err)
+	}
+	var entry string
+	if err := x.service.Entries(t.Context(), x.tenant, provisioning.EntryQuery{Resource: id, Limit: 1}, func(e provisioning.Entry) error { entry = e.ID; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	// As the rules have never been, nobody could have suspended the user.
+	x.service = provisioning.New(provisioning.Options{Store: guarded{s}, Now: x.clock.Now})
+	p := x.pack(supportpack.Query{Entry: entry})
+	said := p.Chains[entry].Reevaluation
+	if said.Same || !slices.ContainsFunc(said.Differences, func(text string) bool { return strings.Contains(text, provisioning.PathOverride+"emails[type eq ") }) {
+		t.Fatalf("decided again: %+v", said)
+	}
+	for _, canary := range canaries {
+		if text := strings.Join(said.Differences, "; "); strings.Contains(strings.ToLower(text), strings.ToLower(canary)) {
+			t.Errorf("%s is in %s", canary, text)
+		}
+	}
+}
+
+// guarded is a store whose settings protect everybody at Fabrikamia.
+type guarded struct{ provisioning.Store }
+
+func (s guarded) View(ctx context.Context, tenant string, fn func(provisioning.Reader) error) error {
+	return s.Store.View(ctx, tenant, func(r provisioning.Reader) error { return fn(guardedReader{r}) })
+}
+
+type guardedReader struct{ provisioning.Reader }
+
+func (r guardedReader) Settings(connection, version int64) (provisioning.SettingsVersion, error) {
+	v, err := r.Reader.Settings(connection, version)
+	v.Settings.Guard.Users = []string{"zacharias.quellwasser@fabrikamia.example"}
+	return v, err
 }
 
 // What looks like a secret is refused, whatever brought it there.

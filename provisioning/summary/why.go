@@ -57,17 +57,20 @@ func (s Speaker) Say(st provisioning.Statement) string { return s.Words.Say(st, 
 
 // WhyOf is the view of a chain.
 func WhyOf(tenant string, c provisioning.Chain, s Speaker) (Chain, error) {
-	again, err := c.Reevaluate()
-	if err != nil {
-		return Chain{}, err
-	}
-	out := Chain{Sentence: s.Say(c.Statement), Entry: Of(tenant, c.Entry), Links: linksOf(c.Links, s),
-		Reevaluation: Reevaluation{Same: again.Lacks.Code == "" && len(again.Differences) == 0, Differences: again.Differences}}
+	again, err := ReevaluationOf(c, s)
+	out := Chain{Sentence: s.Say(c.Statement), Entry: Of(tenant, c.Entry), Links: linksOf(c.Links, s), Reevaluation: again}
 	out.Entry.Meibo.Position = c.Position
+	return out, err
+}
+
+// ReevaluationOf is the view of what a chain comes to once more.
+func ReevaluationOf(c provisioning.Chain, s Speaker) (Reevaluation, error) {
+	again, err := c.Reevaluate()
+	out := Reevaluation{Same: again.Lacks.Code == "" && len(again.Differences) == 0, Differences: again.Differences}
 	if again.Lacks.Code != "" {
-		out.Reevaluation.Lacks = s.Say(again.Lacks)
+		out.Lacks = s.Say(again.Lacks)
 	}
-	return out, nil
+	return out, err
 }
 
 func linksOf(links []provisioning.Link, s Speaker) []Link {
