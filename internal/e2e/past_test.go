@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -34,7 +35,7 @@ func TestPastIsAsItWas(t *testing.T) {
 				n = (n + 2) / 3
 			}
 			setChecks(t, n)
-			d := directoryIn(t, db)
+			d, noticed := directoryIn(t, db), map[string]int{}
 			rapid.Check(t, func(t *rapid.T) {
 				y, done := d.year(t)
 				defer done()
@@ -43,9 +44,52 @@ func TestPastIsAsItWas(t *testing.T) {
 					y.wantPast(then)
 				}
 				y.wantDifference(h[0], h[len(h)-1])
+				for view, forget := range oneView {
+					if y.pastProblem(y.forgetful(forget), h[len(h)-1]) != "" {
+						noticed[view]++
+					}
+				}
 			})
+			t.Logf("removals in one view alone that were forgotten, noticed in histories: %v", noticed)
+			for view := range oneView {
+				if n >= 30 && noticed[view] == 0 {
+					t.Errorf("no history would notice that members who leave %s alone are forgotten", view)
+				}
+			}
 		})
 	}
+}
+
+// oneView forgets, of an entry, who left in one of the two views alone.
+var oneView = map[string]func(*provisioning.MemberDelta){
+	"the client's list":      func(d *provisioning.MemberDelta) { d.AssertedRemove = nil },
+	"the application's view": func(d *provisioning.MemberDelta) { d.EffectiveRemove = nil },
+}
+
+// forgetful is a service that reads the journal as if something were not in it.
+func (y *year) forgetful(forget func(*provisioning.MemberDelta)) *provisioning.Service {
+	return provisioning.New(provisioning.Options{Store: forgetfulStore{y.store, forget}, Now: y.clock.Now})
+}
+
+type forgetfulStore struct {
+	provisioning.Store
+	forget func(*provisioning.MemberDelta)
+}
+
+func (s forgetfulStore) View(ctx context.Context, tenant string, fn func(provisioning.Reader) error) error {
+	return s.Store.View(ctx, tenant, func(r provisioning.Reader) error { return fn(forgetfulReader{r, s.forget}) })
+}
+
+type forgetfulReader struct {
+	provisioning.Reader
+	forget func(*provisioning.MemberDelta)
+}
+
+func (r forgetfulReader) Entries(q provisioning.EntryQuery, fn func(provisioning.Entry) error) error {
+	return r.Reader.Entries(q, func(e provisioning.Entry) error {
+		r.forget(&e.Members)
+		return fn(e)
+	})
 }
 
 // TestPastAcrossPurges does the same while the journal is purged twice: what is after the cut is as it was, what is before it is
@@ -126,33 +170,74 @@ func (y *year) history(steps int) (all []instant) {
 	seen := map[string]int{}
 	for range steps {
 		y.clock.Advance(time.Second) // else two instants could be one
-		y.step(seen)
+		if y.number("views", 0, 23) == 17 {
+			y.partViews()
+		} else {
+			y.step(seen)
+		}
 		all = append(all, instant{y.clock.Now(), maps.Clone(y.stored)})
 	}
 	return all
 }
 
+// partViews has members leave a group in one view alone: a person empties it, and then its client takes one off its list, whom the
+// host application does not see any longer. Chance alone comes to that too seldom.
+func (y *year) partViews() {
+	y.Helper()
+	o := y.origin()
+	var members []scim.Member
+	for i := range 2 {
+		done, err := y.service.Create(y.ctx, o, scim.User, provisioning.Body{Attributes: scim.Attributes{"userName": fmt.Sprintf("crew%d.%d", len(y.users), i), "title": "staff"}})
+		y.must(err)
+		members = append(members, scim.Member{Value: done.Resource.ID})
+	}
+	done, err := y.service.Create(y.ctx, o, scim.Group, provisioning.Body{Attributes: scim.Attributes{"displayName": fmt.Sprint("crew", len(y.users))}, Members: members, HasMembers: true})
+	y.must(err)
+	crew := done.Resource.ID
+	for _, m := range members {
+		y.users = append(y.users, m.Value)
+	}
+	y.groups = append(y.groups, crew)
+	_, err = y.service.Act(y.ctx, provisioning.Origin{Tenant: acme, Actor: "ann"}, scim.Group, crew, provisioning.Act{Empty: true})
+	y.must(err)
+	leaver := members[y.number("leaver", 0, len(members)-1)]
+	_, err = y.service.Patch(y.ctx, o, scim.Group, crew, []scim.Operation{{Op: "remove", Path: "members", Value: values([]scim.Member{leaver})}}, scim.PatchOptions{}, nil, provisioning.References{})
+	y.must(err)
+	y.look()
+	for _, problem := range y.fold(map[string]int{}) {
+		y.Fatal(problem)
+	}
+}
+
 // wantPast compares what the service says of an instant with what was stored then.
 func (y *year) wantPast(was instant) {
 	y.Helper()
+	if problem := y.pastProblem(y.service, was); problem != "" {
+		y.Fatal(problem)
+	}
+}
+
+// pastProblem is in what a service says something else of an instant than what was stored then; "" for nothing.
+func (y *year) pastProblem(s *provisioning.Service, was instant) string {
+	y.Helper()
 	for id, now := range y.stored {
 		q := provisioning.PastQuery{Type: scim.ResourceType(now.Type), ID: id, At: was.at, Members: true, Groups: true}
-		past, err := y.service.At(y.ctx, acme, q)
+		past, err := s.At(y.ctx, acme, q)
 		then, there := was.stored[id]
 		switch {
 		case was.at.Before(y.cut):
 			if kind := provisioning.KindOf(err); kind != provisioning.Gone && (there || kind != provisioning.NotFound) {
-				y.Fatalf("%s %s at %v, before the cut of %v: %+v, %v", now.Type, id, was.at, y.cut, past, err)
+				return fmt.Sprintf("%s %s at %v, before the cut of %v: %+v, %v", now.Type, id, was.at, y.cut, past, err)
 			}
 			continue
 		case then.IsGone() && provisioning.KindOf(err) == provisioning.Gone: // all of it went
 			continue
 		case !there && provisioning.KindOf(err) != provisioning.NotFound:
-			y.Fatalf("%s %s was not there at %v, but there is %+v, %v", now.Type, id, was.at, past, err)
+			return fmt.Sprintf("%s %s was not there at %v, but there is %+v, %v", now.Type, id, was.at, past, err)
 		case !there:
 			continue
 		case err != nil:
-			y.Fatalf("%s %s at %v: %v", now.Type, id, was.at, err)
+			return fmt.Sprintf("%s %s at %v: %v", now.Type, id, was.at, err)
 		}
 		then.Members = lasting(then)
 		said := y.pastState(past)
@@ -162,12 +247,13 @@ func (y *year) wantPast(was instant) {
 			}
 		}
 		if difference := cmp.Diff(then, said); difference != "" {
-			y.Fatalf("%s %s at %v (-stored +said):\n%s", now.Type, id, was.at, difference)
+			return fmt.Sprintf("%s %s at %v (-stored +said):\n%s", now.Type, id, was.at, difference)
 		}
 		if difference := cmp.Diff(was.groupsOf(id), y.groupsSaid(past)); difference != "" {
-			y.Fatalf("groups of %s %s at %v (-stored +said):\n%s", now.Type, id, was.at, difference)
+			return fmt.Sprintf("groups of %s %s at %v (-stored +said):\n%s", now.Type, id, was.at, difference)
 		}
 	}
+	return ""
 }
 
 // lasting are the memberships that were not over.
