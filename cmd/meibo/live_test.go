@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -52,6 +54,16 @@ func (m *machine) run(args ...string) string {
 		m.t.Fatalf("meibo %s: status %d\n%s%s", strings.Join(args, " "), code, out.text(), words.text())
 	}
 	return strings.TrimSpace(out.text())
+}
+
+// file writes a file and returns its path.
+func (m *machine) file(name, text string) string {
+	m.t.Helper()
+	path := filepath.Join(m.t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	return path
 }
 
 // token makes a token of a tenant's only connection.

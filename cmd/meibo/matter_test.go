@@ -2,8 +2,6 @@ package main
 
 import (
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,11 +13,7 @@ func TestPersonsChoices(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	m.run("tenant", "create", "acme")
-	file := filepath.Join(t.TempDir(), "settings.yaml")
-	if err := os.WriteFile(file, []byte("preset: hand-picked\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	m.run("settings", "apply", file, "--tenant", "acme")
+	m.run("settings", "apply", m.file("settings.yaml", "preset: hand-picked\n"), "--tenant", "acme")
 	token := "Bearer " + m.token("acme")
 	s := m.serve()
 	ids := map[string]string{}
@@ -56,18 +50,11 @@ func TestPersonsChoices(t *testing.T) {
 // TestChoicesOfAFile: a person chooses of those whom a filter selects, then as a file says, and asks again about what is ignored.
 func TestChoicesOfAFile(t *testing.T) {
 	t.Parallel()
-	m, dir := newMachine(t), t.TempDir()
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
+	m := newMachine(t)
 	m.run("tenant", "create", "acme")
 	m.run("connection", "create", "--tenant", "acme", "--name", "hr")
 	m.run("import", "--tenant", "acme", "--connection", "hr", "--apply",
-		write("staff.csv", "type,userName,active\nUser,ann@example.com,true\nUser,bob@example.com,true\nUser,cy@example.org,true\n"))
+		m.file("staff.csv", "type,userName,active\nUser,ann@example.com,true\nUser,bob@example.com,true\nUser,cy@example.org,true\n"))
 	token := "Bearer " + m.token("acme", "--connection", "default")
 	s := m.serve()
 	ask := func(name string) {
@@ -89,9 +76,9 @@ func TestChoicesOfAFile(t *testing.T) {
 		t.Fatal("the ignored are not listed")
 	}
 
-	m.refused("line 3: ", "matter", "resolve", "--tenant", "acme", "--csv", write("mistaken.csv", "userName,choice\nann@example.com,link\nbob@example.com,perhaps\n"))
-	m.refused("line 3: ", "matter", "resolve", "--tenant", "acme", "--csv", write("nobody.csv", "userName,choice\nann@example.com,link\nzoe@example.com,link\n"))
-	file := write("choices.csv", "userName,choice\nann@example.com,link\nbob@example.com,create\n")
+	m.refused("line 3: ", "matter", "resolve", "--tenant", "acme", "--csv", m.file("mistaken.csv", "userName,choice\nann@example.com,link\nbob@example.com,perhaps\n"))
+	m.refused("line 3: ", "matter", "resolve", "--tenant", "acme", "--csv", m.file("nobody.csv", "userName,choice\nann@example.com,link\nzoe@example.com,link\n"))
+	file := m.file("choices.csv", "userName,choice\nann@example.com,link\nbob@example.com,create\n")
 	for _, step := range []struct{ outcome, flag string }{{"planned", "--dry-run"}, {"done", "--json=false"}, {"already", "--json=false"}} {
 		if out := m.run("matter", "resolve", "--tenant", "acme", "--csv", file, step.flag); strings.Count(out, "("+step.outcome+")") != 2 {
 			t.Errorf("want all %s:\n%s", step.outcome, out)

@@ -2,8 +2,6 @@ package main
 
 import (
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -35,17 +33,10 @@ func (s *live) api(status int, key, method, path, body string) string {
 // TestTwoPersons: the command line is one person, who needs another one for what gets around guards; the other one has a key.
 func TestTwoPersons(t *testing.T) {
 	t.Parallel()
-	m, dir := newMachine(t), t.TempDir()
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
+	m := newMachine(t)
 	m.run("tenant", "create", "default")
 	demanding := "matters: {secondPerson: true}\ntolerance: {users: {share: 100, count: 2, floor: 0}}\n"
-	m.run("settings", "apply", write("demanding.yaml", demanding), "--tenant", "default")
+	m.run("settings", "apply", m.file("demanding.yaml", demanding), "--tenant", "default")
 	token, s, key := "Bearer "+m.token("default"), m.serve(), m.key("operator")
 	ids := map[string]string{}
 	for _, name := range []string{"ann", "bob", "cy", "dan"} {
@@ -78,15 +69,15 @@ func TestTwoPersons(t *testing.T) {
 	is("dan", `"state":"active"`)
 	s.api(200, key, "PATCH", "/users/"+ids["dan"], `{"state":"suspended"}`)
 
-	file := write("staff.csv", "type,id,role\nUser,"+ids["cy"]+",admin\n")
+	file := m.file("staff.csv", "type,id,role\nUser,"+ids["cy"]+",admin\n")
 	if plan := m.run("import", "--tenant", "default", file); !strings.Contains(plan, "a second person has to order the same (role)") {
 		t.Errorf("plan:\n%s", plan)
 	}
 	m.refused(two, "import", "--tenant", "default", "--apply", file)
 	is("cy", `"role":"ordinary"`)
 
-	m.refused(two, "settings", "apply", write("weaker.yaml", demanding+"deletion: {purge: auto}\n"), "--tenant", "default")
-	m.refused(two, "settings", "apply", write("grants.yaml", demanding+"roles: {grantGuarded: true}\n"), "--tenant", "default")
+	m.refused(two, "settings", "apply", m.file("weaker.yaml", demanding+"deletion: {purge: auto}\n"), "--tenant", "default")
+	m.refused(two, "settings", "apply", m.file("grants.yaml", demanding+"roles: {grantGuarded: true}\n"), "--tenant", "default")
 	m.refused(two, "tolerance", "allow", "--tenant", "default", "--until", "1h")
 	m.refused(two, "undo", "--tenant", "default", "--connection", "default", "--from", "1h", "--apply")
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -69,6 +70,31 @@ func (k *killing) conclude(round int) {
 		k.check(round, false)
 		k.t.Logf("%d kills, %d acknowledged changes, %v", round+1, k.total.acknowledged, time.Since(k.figures.began).Round(time.Second))
 	}
+}
+
+// beside kills the server under load so many times while somebody follows what positions are given. attend has them begin with
+// the server there is, and closes its channel once they have seen that gone.
+func (k *killing) beside(kills int, attend func(*server) <-chan struct{}) {
+	k.t.Helper()
+	for round := range kills {
+		k.prepare(round)
+		done := k.crew.load(nil, k.server.client())
+		gone := attend(k.server)
+		<-time.After(600 * time.Millisecond) // positions are given every half second
+		<-moment(k.random)
+		k.server.kill()
+		<-done
+		<-gone
+		k.server.restart()
+		k.conclude(round)
+	}
+	k.figures.times = kills
+}
+
+// key makes an API key.
+func (k *killing) key(role, holder string) string {
+	k.t.Helper()
+	return strings.TrimSpace(k.server.run("key", "create", "--tenant", k.server.Tenant, "--role", role, "--holder", holder))
 }
 
 // check verifies everything.

@@ -21,24 +21,16 @@ func TestKillServerStream(t *testing.T) {
 		k := newKilling(t, db.fresh(t), "a stream over kill -9 of the server", db.name)
 		kills := times(3, 50)
 		k.figures.done = fmt.Sprintf("%d writers and a client of /api/v1/log/stream, SIGKILL after 0.6–0.8 s, restart", writers)
-		f := &listener{t: t, key: strings.TrimSpace(k.server.run("key", "create", "--tenant", k.server.Tenant, "--role", "support", "--holder", "support"))}
-		for round := range kills {
-			k.prepare(round)
-			f.speakTo(k.server)
-			done := k.crew.load(nil, k.server.client())
+		f := &listener{t: t, key: k.key("support", "support")}
+		k.beside(kills, func(s *server) <-chan struct{} {
+			f.speakTo(s)
 			gone := make(chan struct{})
 			go func() {
 				defer close(gone)
 				f.listen(0)
 			}()
-			<-time.After(600 * time.Millisecond) // positions are given every half second
-			<-moment(k.random)
-			k.server.kill()
-			<-done
-			<-gone
-			k.server.restart()
-			k.conclude(round)
-		}
+			return gone
+		})
 		f.speakTo(k.server)
 		head := f.head()
 		for before := int64(-1); before != head; head = f.head() { // until no entry waits for its position
@@ -49,7 +41,6 @@ func TestKillServerStream(t *testing.T) {
 		if diff := f.differs(head); diff != "" {
 			t.Error(diff)
 		}
-		k.figures.times = kills
 		k.figures.seen = fmt.Sprintf("%d entries told over %d connections, each once and in order; 0 differences to /changes", len(f.ids), f.connections)
 		if len(f.ids) == 0 || f.connections <= kills {
 			t.Errorf("%d entries over %d connections", len(f.ids), f.connections)

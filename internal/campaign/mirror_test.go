@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"meibo/internal/mirror"
 )
@@ -21,24 +19,13 @@ func TestKillServerMirror(t *testing.T) {
 		k := newKilling(t, db.fresh(t), "mirrors over kill -9 of the server", db.name)
 		kills := times(3, 50)
 		k.figures.done = fmt.Sprintf("%d writers and 2 mirrors made of /api/v1 alone, SIGKILL after 0.6–0.8 s, restart", writers)
-		h := &hosts{t: t, always: mirror.New(), reader: &mirror.Reader{Key: strings.TrimSpace(
-			k.server.run("key", "create", "--tenant", k.server.Tenant, "--role", "application", "--holder", "intranet"))}}
-		for round := range kills {
-			k.prepare(round)
-			h.speakTo(k.server)
-			done := k.crew.load(nil, k.server.client())
-			follows := h.follow()
-			<-time.After(600 * time.Millisecond) // positions are given every half second
-			<-moment(k.random)
-			k.server.kill()
-			<-done
-			<-follows
-			k.server.restart()
-			k.conclude(round)
-		}
+		h := &hosts{t: t, always: mirror.New(), reader: &mirror.Reader{Key: k.key("application", "intranet")}}
+		k.beside(kills, func(s *server) <-chan struct{} {
+			h.speakTo(s)
+			return h.follow()
+		})
 		h.speakTo(k.server)
 		want := h.compare(kills)
-		k.figures.times = kills
 		k.figures.seen = fmt.Sprintf("0 differences to a full read of %d users and %d groups; %d changes told, each once, and %d full reads under load",
 			len(want.Users), len(want.Groups), h.told, h.reads)
 		if h.reads == 0 || len(want.Users) == 0 || len(want.Members) == 0 || int64(h.told) != h.always.At {

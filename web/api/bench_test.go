@@ -8,11 +8,14 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 
 	"meibo/internal/auth"
+	"meibo/internal/testkit"
 	"meibo/provisioning"
+	"meibo/store"
 	"meibo/store/storetest"
 	"meibo/web/api"
 )
@@ -46,6 +49,21 @@ func newBenchOn(t *testing.T, s provisioning.Store, edit ...func(*api.Options)) 
 	}
 	b.handler = api.New(o)
 	return b
+}
+
+// newClockedBench is a bench in 2026 whose clock goes when it is told to, and the origin of its client's requests.
+func newClockedBench(t *testing.T) (b *bench, st *store.Store, clock *testkit.Clock, o provisioning.Origin) {
+	t.Helper()
+	clock = testkit.NewClock(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC))
+	st = storetest.Open(t)
+	service := provisioning.New(provisioning.Options{Store: st, Now: clock.Now})
+	b = newBenchOn(t, st, func(o *api.Options) { o.Service = service })
+	b.service = service
+	connection, err := service.Connection(t.Context(), tenant, provisioning.DefaultConnection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, st, clock, provisioning.Origin{Tenant: tenant, Connection: connection, Actor: "test", Correlation: "long ago"}
 }
 
 // holder is whom a key belongs to whose text is a role.

@@ -6,24 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"meibo/internal/testkit"
 	"meibo/provisioning"
 	"meibo/scim"
-	"meibo/store/storetest"
 )
 
 // TestThePast asks for a user and a group before and after a change, and before they were there.
 func TestThePast(t *testing.T) {
 	t.Parallel()
-	clock := testkit.NewClock(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC))
-	st := storetest.Open(t)
-	b := newBenchOn(t, st)
-	b.service = provisioning.New(provisioning.Options{Store: st, Now: clock.Now})
-	connection, err := b.service.Connection(t.Context(), tenant, provisioning.DefaultConnection)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := provisioning.Origin{Tenant: tenant, Connection: connection, Actor: "test"}
+	b, _, clock, o := newClockedBench(t)
 	made := func(kind scim.ResourceType, body provisioning.Body) string {
 		done, err := b.service.Create(t.Context(), o, kind, body)
 		if err != nil {

@@ -7,25 +7,15 @@ import (
 	"testing"
 	"time"
 
-	"meibo/internal/testkit"
 	"meibo/provisioning"
 	"meibo/scim"
-	"meibo/store/storetest"
-	"meibo/web/api"
 )
 
 // TestBeforeTheCut: who asks for what was purged is told so, and what to do; positions go on without a gap.
 func TestBeforeTheCut(t *testing.T) {
 	t.Parallel()
-	clock := testkit.NewClock(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC))
-	st := storetest.Open(t)
-	b := newBenchOn(t, st, func(o *api.Options) { o.Service = provisioning.New(provisioning.Options{Store: st, Now: clock.Now}) })
-	service := provisioning.New(provisioning.Options{Store: st, Now: clock.Now})
-	connection, err := service.Connection(t.Context(), tenant, provisioning.DefaultConnection)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := provisioning.Origin{Tenant: tenant, Connection: connection, Actor: "test", Correlation: "long ago"}
+	b, st, clock, o := newClockedBench(t)
+	service := b.service
 	create := func(name string) string {
 		done, err := service.Create(t.Context(), o, scim.User, provisioning.Body{Attributes: scim.Attributes{"userName": name}})
 		if err != nil {
