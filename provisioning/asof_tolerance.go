@@ -28,25 +28,27 @@ func (x *pastReader) Departure(q BudgetQuery) (DepartureFacts, error) {
 	return then, err
 }
 
-// mattersThen are the matters that a departure was weighed by: the latest of each kind that had one of the states that count.
+// mattersThen are the matters that a departure was weighed by. Of a rejected removal of members those are told who may be asked for now.
 func (x *pastReader) mattersThen(q BudgetQuery, now []Matter) (then []Matter, err error) {
 	all := slices.Clone(now)
+	seen := map[string]bool{}
+	for _, m := range now {
+		seen[m.ID] = true
+	}
 	if q.Resource != "" {
 		err = x.Reader.Matters(MatterQuery{Connection: q.Connection, Resource: q.Resource}, func(m Matter) error {
-			all = append(all, m)
+			if !seen[m.ID] {
+				all = append(all, m)
+			}
 			return nil
 		})
 	}
 	for _, m := range all {
-		switch m = asOf(m, x.at); {
-		case !x.order.has(&Entry{ID: m.Entry, At: m.Opened}), slices.ContainsFunc(then, func(o Matter) bool { return o.Kind == m.Kind && o.ID >= m.ID }):
-			continue
-		case m.Status == MatterLinked, m.Status == MatterObsolete:
-			continue
+		if m = asOf(m, x.at); m.Status != MatterLinked && m.Status != MatterObsolete && x.order.has(&Entry{ID: m.Entry, At: m.Opened}) {
+			then = append(then, m)
 		}
-		then = append(slices.DeleteFunc(then, func(o Matter) bool { return o.Kind == m.Kind }), m)
 	}
-	return then, err
+	return LatestMatters(then), err
 }
 
 // presentThen is how many there were: as many as there are, but for who came and left since.
@@ -296,7 +298,7 @@ func (x *pastReader) removals(own []Entry) (lost []byte, err error) {
 	members := 0
 	for i := range own {
 		e := &own[i]
-		n := len(e.Members.Remove) + len(e.Members.EffectiveRemove)
+		n := e.Members.lost()
 		if n > 0 && e.At.After(x.at.Add(-longestWindow)) && e.Reason.Args["policy"] != string(RemoveMembersPolicy) {
 			if lost, err = x.lost(e, n, Resource{MemberCount: members, Removals: lost}); err != nil {
 				return nil, err
@@ -317,9 +319,13 @@ func (x *pastReader) lost(e *Entry, n int, before Resource) ([]byte, error) {
 	if err != nil || rules.Settings.Tolerance.Mode == ToleranceOff {
 		return before.Removals, err
 	}
-	after, reached, err := rules.claimMembers(&before, n, e.At)
-	if reached != nil { // a person had allowed it
+	lost, weighed, err := rules.lostLately(&before, e.At)
+	if err != nil || !weighed {
 		return before.Removals, err
 	}
-	return after, err
+	after, reached := rules.claimMembers(&before, lost, n, e.At)
+	if reached != nil { // a person had allowed it
+		return before.Removals, nil
+	}
+	return after, nil
 }

@@ -1,6 +1,10 @@
 package provisioning
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // BudgetKind is what a tolerance counts.
 type BudgetKind string
@@ -51,4 +55,16 @@ type DepartureFacts struct {
 	// Matters are those about the resource that are open, allowed or rejected, and those of the Key that are so, ignored
 	// or created; the latest of each kind and cause, and each rejected removal of members, latest first.
 	Matters []Matter
+}
+
+// LatestMatters keeps the latest matter of each kind and cause, latest first, and each that says of members of its own that they stay.
+func LatestMatters(matters []Matter) (kept []Matter) {
+	slices.SortFunc(matters, func(a, b Matter) int { return cmp.Compare(b.ID, a.ID) })
+	for _, m := range matters {
+		ofItsOwn := m.Cause == CauseMembers && m.Status == MatterRejected
+		if ofItsOwn || !slices.ContainsFunc(kept, func(k Matter) bool { return k.Kind == m.Kind && k.Cause == m.Cause }) {
+			kept = append(kept, m)
+		}
+	}
+	return kept
 }

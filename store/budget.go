@@ -1,10 +1,8 @@
 package store
 
 import (
-	"cmp"
 	"database/sql"
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"meibo/provisioning"
@@ -34,20 +32,8 @@ func (x *session) Departure(q provisioning.BudgetQuery) (provisioning.DepartureF
 		}
 		return firstError(err, decode(spent, &facts.Budget.Spent), decode(allowances, &facts.Budget.Allowances))
 	})
-	facts.Matters = latest(facts.Matters)
+	facts.Matters = provisioning.LatestMatters(facts.Matters)
 	return facts, err
-}
-
-// latest keeps the latest matter of each kind and cause, latest first, and each that says of members of its own that they stay.
-func latest(matters []provisioning.Matter) (kept []provisioning.Matter) {
-	slices.SortFunc(matters, func(a, b provisioning.Matter) int { return cmp.Compare(b.ID, a.ID) })
-	for _, m := range matters {
-		ofItsOwn := m.Cause == provisioning.CauseMembers && m.Status == provisioning.MatterRejected
-		if ofItsOwn || !slices.ContainsFunc(kept, func(k provisioning.Matter) bool { return k.Kind == m.Kind && k.Cause == m.Cause }) {
-			kept = append(kept, m)
-		}
-	}
-	return kept
 }
 
 // Departure implements provisioning.Reader for a unit of work: with locks, whoever claims the same budget waits.
