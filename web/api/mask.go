@@ -173,7 +173,7 @@ func (m mask) sentence(v string) string {
 // segments are those of addresses of the product.
 var segments = map[string]bool{"": true, "t": true, "scim": true, "v2": true, "api": true, "v1": true, "Users": true, "Groups": true, "Bulk": true, "Me": true, "users": true, "groups": true,
 	"log": true, "audit": true, "verify": true, "history": true, "members": true, "matters": true, "changes": true, "export": true, "keys": true, "tokens": true, "connections": true,
-	"settings": true, "versions": true, "capture": true, "why": true, "stream": true, "summary": true, "jobs": true, "cycles": true, "health": true, "difference": true, "resolution": true}
+	"settings": true, "versions": true, "capture": true, "captures": true, "why": true, "stream": true, "summary": true, "jobs": true, "cycles": true, "health": true, "difference": true, "resolution": true}
 
 // address is the address of a request without what somebody may have put into it.
 func (m mask) address(v string) string {
