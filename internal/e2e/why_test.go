@@ -22,7 +22,7 @@ var chains = flag.Int("chains", 60, "how many decisions TestChainsDecideAgain ex
 // it. Each chain has words for all that it says; its last link is what is stored; and whatever was decided comes, from
 // what the chain has recorded, to the very same entry again.
 func TestChainsDecideAgain(t *testing.T) {
-	setChecks(t, max(7, *chains/8))
+	setChecks(t, max(15, *chains/4)) // twice what it takes on the average, so that no seed makes up too few
 	d := newDirectory(t)
 	again, lacking := map[string]int{}, map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
