@@ -502,8 +502,11 @@ func (c *recorded) restore() {
 	if stayed || slices.Contains([]string{ReasonCreated, ReasonAsserted, ReasonUnchanged, ReasonByPerson, ReasonAdopted, ReasonMemberGone}, e.Reason.Code) {
 		w.State = after.State
 	}
-	if e.Reason.Code == ReasonKept && e.Reason.Args["cause"] == CauseImport {
+	switch kept := e.Reason.Code == ReasonKept; {
+	case kept && e.Reason.Args["cause"] == CauseImport:
 		w.State = Removed // or suspended: to be kept comes to the same
+	case kept && e.Reason.Args["cause"] == CauseMembers:
+		w.State = after.State // or what the rules say, which comes to the same
 	}
 	w.Effective = func(scim.Attributes) scim.Attributes {
 		a, _ := effectiveOf(&after.Resource)
