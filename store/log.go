@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"database/sql"
 	"errors"
 	"slices"
@@ -249,17 +248,13 @@ func (f *finder) ofResources() error {
 		}
 		page := one.page()
 		found = append(found, page.Entries...)
-		if comparePlaces(page.Next, f.next) > 0 {
+		if page.Next.Compare(f.next) > 0 {
 			f.next = page.Next
 		}
 	}
-	slices.SortFunc(found, func(a, b provisioning.Entry) int { return comparePlaces(b.Place(), a.Place()) })
-	f.found = slices.DeleteFunc(found, func(e provisioning.Entry) bool { return comparePlaces(e.Place(), f.next) < 0 })
+	slices.SortFunc(found, func(a, b provisioning.Entry) int { return b.Place().Compare(a.Place()) })
+	f.found = slices.DeleteFunc(found, func(e provisioning.Entry) bool { return e.Place().Compare(f.next) < 0 })
 	return nil
-}
-
-func comparePlaces(a, b provisioning.Place) int {
-	return cmp.Or(a.At.Compare(b.At), strings.Compare(a.ID, b.ID))
 }
 
 // ofPrefix reads by the index of names where that finds few enough to be sorted, and else in time.

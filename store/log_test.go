@@ -198,7 +198,7 @@ func (b *book) selects(q provisioning.EntryQuery, e provisioning.Entry) bool {
 		(q.ExternalID == "" || b.about(e).Index.ExternalID == q.ExternalID && b.about(e).Connection != 0) &&
 		(q.Member == "" || slices.Contains(membersNamed(e.Members), q.Member)) &&
 		!e.At.Before(q.Since) && (q.Until.IsZero() || e.At.Before(q.Until)) &&
-		(q.Before.IsZero() || comparePlaces(e.Place(), q.Before) < 0)
+		(q.Before.IsZero() || e.Place().Compare(q.Before) < 0)
 }
 
 // about is the resource that an entry is about, as it is now.
@@ -260,7 +260,7 @@ func (b *book) paged(t testing.TB, q provisioning.EntryQuery, between func()) (i
 		if page.Next.IsZero() {
 			return ids
 		}
-		if !q.Before.IsZero() && comparePlaces(page.Next, q.Before) >= 0 || pages > 10_000 {
+		if !q.Before.IsZero() && page.Next.Compare(q.Before) >= 0 || pages > 10_000 {
 			t.Fatalf("%d pages, the last one from %v on to %v", pages, q.Before, page.Next)
 		}
 		q.Before = page.Next

@@ -157,7 +157,11 @@ func (p *program) printLog(ctx context.Context, s *provisioning.Service, o logOp
 	if err != nil {
 		return err
 	}
-	err = s.Entries(ctx, o.tenant, q, func(e provisioning.Entry) error { return w.Write(summary.Of(o.tenant, e)) })
+	err = s.Entries(ctx, o.tenant, q, func(e provisioning.Entry) error {
+		view := summary.Of(o.tenant, e)
+		view.CycleID = o.Cycle
+		return w.Write(view)
+	})
 	return errors.Join(err, end(), out.Flush())
 }
 
@@ -241,6 +245,7 @@ func (p *program) printTold(o logOptions, entries []provisioning.PositionedEntry
 	lines := summary.NewNDJSONWriter(out)
 	for _, e := range entries {
 		view := summary.At(o.tenant, e)
+		view.CycleID = o.Cycle
 		if o.json {
 			if err := lines.Write(view); err != nil {
 				return err

@@ -13,7 +13,7 @@ type Entry struct {
 	ActivityDateTime time.Time  `json:"activityDateTime" doc:"When it was done."`
 	TenantID         string     `json:"tenantId" doc:"Name of the tenant."`
 	JobID            string     `json:"jobId,omitempty" doc:"Name of the connection; absent where none was involved."`
-	CycleID          string     `json:"cycleId,omitempty" doc:"The cycle of the connection that it belongs to, where that is asked for."`
+	CycleID          string     `json:"cycleId,omitempty" doc:"The cycle that it belongs to, where only the entries of one were asked for; absent otherwise."`
 	ChangeID         string     `json:"changeId,omitempty" doc:"Correlation id: of the request, or of the run, that it belongs to."`
 	Action           string     `json:"provisioningAction" enum:"create,update,disable,delete,stagedDelete,other"`
 	Duration         *int64     `json:"durationInMilliseconds,omitempty" minimum:"0" doc:"Of the request; absent where none made it."`

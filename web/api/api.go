@@ -157,6 +157,7 @@ type call struct {
 	throttled   bool
 	untold      bool          // one of many refusals: the log has another
 	hidden      *maskedWriter // what is answered passes it; nil where values may be seen
+	inCycle     string        // that the entries that were asked for belong to; "" for any
 	unmask      string        // why they are seen; "" where nobody asked
 }
 

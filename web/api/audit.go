@@ -112,7 +112,8 @@ func (c *call) audit(in *auditInput) (*huma.StreamResponse, error) {
 func (c *call) acts(t provisioning.Told) []summary.Entry {
 	items := make([]summary.Entry, len(t.Entries))
 	for i, e := range t.Entries {
-		items[i] = summary.At(c.tenant(), e)
+		items[i] = c.entry(e.Entry)
+		items[i].Meibo.Position = e.Position
 	}
 	return items
 }

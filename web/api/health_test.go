@@ -1,7 +1,10 @@
 package api_test
 
 import (
+	"encoding/csv"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +54,18 @@ func TestHealthOverHTTP(t *testing.T) {
 	}
 	b.must(404, "operator", "GET", "/cycles/019aa000-0000-7000-8000-000000000000", "")
 	b.must(404, "operator", "GET", "/cycles?connection=other", "")
+
+	b.client("default").user("ken")
+	for query, want := range map[string]any{"": nil, "&cycle=" + latest["id"].(string): latest["id"]} {
+		entries := b.must(200, "operator", "GET", "/log?connection=default&action=create"+query, "")["items"].([]any)
+		if len(entries) != 1 || entries[0].(map[string]any)["cycleId"] != want {
+			t.Errorf("%q: %v, want cycle %v", query, entries, want)
+		}
+		rows, err := csv.NewReader(strings.NewReader(b.accepting("text/csv", "/log?connection=default&action=create"+query).body)).ReadAll()
+		if cell := rows[1][slices.Index(rows[0], "cycleId")]; err != nil || want == nil && cell != "" || want != nil && cell != want {
+			t.Errorf("%q: %q, %v", query, rows, err)
+		}
+	}
 
 	debugged := b.must(200, "operator", "POST", "/connections/default/debug", `{"minutes": 30}`)
 	if debugged["debugUntil"] == nil {

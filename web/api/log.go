@@ -81,7 +81,7 @@ func (c *call) filter(f summary.Filter) (provisioning.EntryQuery, error) {
 		}
 	}
 	q, err := f.Query(connection.ID)
-	if err == nil && f.Cycle != "" {
+	if c.inCycle = f.Cycle; err == nil && f.Cycle != "" {
 		q, err = c.Service.InCycle(c.context(), c.tenant(), q, f.Cycle)
 	}
 	return q, err
@@ -119,7 +119,11 @@ func (c *call) logEntry(in *idInput) (*single[summary.Entry], error) {
 }
 
 // entry is the one view of an entry, in all that the API answers.
-func (c *call) entry(e provisioning.Entry) summary.Entry { return summary.Of(c.tenant(), e) }
+func (c *call) entry(e provisioning.Entry) summary.Entry {
+	view := summary.Of(c.tenant(), e)
+	view.CycleID = c.inCycle
+	return view
+}
 
 // spareTime is what may be spent on saying why a log is empty.
 const spareTime = 50 * time.Millisecond
