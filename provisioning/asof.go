@@ -17,10 +17,8 @@ import (
 // All of it follows from the journal: resources, memberships, what was spent of a tolerance and allowed beyond it. Only who
 // may be a candidate is asked of what there is now: accounts that have a name, an address or an externalId now, or had the
 // name then. It reads what the journal has of the half minute around the entry, and for the counts of a tolerance all that
-// came later.
+// came later. What has no place in a request is refused.
 type AsOf struct {
-	Store // nil: whatever is not named below has no place in a request
-
 	store     Store
 	entry     Entry
 	at        time.Time        // just before it
@@ -423,7 +421,14 @@ func (x *pastReader) Entries(q EntryQuery, fn func(Entry) error) error {
 
 var errEnough = errors.New("provisioning: enough was read")
 
-// Accounts implements Reader.
-func (x *pastReader) Accounts(AccountQuery, func(Resource) error) error {
-	return errors.New("provisioning: accounts are not listed as they were")
+// Accounts implements Reader, for who has an effective userName.
+func (x *pastReader) Accounts(q AccountQuery, fn func(Resource) error) error {
+	if q.Effective == "" {
+		return errNotThen
+	}
+	c, err := x.Candidates(CandidateQuery{Scope: Scope{Type: q.Type}, Effective: q.Effective})
+	if err == nil && c.Effective != nil {
+		err = fn(*c.Effective)
+	}
+	return err
 }

@@ -159,7 +159,7 @@ func (e *Entry) isAct() bool {
 // fold reads what the resource was before the entry, and what it was after.
 func (c *recorded) fold(r Reader) error {
 	e := c.entry
-	all, err := versionsOf(r, EntryQuery{Resource: e.ResourceID}, e.ResourceType)
+	all, err := versionsOf(r, EntryQuery{Resource: e.ResourceID, Until: e.At.Add(2 * writeTimeout)}, e.ResourceType)
 	if err != nil || len(all) == 0 || all[0].Version > 1 && all[0].Reason.Code != ReasonBaseline {
 		return err
 	}

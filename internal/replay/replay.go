@@ -135,6 +135,9 @@ func uncaptured(err error) error {
 var ErrNotCaptured = &provisioning.Error{Kind: provisioning.NotFound, Attribute: "id",
 	Detail: "the request was not captured, or its capture is gone: captures are kept for capture_retention, and only where there is a secret_key"}
 
+// maxEntries is more than one request writes. A run writes one for each resource, with one correlation.
+const maxEntries = 100
+
 // recorded are the entries of a request, in the order in which they were written, and the one that has the request.
 func (r *Replayer) recorded(ctx context.Context, tenant, id string) (all []provisioning.Entry, asked provisioning.Entry, err error) {
 	read := func(q provisioning.EntryQuery) (out []provisioning.Entry, err error) {
@@ -152,7 +155,7 @@ func (r *Replayer) recorded(ctx context.Context, tenant, id string) (all []provi
 		return nil, asked, &provisioning.Error{Kind: provisioning.NotFound, Attribute: "id", Detail: "there is no entry with that id"}
 	}
 	if found[0].Correlation != "" {
-		all, err = read(provisioning.EntryQuery{Correlation: found[0].Correlation})
+		all, err = read(provisioning.EntryQuery{Correlation: found[0].Correlation, Limit: maxEntries})
 	}
 	slices.SortFunc(all, func(a, b provisioning.Entry) int { return strings.Compare(a.ID, b.ID) })
 	for _, e := range all {

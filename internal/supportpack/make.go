@@ -51,6 +51,13 @@ type maker struct {
 	entries     []provisioning.Entry // oldest first
 	connections map[int64]provisioning.Connection
 	exchanges   []exchanged // oldest first
+	chains      []told
+}
+
+// told is why an entry says what it says, with what that comes to once more.
+type told struct {
+	provisioning.Chain
+	again summary.Reevaluation
 }
 
 // exchanged is a captured request with the entries that it made.
@@ -63,7 +70,7 @@ type exchanged struct {
 // Make makes a pack. NotFound where the log has nothing.
 func Make(ctx context.Context, o Options, q Query) (Pack, error) {
 	m := maker{Options: o, Query: q, ctx: ctx, names: newPseudonyms(o.Key), connections: map[int64]provisioning.Connection{}}
-	for _, gather := range []func() error{m.gatherEntries, m.gatherConnections, m.gatherExchanges, m.gatherBefore} {
+	for _, gather := range []func() error{m.gatherEntries, m.gatherConnections, m.gatherExchanges, m.gatherBefore, m.gatherChains} {
 		if err := gather(); err != nil {
 			return Pack{}, err
 		}
@@ -221,8 +228,8 @@ func (m *maker) writeEntries() error {
 	return nil
 }
 
-// writeChains says why, and of the entry that the case is about in one sentence.
-func (m *maker) writeChains() error {
+// gatherChains asks why of each entry, and decides again: on what was recorded, and not on pseudonyms of that.
+func (m *maker) gatherChains() error {
 	decisive := m.decisive()
 	first := max(0, len(m.entries)-maxChains)
 	for i, e := range m.entries {
@@ -233,16 +240,27 @@ func (m *maker) writeChains() error {
 		if err != nil {
 			return err
 		}
-		speaker := summary.Speaker{Words: words.English}
-		view, err := summary.WhyOf(tenantName, m.names.chain(chain), speaker)
+		again, err := summary.ReevaluationOf(chain, summary.Speaker{Words: words.English})
 		if err != nil {
 			return err
 		}
-		// It is compared with what was decided, and not with pseudonyms of that.
-		if view.Reevaluation, err = summary.ReevaluationOf(chain, speaker); err != nil {
+		m.chains = append(m.chains, told{chain.WithoutInputs(), again})
+	}
+	return nil
+}
+
+// writeChains says why, and of the entry that the case is about in one sentence.
+func (m *maker) writeChains() error {
+	decisive := m.decisive()
+	for _, c := range m.chains {
+		e := c.Entry
+		view, err := summary.WhyOf(tenantName, m.names.chain(c.Chain), summary.Speaker{Words: words.English})
+		if err != nil {
 			return err
 		}
-		for i, text := range view.Reevaluation.Differences {
+		view.Reevaluation = c.again
+		view.Reevaluation.Differences = slices.Clone(c.again.Differences)
+		for i, text := range c.again.Differences {
 			view.Reevaluation.Differences[i] = m.names.sentence(text)
 		}
 		m.pack.Chains[e.ID] = view
