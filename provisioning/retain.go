@@ -51,15 +51,16 @@ const (
 )
 
 const (
-	// retainStride is how many entries of the walk become one unit of work. On SQLite it holds the writer for some milliseconds.
-	retainStride = 10
+	// retainStride is how many entries of the walk become one unit of work. On SQLite it holds the writer for a few milliseconds,
+	// which is what a write beside it may have to wait.
+	retainStride = 4
 	// baselineMembers bounds the members in one entry of a baseline, unless there are fewer entries to take than that needs.
 	baselineMembers = 500
 	// forgetStride bounds one deletion of what is small.
-	forgetStride = 500
+	forgetStride = 200
 	// retainRest is how much longer than it took the purge rests after each unit of work, so that it takes a fraction of
 	// the database at most.
-	retainRest = 4
+	retainRest = 9
 )
 
 // Retained is what a purge came to.
