@@ -19,10 +19,15 @@ func TestKillServerMirror(t *testing.T) {
 		k := newKilling(t, db.fresh(t), "mirrors over kill -9 of the server", db.name)
 		kills := times(3, 50)
 		k.figures.done = fmt.Sprintf("%d writers and 2 mirrors made of /api/v1 alone, SIGKILL after 0.6–0.8 s, restart", writers)
-		h := &hosts{t: t, always: mirror.New(), reader: &mirror.Reader{Key: k.key("application", "intranet")}}
+		h := &hosts{t: t, always: mirror.New(), read: make(chan struct{}), reader: &mirror.Reader{Key: k.key("application", "intranet")}}
 		k.beside(kills, func(s *server) <-chan struct{} {
 			h.speakTo(s)
-			return h.follow()
+			gone := h.follow()
+			select { // the first kill comes after a full read, however slow that is; the others whenever they come
+			case <-h.read:
+			case <-gone:
+			}
+			return gone
 		})
 		h.speakTo(k.server)
 		want := h.compare(kills)
@@ -40,6 +45,7 @@ type hosts struct {
 	reader       *mirror.Reader
 	always, late *mirror.Mirror // late is nil until a full read has come to its end
 	told, reads  int            // of always; of late
+	read         chan struct{}  // closed with the first of reads
 }
 
 // speakTo has them read from a server.
@@ -62,7 +68,9 @@ func (h *hosts) follow() <-chan struct{} {
 				m, err := h.reader.Full(h.t.Context())
 				if err == nil {
 					h.late = m
-					h.reads++
+					if h.reads++; h.reads == 1 {
+						close(h.read)
+					}
 				}
 				return err
 			})
