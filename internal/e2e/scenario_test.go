@@ -84,7 +84,7 @@ func TestScenarioNoticesOtherRules(t *testing.T) {
 			t.Fatal(err)
 		}
 		if report.Faults["host.state"] == 0 {
-			t.Errorf("under the preset %q what is expected of %q held: %v", in, expected, report.Faults)
+			t.Errorf("under the preset %q what is expected of %q held: %v %v", in, expected, report.Faults, report.Errors)
 		}
 	}
 }
