@@ -36,8 +36,7 @@ func TestRacingCreatesAndMembers(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
 		racers, people := raceSize()
-		c := newServer(t, db, options{}).newTenant("race")
-		c = c.apply(provisioning.DefaultConnection, func(s *provisioning.Settings) { s.Tolerance.Mode = provisioning.ToleranceOff }) // many members leave
+		c := newServer(t, db, options{}).newTenant("race").untroubled(provisioning.DefaultConnection) // many members leave
 		r := &race{writer: c.newWriter(), racers: racers, users: make([]string, people)}
 		r.createSame(t)
 		r.patchSame(t)

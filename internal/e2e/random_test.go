@@ -29,10 +29,10 @@ func TestJournalFoldsOfRandomWrites(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := newServer(t, db, options{store: store.Options{Rehearse: true}})
 		for seed := range uint64(2) {
-			c := s.newTenant(fmt.Sprintf("random-%d", seed))
+			c := s.newTenant(fmt.Sprintf("random-%d", seed)).untroubled(provisioning.DefaultConnection)
 			other := c.connect("other", func(o *provisioning.ConnectionSettings) {
 				o.UnknownMembers, o.UniqueGroupNames = provisioning.KeepUnknownMembers, false
-			})
+			}).untroubled("other")
 			var group errgroup.Group
 			players := []*player{newPlayer(c, seed, 0), newPlayer(other, seed, 1)}
 			for _, p := range players {

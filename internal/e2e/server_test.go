@@ -173,6 +173,12 @@ func (c *tenant) connect(name string, set func(*provisioning.ConnectionSettings)
 	return c.speakAs(name)
 }
 
+// untroubled takes a connection's tolerance away: as many may leave as like.
+func (c *tenant) untroubled(connection string) *tenant {
+	c.t.Helper()
+	return c.apply(connection, func(s *provisioning.Settings) { s.Tolerance.Mode = provisioning.ToleranceOff })
+}
+
 // apply puts settings in force, however many leave by them, and speaks with a new token: one that was used is known with the
 // old ones for half a second.
 func (c *tenant) apply(connection string, edit func(*provisioning.Settings)) *tenant {
