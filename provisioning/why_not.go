@@ -213,7 +213,10 @@ func (d *doctor) question() (bool, error) {
 	folded := scim.FoldFull.Apply(d.out.Asked)
 	var open, ignored *Matter
 	err := d.r.Matters(MatterQuery{Kind: MatterAdoption}, func(m Matter) error {
-		a, err := decoded(scim.User, m.Asserted)
+		if len(m.Asserted) == 0 {
+			return nil // whom it was about was erased
+		}
+		a, err := decoded(m.Type, m.Asserted)
 		if err != nil {
 			return err
 		}
