@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -65,8 +66,8 @@ const (
 	NothingWrong NotCause = "healthy"
 )
 
-// WhyNot says why somebody is not there, or not as expected: the most likely cause first. user is an id, a userName, a mail
-// address or an externalId. NotFound for the tenant.
+// WhyNot says why somebody is not there, or not as expected: the most likely cause first. user is an id, a userName of now or
+// earlier, or a mail address or an externalId of now: earlier ones are in no index. NotFound for the tenant.
 func (s *Service) WhyNot(ctx context.Context, tenant, user string) (WhyNot, error) {
 	return View(ctx, s.store, tenant, func(r Reader) (WhyNot, error) {
 		if err := r.Snapshot(); err != nil {
@@ -76,7 +77,7 @@ func (s *Service) WhyNot(ctx context.Context, tenant, user string) (WhyNot, erro
 		if err != nil {
 			return WhyNot{}, err
 		}
-		d := doctor{Service: s, r: r, out: WhyNot{Asked: user, Since: owner.Created}}
+		d := doctor{Service: s, r: r, tenant: tenant, out: WhyNot{Asked: user, Since: owner.Created}}
 		if err := d.examine(); err != nil {
 			return WhyNot{}, err
 		}
@@ -88,9 +89,11 @@ func (s *Service) WhyNot(ctx context.Context, tenant, user string) (WhyNot, erro
 type doctor struct {
 	*Service
 	r           Reader
+	tenant      string
 	out         WhyNot
 	connections map[int64]Connection
-	failures    []Entry // that name them, newest first
+	failures    []Entry // of requests that name them, newest first
+	runs        []Entry // that name them, and failed, newest first
 	who         *person // nil for nobody
 	why         *Entry  // that made the state what it is
 }
@@ -124,7 +127,7 @@ func (d *doctor) examine() error {
 	}
 	steps := []func() error{d.absence, d.connection}
 	if d.who != nil {
-		steps = []func() error{d.state, d.waiting, d.name, d.refusals, d.connection}
+		steps = []func() error{d.state, d.waiting, d.name, d.refusals, d.undecided, d.connection}
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -138,12 +141,13 @@ func (d *doctor) examine() error {
 	return nil
 }
 
-// readFailures reads what was refused of them.
+// readFailures reads what was refused of them, and which runs failed.
 func (d *doctor) readFailures() error {
 	queries := []EntryQuery{{Name: d.out.Asked, Outcome: Failure}}
 	if d.who != nil {
 		queries = append(queries, EntryQuery{Resource: d.who.ID, Outcome: Failure})
 	}
+	seen := map[string]bool{}
 	for _, q := range queries {
 		q.Limit = maxNamed
 		page, err := d.r.EntryPage(q)
@@ -151,12 +155,32 @@ func (d *doctor) readFailures() error {
 			return err
 		}
 		for _, e := range page.Entries {
-			if e.ResourceType == scim.User && !slices.ContainsFunc(d.failures, func(old Entry) bool { return old.ID == e.ID }) {
-				d.failures = append(d.failures, e)
+			if e.ResourceType != scim.User || seen[e.ID] {
+				continue
+			}
+			seen[e.ID] = true
+			if err := d.noteFailure(e); err != nil {
+				return err
 			}
 		}
 	}
-	slices.SortFunc(d.failures, func(a, b Entry) int { return b.At.Compare(a.At) })
+	newest := func(a, b Entry) int { return b.At.Compare(a.At) }
+	slices.SortFunc(d.failures, newest)
+	slices.SortFunc(d.runs, newest)
+	return nil
+}
+
+// noteFailure tells what a client was refused from what no client asked for.
+func (d *doctor) noteFailure(e Entry) error {
+	by, err := sourceOf(d.r, &e)
+	switch {
+	case err != nil:
+		return err
+	case by == sourceRun:
+		d.runs = append(d.runs, e)
+	case by != sourceUndo && by != sourceSchedule:
+		d.failures = append(d.failures, e)
+	}
 	return nil
 }
 
@@ -304,6 +328,34 @@ func (d *doctor) refusals() error {
 	return d.refusal(newer)
 }
 
+// undecided is why the settings cannot be applied to the account. What a run could not do counts for as long as it still cannot
+// be done: the settings may have changed since, or the account.
+func (d *doctor) undecided() error {
+	c, ok := d.connections[d.who.Connection]
+	if len(d.runs) == 0 || !ok || d.runs[0].Connection != c.ID {
+		return nil
+	}
+	rules, err := d.rules(d.r, c)
+	if err != nil {
+		return err
+	}
+	o := Origin{Tenant: d.tenant, Connection: c}
+	_, err = decideUnder(d.r, rules, o, Intent{Type: scim.User, Want: d.anew(o, scim.User, d.who.ID)}, d.Now())
+	var own *Error
+	switch {
+	case err == nil, KindOf(err) == NotFound:
+		return nil
+	case !errors.As(err, &own):
+		return err
+	}
+	v := d.find(NotAccepted, &d.runs[0], "variant", "run", "detail", own.Detail, "version", strconv.FormatInt(rules.Version, 10))
+	if strings.HasPrefix(own.Detail, unmappedDetail) {
+		v.Cause, v.Statement.Code = NotMapped, "verdict."+string(NotMapped)
+		v.Rule = &Rule{Connection: c.Name, Version: rules.Version, Path: "mapping.users"}
+	}
+	return nil
+}
+
 // state is why the account is not active.
 func (d *doctor) state() error {
 	x := &d.who.Resource
@@ -315,6 +367,12 @@ func (d *doctor) state() error {
 		return err
 	}
 	d.why = e
+	if gone, err := d.erasure(); err != nil || gone != nil {
+		if err == nil {
+			d.find(NotErased, gone, "state", string(x.State))
+		}
+		return err
+	}
 	if e == nil {
 		e = &Entry{At: x.LeftAt, Reason: Reason{Code: ReasonBaseline}}
 	}
@@ -348,6 +406,23 @@ func (d *doctor) state() error {
 		v.Rule = &Rule{Connection: e.ConnectionName, Version: e.SettingsVersion, Path: path}
 	}
 	return nil
+}
+
+// erasure is the entry with which the values of who was removed were purged or erased; nil for none.
+func (d *doctor) erasure() (*Entry, error) {
+	if d.who.State != Removed || nameOf(scim.User, d.who.doc.asserted) != "" {
+		return nil, nil
+	}
+	for _, code := range []string{ReasonErased, ReasonPurged} {
+		page, err := d.r.EntryPage(EntryQuery{Resource: d.who.ID, Reason: code, Limit: 1})
+		if err != nil {
+			return nil, err
+		}
+		if len(page.Entries) > 0 {
+			return &page.Entries[0], nil
+		}
+	}
+	return nil, nil
 }
 
 // isOut reports whether what was new was out of scope.
@@ -447,16 +522,38 @@ func (d *doctor) name() error {
 	if asserted == effective || !x.Visible {
 		return nil
 	}
+	overrides, err := overridesOf(x)
+	if err != nil {
+		return err
+	}
+	if _, chosen := overrides["userName"]; chosen {
+		return d.renamedByPerson(asserted, effective)
+	}
 	rules, err := d.rulesOf(x.Connection)
 	if err != nil || !rules.Settings.Mapping.UserName.Frozen {
 		return err
 	}
-	overrides, err := overridesOf(x)
-	if _, chosen := overrides["userName"]; chosen || err != nil {
-		return err
-	}
 	v := d.find(NotFollowing, nil, "value", effective, "was", asserted)
 	v.Rule = &Rule{Connection: d.connections[x.Connection].Name, Version: rules.Version, Path: "mapping.userName.frozen", Value: true}
+	return nil
+}
+
+// renamedByPerson notes that a person chose another userName than the one that was asked for.
+func (d *doctor) renamedByPerson(asserted, effective string) error {
+	if folded := scim.FoldFull.Apply(d.out.Asked); folded != scim.FoldFull.Apply(asserted) || folded == scim.FoldFull.Apply(effective) {
+		return nil
+	}
+	page, err := d.r.EntryPage(EntryQuery{Resource: d.who.ID, Limit: maxNamed})
+	if err != nil {
+		return err
+	}
+	var chosen *Entry
+	if i := slices.IndexFunc(page.Entries, func(e Entry) bool {
+		return slices.ContainsFunc(e.Diff, func(c AttributeChange) bool { return c.Path == PathOverride+"userName" })
+	}); i >= 0 {
+		chosen = &page.Entries[i]
+	}
+	d.find(NotRenamed, chosen, "variant", "person", "value", effective, "who", d.out.Asked)
 	return nil
 }
 

@@ -196,7 +196,7 @@ type person struct {
 // maxNamed bounds how many entries are read to find out who is meant.
 const maxNamed = 500
 
-// persons are the users whom a text may mean: by id, userName, mail address or externalId, now or at some time. Those who
+// persons are the users whom a text may mean: by id, userName of now or of some time, mail address or externalId of now. Those who
 // are meant most likely come first.
 func persons(r Reader, text string) ([]person, error) {
 	var ids []string
@@ -279,8 +279,8 @@ func (p *person) called() string {
 	return cmp.Or(nameOf(scim.User, p.doc.seen()), nameOf(scim.User, p.doc.asserted), p.ID)
 }
 
-// FindPerson is the id of the user whom a text means most likely: an id, a userName, a mail address or an externalId, now or
-// at some time. NotFound.
+// FindPerson is the id of the user whom a text means most likely: an id, a userName of now or of some time, a mail
+// address or an externalId of now. NotFound.
 func (s *Service) FindPerson(ctx context.Context, tenant, text string) (string, error) {
 	return View(ctx, s.store, tenant, func(r Reader) (string, error) {
 		if _, err := tenantOf(r, tenant); err != nil {

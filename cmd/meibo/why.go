@@ -84,7 +84,7 @@ func (p *program) explainUser(ctx context.Context, s *provisioning.Service, tena
 func (p *program) whyNotCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "why-not --tenant T USER", Args: cobra.ExactArgs(1), Short: "Say why somebody is not there, or not as expected",
-		Long: "Say why somebody is not there, or not as expected, the most likely cause first. USER is a userName, mail address, externalId or id, of now or earlier.",
+		Long: "Say why somebody is not there, or not as expected, the most likely cause first. USER is a userName, of now or earlier, a mail address or externalId of now, or an id.",
 	}
 	tenant, asJSON := tenantFlag(cmd), jsonFlag(cmd)
 	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, args []string) error {

@@ -74,9 +74,11 @@ var englishLacks = Catalogue{
 
 // englishVerdicts say why somebody is not there, or not as expected, and answer what somebody is.
 var englishVerdicts = Catalogue{
-	"verdict.neverSent":         `no request named {who}, as far as the log goes back ({since}): the client has not sent anybody of that name. Look whether the person is assigned to the application in the client.`,
+	"verdict.neverSent":         `no request named {who}, as far as the log goes back ({since}): the client has not sent anybody of that userName, and nobody has it for a mail address or externalId now (nobody looks for earlier ones). Look whether the person is assigned to the application in the client.`,
 	"verdict.refused":           `what the client of connection "{connection}" asked for {who} was refused {times}, last at {at}, because {error}: {detail}`,
 	"verdict.mappingFailed":     `what the client of connection "{connection}" asked for {who} was refused {times}, last at {at}: {detail}.`,
+	"verdict.refused.run":       `the settings of connection "{connection}" (version {version}) cannot be applied to {who}, who stays as before, as a job found at {at}: {detail}`,
+	"verdict.mappingFailed.run": `the settings of connection "{connection}" (version {version}) cannot be applied to {who}, who stays as before, as a job found at {at}: {detail}.`,
 	"verdict.asked":             `{who} waits for a person to say whose account it is, because its {by} is that of an account which connection "{connection}" does not own[: {candidates}].`,
 	"verdict.ignored":           `{who} goes on as it was although the client of connection "{connection}" says otherwise, because the settings, or a person, have that ignored[; since {at}].`,
 	"verdict.ignored.adoption":  `{who} is refused, because {actor} chose that the account which it may mean is not managed by connection "{connection}".`,
@@ -91,6 +93,7 @@ var englishVerdicts = Catalogue{
 	"verdict.aged":              `{who} is {state}, because the account had been suspended for as long as the settings say; that was at {at}.`,
 	"verdict.erased":            `{who} was removed, and erased at {at}.`,
 	"verdict.renamed":           `{who} is there under another userName: {value}[, since {at}].`,
+	"verdict.renamed.person":    `{who} is there under another userName, {value}, because a person chose it[: {actor}][, at {at}].`,
 	"verdict.anotherConnection": `connection "{connection}" asked for {who} {times}, last at {at}, and was refused, because the account is not its own[ but that of connection "{name}"].`,
 	"verdict.userNameFrozen":    `{who} is called {was} by its client and {value} by the application, because the settings keep the userName that an account was created with.`,
 	"verdict.paused":            `connection "{connection}" is paused: its client is told to come back later, and nothing is done.`,

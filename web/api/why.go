@@ -32,7 +32,7 @@ type whyInput struct {
 }
 
 type whyNotInput struct {
-	User string `query:"user" required:"true" minLength:"1" maxLength:"1024" example:"kim@example.com" doc:"A userName, mail address, externalId or id, of now or earlier."`
+	User string `query:"user" required:"true" minLength:"1" maxLength:"1024" example:"kim@example.com" doc:"A userName, of now or earlier, a mail address or externalId of now, or an id."`
 }
 
 func (c *call) why(t scim.ResourceType, in *whyInput) (*single[summary.PersonWhy], error) {
