@@ -102,7 +102,7 @@ func keyArgs(k APIKey) map[string]string {
 }
 
 func checkHolder(name string) error {
-	if n := utf8.RuneCountInString(name); n == 0 || n > maxHolder || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+	if n := utf8.RuneCountInString(name); n > maxHolder || !isVisible(name) || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
 		return &Error{Kind: Invalid, Attribute: "holder",
 			Detail: fmt.Sprintf("an API key belongs to somebody: name the person or system, in 1 to %d characters and on one line", maxHolder)}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -16,11 +17,20 @@ const (
 // ReasonUnmasked says that somebody saw personal values who usually does not; args: what, because.
 const ReasonUnmasked = "unmasked"
 
+// isVisible reports whether a text shows anything to whoever reads it: not only blanks, and what is drawn as nothing at all.
+func isVisible(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) && r != brailleBlank && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+	})
+}
+
+const brailleBlank = '\u2800' // a symbol without a dot
+
 // Unmask notes that somebody is about to see personal values that are masked for them, of the request in the origin, and why. Invalid
 // for a reason that says too little.
 func (s *Service) Unmask(ctx context.Context, o Origin, because string) error {
 	because = strings.TrimSpace(because)
-	if n := utf8.RuneCountInString(because); n < MinUnmaskReason || n > MaxUnmaskReason {
+	if n := utf8.RuneCountInString(because); n < MinUnmaskReason || n > MaxUnmaskReason || !isVisible(because) {
 		return &Error{Kind: Invalid, Attribute: "unmask", Detail: fmt.Sprintf("say in %d to %d characters why values must be seen, such as the number of the case", MinUnmaskReason, MaxUnmaskReason)}
 	}
 	e := originEntry(o)

@@ -187,6 +187,9 @@ func (d SettingsDraft) check() error {
 	if len(d.Comment) > maxComment || !storable(d.Comment) {
 		problems = append(problems, SettingsProblem{Key: "comment", What: "is too long or no text", Remedy: fmt.Sprintf("write at most %d bytes", maxComment)})
 	}
+	if d.Comment != "" && !isVisible(d.Comment) {
+		problems = append(problems, SettingsProblem{Key: "comment", What: "shows nothing", Remedy: "write why, or leave it out"})
+	}
 	if len(problems) == 0 {
 		return nil
 	}

@@ -24,7 +24,10 @@ func (p *program) auditVerifyCommand() *cobra.Command {
 	tenant := tenantFlag(cmd)
 	head := cmd.Flags().String("head", "", "the digest of a head that was kept: the chain must have it")
 	inJSON := jsonFlag(cmd)
-	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, _ *cobra.Command, _ []string) error {
+	return p.administrative(cmd, func(ctx context.Context, s *provisioning.Service, cmd *cobra.Command, _ []string) error {
+		if *head == "" && cmd.Flags().Changed("head") {
+			return misuse("--head is empty, so that nothing would be compared; give the 64 digits that were kept, or leave it out")
+		}
 		v, err := s.VerifyChain(ctx, *tenant, *head)
 		if err != nil {
 			return err

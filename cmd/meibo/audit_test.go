@@ -67,6 +67,10 @@ func TestAuditVerify(t *testing.T) {
 		!strings.Contains(words.text(), "a head is 64 hexadecimal digits") {
 		t.Errorf("status %d: %s", code, words.text())
 	}
+	if code := run(context.Background(), []string{"audit", "verify", "--tenant", "acme", "--head", ""}, m.environ, strings.NewReader(""), &words, &words); code != exitUsage ||
+		!strings.Contains(words.text(), "--head is empty") {
+		t.Errorf("status %d: %s", code, words.text())
+	}
 }
 
 // TestBehindTheCut: who goes on behind a position of which retention has left nothing is told so, and where the journal begins.

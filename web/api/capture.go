@@ -103,7 +103,8 @@ func (a *api) captureOperations() {
 		func(c *call, in *idInput) (*single[Capture], error) { return c.exchange(in.ID) })
 	register(a, operation{id: "replay", method: http.MethodPost, path: "/log/{id}/replay", tag: logTag, roles: people, errors: missing,
 		summary: "Evaluate the request of an entry again", description: "Against the tenant as it was when the request came, by the same code. Nothing is written; what would come out otherwise is shown. " +
-			"Of a tolerance what was spent is counted from the journal; how many accounts there are, and what a person allowed, is as it is now."},
+			"Of a tolerance what was spent is counted from the journal; how many accounts there are, and what a person allowed, is as it is now. " +
+			"A key of the role support replays under a draft only with `unmask`: 403 otherwise."},
 		(*call).replay)
 }
 
@@ -187,12 +188,19 @@ func capturedBody(b capture.Body) CapturedBody {
 	return out
 }
 
+// errDraft is what who may not see values is told that replays under settings of its own.
+var errDraft = &provisioning.Error{Kind: provisioning.Forbidden,
+	Detail: "scope and mapping of a draft can ask for parts of values, and whether anything differs answers that: replay under then or now, or say with unmask why values must be seen"}
+
 func (c *call) replay(in *replayInput) (*single[Replay], error) {
 	if c.Replay == nil {
 		return nil, errNoCaptures
 	}
 	under := replay.Under{Now: in.Body.Under == "now"}
 	if in.Body.Under == "draft" {
+		if c.hidden != nil {
+			return nil, errDraft
+		}
 		draft, err := parseSettings(in.Body.Settings)
 		if err != nil {
 			return nil, err

@@ -468,10 +468,8 @@ func unmaskParameter() *huma.Param {
 		Description: "Why values must be seen: a key of the role support is answered with masks in their place without it. It goes into the audit trail before the answer. Other roles see values anyway."}
 }
 
-// takesUnmask reports whether an operation has that parameter.
-func takesUnmask(method string, roles []provisioning.KeyRole) bool {
-	return method == http.MethodGet && slices.ContainsFunc(roles, masked)
-}
+// takesUnmask reports whether an operation of those roles has that parameter.
+func takesUnmask(roles []provisioning.KeyRole) bool { return slices.ContainsFunc(roles, masked) }
 
 // unveil has a person who may not see values answered with masks, unless it says why it must see them: then the trail has
 // that before anything is answered.
@@ -481,7 +479,7 @@ func (c *call) unveil(o *huma.Operation) error {
 	query := r.URL.Query()
 	why := query.Get(unmaskKey)
 	hides := masked(c.holder.Key.Role)
-	if why == "" || !takesUnmask(o.Method, roles) || o.Path == "/openapi.json" {
+	if why == "" || !takesUnmask(roles) || o.Path == "/openapi.json" {
 		if hides {
 			c.hide(o)
 		}
@@ -490,8 +488,11 @@ func (c *call) unveil(o *huma.Operation) error {
 	var err error
 	if !plainReason.MatchString(why) {
 		err = unmaskFault()
-	} else if hides {
+	} else if hides { // which refuses a reason that shows nothing
 		err = c.Service.Unmask(c.context(), c.origin(), why)
+	}
+	if err != nil && provisioning.KindOf(err) == provisioning.Invalid {
+		err = unmaskFault()
 	}
 	if err != nil {
 		if hides {
@@ -523,6 +524,25 @@ var errParts = &provisioning.Error{Kind: provisioning.Forbidden,
 // whole finds people: who asks for that learns nothing.
 func (c *call) findsBy(f scim.Filter) error {
 	if c.hidden == nil || f == nil || wholeValues(f, false) {
+		return nil
+	}
+	return errParts
+}
+
+// findsAmong is findsBy of a filter over users, groups or both. What is no filter of either is not its business.
+func (c *call) findsAmong(filter string, types ...scim.ResourceType) error {
+	for _, t := range types {
+		if f, err := scim.ParseFilter(scim.Standard(t), filter); filter != "" && err == nil && c.findsBy(f) != nil {
+			return errParts
+		}
+	}
+	return nil
+}
+
+// looksAt is findsBy of the path of an attribute, which may have a filter.
+func (c *call) looksAt(t scim.ResourceType, path string) error {
+	p, err := scim.ParsePath(scim.Standard(t), path)
+	if c.hidden == nil || err != nil || p.Filter == nil || wholeValues(p.Filter, true) {
 		return nil
 	}
 	return errParts

@@ -171,7 +171,7 @@ func TestSupportSeesMasks(t *testing.T) {
 		if !strings.Contains(path, "{id}") {
 			ids = ids[:1]
 		}
-		query := map[string]string{"differenceUser": "from=" + then, "differenceGroup": "from=" + then, "followLog": "after=0", "exportDirectory": "format=ndjson", "listMatters": "status=any", "whyNot": "user=" + url.QueryEscape(p.values[0])}[o.OperationID]
+		query := map[string]string{"differenceUser": "from=" + then, "differenceGroup": "from=" + then, "followLog": "after=0", "listLog": "limit=1000", "exportDirectory": "format=ndjson", "listMatters": "status=any", "whyNot": "user=" + url.QueryEscape(p.values[0])}[o.OperationID]
 		answered := false
 		for _, id := range ids {
 			target := strings.NewReplacer("{id}", id, "{name}", "default", "{version}", "1").Replace(path) + "?" + query
@@ -246,13 +246,37 @@ func TestSupportReplaysMasked(t *testing.T) {
 	}
 }
 
+// TestSupportReplaysNoDraft: scope and mapping of a draft look at parts of values, and what differs tells what they saw. A reason lets a support
+// key do so, and is in the trail.
+func TestSupportReplaysNoDraft(t *testing.T) {
+	t.Parallel()
+	p := newPlanted(t)
+	target := "/log/" + p.ids[0] + "/replay"
+	for _, draft := range []string{`{"under":"draft","settings":{}}`, `{"under":"draft","settings":{"scope":{"users":{"filter":"displayName sw \"Zo\""}}}}`} {
+		wantProblem(t, draft, p.do("support", http.MethodPost, target, draft), http.StatusForbidden)
+		reason, empty := target+"?unmask=case+4711", target+"?unmask="+strings.Repeat("%E2%80%8B", 8)
+		wantProblem(t, "for an invisible reason", p.do("support", http.MethodPost, empty, draft), http.StatusUnprocessableEntity)
+		for role, target := range map[string]string{"support": reason, "operator": target} { // the replay itself quotes values in a fault
+			if a := p.do(role, http.MethodPost, target, draft); a.status != http.StatusUnprocessableEntity || p.seen(a) == nil {
+				t.Errorf("%s: %d %s", role, a.status, a.body)
+			}
+		}
+	}
+	for _, under := range []string{"now", "then"} {
+		p.must(200, "support", http.MethodPost, target, `{"under":"`+under+`"}`)
+	}
+	if acts := p.must(200, "owner", "GET", "/log?limit=1000&reason=unmasked", "")["items"].([]any); len(acts) != 2 {
+		t.Errorf("the trail has %v", acts)
+	}
+}
+
 // TestSupportFindsByWholeValues: a value that is masked cannot be read letter by letter, by whatever address; what somebody
 // knows whole finds people, and a reason lets parts do so, and is in the trail.
 func TestSupportFindsByWholeValues(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	c := b.client("default")
-	id := c.create(scim.User, scim.Attributes{"userName": "ken@example.com", "active": true, "phoneNumbers": []any{map[string]any{"value": "+81-90-1234", "type": "work"}},
+	id := c.create(scim.User, scim.Attributes{"userName": "ken@example.com", "externalId": "4711", "active": true, "emails": []any{map[string]any{"value": "ken@example.com"}}, "phoneNumbers": []any{map[string]any{"value": "+81-90-1234", "type": "work"}},
 		plantedURN: map[string]any{"id": "secret"}})
 	ask := func(role, address, filter string) answer {
 		return b.do(role, "GET", address+url.QueryEscape(filter), "")
@@ -262,7 +286,8 @@ func TestSupportFindsByWholeValues(t *testing.T) {
 	parts := []string{`id eq "` + id + `" and phoneNumbers.value sw "+8"`, `userName sw "k"`, `userName co "e"`, `userName ew "m"`, `userName gt "k"`, `userName le "z"`, `not (userName sw "k")`,
 		`phoneNumbers[type eq "work" and value sw "+8"]`, `phoneNumbers[value ew "4"].type eq "work"`, `phoneNumbers[value ew "4"].type pr`, `externalId pr or displayName co "k"`,
 		plantedURN + `:id sw "s"`, `meta.created gt "2020-01-01T00:00:00Z" and title ge "a"`}
-	for _, address := range []string{"/users?filter=", "/export?type=users&filter="} {
+	addresses := []string{"/users?filter=", "/export?type=users&filter=", "/matters?kind=adoption&filter="}
+	for _, address := range addresses {
 		for _, filter := range whole {
 			if a := ask("support", address, filter); a.status != http.StatusOK {
 				t.Errorf("support, %s%s: %d %s", address, filter, a.status, a.body)
@@ -282,8 +307,13 @@ func TestSupportFindsByWholeValues(t *testing.T) {
 		wantProblem(t, address, b.do("support", "GET", address, ""), http.StatusForbidden)
 	}
 	b.must(200, "support", "GET", "/log?prefix=k&unmask=case+4711", "")
+	for path, status := range map[string]int{`phoneNumbers[value sw "+8"].type`: http.StatusForbidden, "userName": http.StatusOK} {
+		if a := ask("support", "/users/"+id+"/why?attribute=", path); a.status != status {
+			t.Errorf("support asks why %s: %d %s", path, a.status, a.body)
+		}
+	}
 	acts := b.must(200, "owner", "GET", "/log?limit=1000&reason=unmasked", "")["items"].([]any)
-	if want := 2*len(parts) + 1; len(acts) != want {
+	if want := len(addresses)*len(parts) + 1; len(acts) != want {
 		t.Errorf("%d searches by parts are in the trail, want %d", len(acts), want)
 	}
 }
@@ -305,7 +335,7 @@ func TestMasks(t *testing.T) {
 	if len(page.Items) != 1 || page.Items[0]["userName"] != name {
 		t.Errorf("by name: %v", page.Items)
 	}
-	for _, short := range []string{"unmask=because", "unmask=%20%20%20%20%20a%20%20%20"} {
+	for _, short := range []string{"unmask=because", "unmask=%20%20%20%20%20a%20%20%20", "unmask=" + strings.Repeat("%E2%80%8B", 8), "unmask=" + strings.Repeat("%E3%85%A4", 8)} {
 		a := b.do("support", "GET", "/users/"+ken+"?"+short, "")
 		wantProblem(t, short, a, http.StatusUnprocessableEntity)
 		if !strings.Contains(a.body, "query.unmask") {
@@ -432,7 +462,7 @@ func TestSupportPagesMembers(t *testing.T) {
 			t.Errorf("an owner sees %q, support %q", seen, masks)
 		}
 	}
-	for _, next := range []string{"00", "0011223344"} {
+	for _, next := range []string{"00", "0011223344", hex.EncodeToString([]byte("b")), hex.EncodeToString([]byte("04711000-0000-7000-8000-000000000000"))} {
 		wantProblem(t, next, b.do("support", http.MethodGet, "/groups/"+staff+"/members?next="+next, ""), http.StatusUnprocessableEntity)
 	}
 }

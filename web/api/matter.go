@@ -50,7 +50,7 @@ type Impact struct {
 type mattersInput struct {
 	Kind     string `query:"kind" enum:"held,kept,delayed,adoption,purge,proposal"`
 	Status   string `query:"status" enum:"open,allowed,rejected,linked,created,ignored,obsolete,any" default:"open"`
-	Filter   string `query:"filter" maxLength:"4096" doc:"Those about whom a SCIM filter selects, by what the client asserted: userName ew \"@example.com\". One request looks at 2,000 matters at most, so a page may be short and still have a next."`
+	Filter   string `query:"filter" maxLength:"4096" doc:"Those about whom a SCIM filter selects, by what the client asserted: userName ew \"@example.com\". One request looks at 2,000 matters at most, so a page may be short and still have a next. A key of the role support says with unmask why, unless it asks for whole values (eq)."`
 	Resource string `query:"resource" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"Those about one user or group."`
 	Limit    int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most."`
 	Next     string `query:"next" format:"uuid" pattern:"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" doc:"The next of the page before."`
@@ -132,6 +132,9 @@ func (c *call) matters(in *mattersInput) (*listed[Matter], error) {
 		q.Status = ""
 	}
 	filter, err := provisioning.ParseIdentityFilter(in.Filter)
+	if err == nil {
+		err = c.findsAmong(in.Filter, scim.User, scim.Group)
+	}
 	if err != nil {
 		return nil, err
 	}

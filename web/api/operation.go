@@ -114,7 +114,7 @@ func (o operation) declaration(schemas huma.Registry, success int) huma.Operatio
 	}
 	slices.Sort(codes)
 	var parameters []*huma.Param
-	if takesUnmask(o.method, o.roles) {
+	if takesUnmask(o.roles) {
 		parameters = append(parameters, unmaskParameter())
 	}
 	return huma.Operation{

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -70,10 +71,11 @@ var sealedToken = []byte{0}
 // nextPurpose is what such a token is sealed for, and under which name.
 const nextPurpose = "next"
 
-// nextOf is an id of a member as a next token. One that no resource has is what a client wrote: who may not see values gets it sealed.
+// nextOf is an id of a member as a next token. One that no resource has is what a client wrote: who may not see values gets it sealed,
+// and has no other token read, since where a page goes on behind a token of its own making would tell letter by letter what it has.
 func (c *call) nextOf(id string) (string, error) {
 	text := []byte(id)
-	if c.hidden != nil && !shapeID.MatchString(id) {
+	if c.hidden != nil {
 		sealed, err := c.nexts.Seal(c.tenant(), nextPurpose, text)
 		if err != nil {
 			return "", err
@@ -83,11 +85,15 @@ func (c *call) nextOf(id string) (string, error) {
 	return hex.EncodeToString(text), nil
 }
 
+var errNotSealed = errors.New("api: a next token is not sealed")
+
 // idOf is the id of a next token; one that is none is a fault of that parameter.
 func (c *call) idOf(next string) (string, error) {
 	text, err := hex.DecodeString(next)
 	if sealed, hides := bytes.CutPrefix(text, sealedToken); err == nil && hides {
 		text, err = c.nexts.Open(c.tenant(), nextPurpose, sealed)
+	} else if err == nil && next != "" && c.hidden != nil {
+		err = errNotSealed
 	}
 	if err != nil {
 		p := newProblem(http.StatusUnprocessableEntity, codes[provisioning.Invalid], requestFaults[http.StatusUnprocessableEntity])

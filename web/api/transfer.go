@@ -108,10 +108,8 @@ func (c *call) export(in *exportInput) (*huma.StreamResponse, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	for _, t := range o.Types {
-		if f, err := scim.ParseFilter(scim.Standard(t), in.Filter); err == nil && in.Filter != "" && c.findsBy(f) != nil {
-			return nil, errParts
-		}
+	if err := c.findsAmong(in.Filter, o.Types...); err != nil {
+		return nil, err
 	}
 	select {
 	case c.exports <- struct{}{}:

@@ -36,6 +36,9 @@ type whyNotInput struct {
 }
 
 func (c *call) why(t scim.ResourceType, in *whyInput) (*single[summary.PersonWhy], error) {
+	if err := c.looksAt(t, in.Attribute); err != nil {
+		return nil, err
+	}
 	p, err := c.Service.WhyPerson(c.context(), c.tenant(), t, in.ID, in.Attribute)
 	if err != nil {
 		return nil, err
