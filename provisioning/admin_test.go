@@ -94,6 +94,19 @@ func TestSettingsOfTwoEditors(t *testing.T) {
 	})
 }
 
+// founded makes o's tenant and returns its first connection.
+func founded(t *testing.T, s *provisioning.Service, o provisioning.Origin) provisioning.Connection {
+	t.Helper()
+	if _, err := s.CreateTenant(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Connection(t.Context(), o.Tenant, provisioning.DefaultConnection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func TestCreateTenant(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

@@ -45,10 +45,7 @@ func TestEraseGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, err := s.CreateTenant(ctx, o)
-		must(err)
-		o.Connection, err = s.Connection(ctx, "acme", provisioning.DefaultConnection)
-		must(err)
+		o.Connection = founded(t, s, o)
 		for round := 0; ; round++ {
 			body := provisioning.Body{Attributes: scim.Attributes{"userName": "kim@x.example", "active": true}}
 			kim, err := s.Create(ctx, o, scim.User, body)
@@ -170,10 +167,7 @@ func TestEraseFindsCaptures(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := s.CreateTenant(ctx, o)
-	must(err)
-	o.Connection, err = s.Connection(ctx, "acme", provisioning.DefaultConnection)
-	must(err)
+	o.Connection = founded(t, s, o)
 	kim, err := s.Create(ctx, o, scim.User, provisioning.Body{Attributes: scim.Attributes{"userName": "kim@x.example", "externalId": "E-4711", "active": true,
 		"emails": []any{map[string]any{"value": "kim@mail.example", "type": "work"}}}})
 	must(err)

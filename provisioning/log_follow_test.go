@@ -28,10 +28,7 @@ func TestFollowingSelectsWhatTheStoreDoes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, err := s.CreateTenant(ctx, o)
-		must(err)
-		o.Connection, err = s.Connection(ctx, "acme", provisioning.DefaultConnection)
-		must(err)
+		o.Connection = founded(t, s, o)
 		asked := func(method string, status int) provisioning.Origin {
 			x := o
 			x.Correlation, x.Request = method, provisioning.RequestInfo{Method: method, Path: "/x"}
@@ -196,10 +193,7 @@ func TestFollowingWhoIsMeant(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, err := s.CreateTenant(ctx, o)
-		must(err)
-		o.Connection, err = s.Connection(ctx, "acme", provisioning.DefaultConnection)
-		must(err)
+		o.Connection = founded(t, s, o)
 		create := func(name, mail string) string {
 			a := scim.Attributes{"userName": name}
 			if mail != "" {
@@ -221,8 +215,9 @@ func TestFollowingWhoIsMeant(t *testing.T) {
 		f, at := s.Follower("acme", provisioning.EntryQuery{Mail: desk}), int64(0)
 		told := func() (names []string) {
 			for more := true; more; {
-				_, more, err = st.(*store.Store).Follow(ctx)
+				_, waiting, err := st.(*store.Store).Follow(ctx)
 				must(err)
+				more = waiting
 			}
 			for more := true; more; {
 				piece, err := f.After(ctx, at, 3)
