@@ -17,6 +17,9 @@ func TestSweep(t *testing.T) {
 		must(t, err)
 		return n
 	}
+	for _, table := range passing { // autovacuum's ANALYZE is a snapshot as well
+		must(t, s.reads.Exec("alter table "+table+" set (autovacuum_enabled = off)").Error)
+	}
 	pass := func() {
 		t.Helper()
 		must(t, s.reads.Exec("insert into tally select 8, i, 1 from generate_series(1, 20000) i").Error)
