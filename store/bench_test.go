@@ -81,13 +81,22 @@ func BenchmarkPage(b *testing.B) {
 	}
 }
 
+// BenchmarkCreate tells what the entry of a create costs, which no create goes without.
 func BenchmarkCreate(b *testing.B) {
-	bench(b, func(b *testing.B, s *Store, c provisioning.Connection, _ []provisioning.Resource) {
-		for i := 0; b.Loop(); i++ {
-			u := testUser(c.ID, fmt.Sprint("new", i))
-			must(b, s.Update(context.Background(), "acme", commitOne(provisioning.Change{Action: provisioning.ChangeCreate, After: u})))
-		}
-	})
+	for _, journalled := range []bool{true, false} {
+		b.Run(fmt.Sprintf("entry=%t", journalled), func(b *testing.B) {
+			bench(b, func(b *testing.B, s *Store, c provisioning.Connection, _ []provisioning.Resource) {
+				for i := 0; b.Loop(); i++ {
+					u := testUser(c.ID, fmt.Sprint("new", i))
+					batch := provisioning.Batch{Changes: []provisioning.Change{{Action: provisioning.ChangeCreate, After: u}}}
+					if journalled {
+						batch.Entries = []provisioning.Entry{entryAbout(&u)}
+					}
+					must(b, s.Update(context.Background(), "acme", func(tx provisioning.Tx) error { return tx.Commit(batch) }))
+				}
+			})
+		})
+	}
 }
 
 func BenchmarkPatch(b *testing.B) {
