@@ -16,7 +16,7 @@ import (
 //
 // All of it follows from the journal: resources, memberships, what was spent of a tolerance and allowed beyond it. Only who
 // may be a candidate is asked of what there is now: accounts that have a name, an address or an externalId now, or had the
-// name then. It reads what the journal has of the half minute around the entry, and for the counts of a tolerance all that
+// name then, and those that the entry speaks of. It reads what the journal has of the half minute around the entry, and for the counts of a tolerance all that
 // came later. What has no place in a request is refused.
 type AsOf struct {
 	store     Store
@@ -344,8 +344,12 @@ func (x *pastReader) Candidates(q CandidateQuery) (found Candidates, err error) 
 	return found, nil
 }
 
-// candidateIDs are the resources that may have been candidates, by id.
+// candidateIDs are the resources that may have been candidates, by id. Those that the entry speaks of may have been found by
+// what they have no longer.
 func (x *pastReader) candidateIDs(q CandidateQuery) (ids []string, err error) {
+	if e := &x.entry; e.ResourceType == q.Scope.Type && e.Version > 0 {
+		ids = append(unfew(e.Reason.Args["alike"]), e.ResourceID)
+	}
 	q.Presume = false
 	now, err := x.Reader.Candidates(q)
 	for _, r := range []*Resource{now.Visible, now.Effective} {

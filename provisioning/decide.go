@@ -270,6 +270,8 @@ func (x *Resource) setEffective(a scim.Attributes, version int64) {
 // verdict names what a change to what is asserted amounts to.
 func verdict(m meant, c *Change, e effect) (Action, Reason) {
 	switch before, after := m.current, &c.After; {
+	case before == nil && len(m.alike) > 0:
+		return ChangeCreate, Reason{Code: ReasonCreated, Args: map[string]string{"alike": few(m.alike)}}
 	case before == nil:
 		return ChangeCreate, Reason{Code: ReasonCreated}
 	case m.linked:

@@ -23,6 +23,7 @@ type meant struct {
 	asserted scim.Attributes // current's document, decoded
 	by       string          // what found it; "" for a new one
 	linked   bool            // it was not the connection's, and becomes so
+	alike    []string        // ids of the connection's own that have the stable key too, and of which none could be taken
 }
 
 // match finds the resource that is meant: the one addressed; for a create the invisible account with an
@@ -43,7 +44,11 @@ func match(f Facts, d Desired, r *Rules) (meant, error) {
 	case len(stable) == 0:
 		return adopt(f, d, r)
 	default:
-		return meant{}, nil
+		m := meant{}
+		for _, x := range stable {
+			m.alike = append(m.alike, x.ID)
+		}
+		return m, nil
 	}
 }
 

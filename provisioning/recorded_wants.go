@@ -128,6 +128,9 @@ func (c *recorded) assertion() (err error) {
 	c.members()
 	d.ByPerson = c.source == sourceFile || c.source == sourcePerson
 	if c.before == nil {
+		for _, id := range unfew(e.Reason.Args["alike"]) {
+			f.Candidates.Stable = append(f.Candidates.Stable, Resource{ID: id, Visible: true})
+		}
 		if c.source == sourceFile {
 			c.restore()
 		}

@@ -26,6 +26,13 @@ func (t *teller) tellMatch() error {
 				inputs = append(inputs, Input{by, t.assertedAt(by)})
 			}
 		}
+		if alike := e.Reason.Args["alike"]; alike != "" {
+			outcome, rule = "alike", t.rule("matching.stableKey", t.rules.Settings.Matching.StableKey)
+			args = []string{"by", t.rules.Settings.Matching.StableKey, "candidates", strings.ReplaceAll(alike, `"`, "")}
+			for _, id := range unfew(alike) {
+				inputs = append(inputs, Input{"alike", id})
+			}
+		}
 	case e.MatchedBy == "":
 		return nil
 	case e.MatchedBy == matchedByID || e.MatchedBy == matchedByPerson:

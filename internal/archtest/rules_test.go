@@ -86,7 +86,7 @@ var rows = []row{
 	{pkg: "internal/mirror", imports: []string{"github.com/google/go-cmp"}},
 	// It puts the whole server together, but for the binary, and has tests alone.
 	{pkg: "internal/e2e", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/web/api", "meibo/provisioning", "meibo/provisioning/summary", "meibo/provisioning/transfer", "meibo/provisioning/words", "meibo/store", "meibo/store/storetest", "meibo/internal/auth",
-		"meibo/internal/capture", "meibo/internal/replay", "meibo/internal/drill", otel, zap, "golang.org/x/sync"}},
+		"meibo/internal/capture", "meibo/internal/replay", "meibo/internal/seal", "meibo/internal/drill", otel, zap, "golang.org/x/sync"}},
 	// It breaks the binary from outside and reads its database; it too has tests alone.
 	{pkg: "internal/campaign", tests: []string{"meibo/scim", "meibo/scim/endpoint", "meibo/provisioning", "meibo/store", "meibo/store/storetest", "meibo/internal/drill",
 		"github.com/jackc/pgx/v5", "modernc.org/sqlite", "github.com/anishathalye/porcupine", "golang.org/x/sync"}},

@@ -14,6 +14,7 @@ var englishLinks = Catalogue{
 	"link.match.id":        `the request named {who} by its id.`,
 	"link.match.none":      `connection "{connection}" has no {type} with the id that the request named.`,
 	"link.match.new":       `nothing that was there was meant, so that {who} is new.`,
+	"link.match.alike":     `the stable key ({by}) is that of {candidates} too. An account is taken back only if it alone has the key and the client saw it no longer, so that {who} is new.`,
 	"link.match.stableKey": `the stable key ({by}) is that of an account which the client no longer saw: it is the same one.`,
 	"link.match.adopted":   `the {by} is that of an account which connection "{connection}" did not own, and the settings have it adopted.`,
 	"link.match.person":    `a person said that {who} is meant.`,
