@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -109,6 +110,28 @@ func TestMaskedSentences(t *testing.T) {
 		if got := m.string(place{key: "detail"}, sentence); got != want {
 			t.Errorf("%s\nbecame %s,\nwant   %s", sentence, got, want)
 		}
+	}
+}
+
+// TestMaskedWords: support reads what was repaired of a request, and which client sent it, in JSON as in CSV; in documents, and of persons, nothing.
+func TestMaskedWords(t *testing.T) {
+	t.Parallel()
+	m := mask{key: []byte("k"), tenant: "acme"}
+	for _, c := range []struct{ in, want string }{
+		{`{"quirks":["op-case","role-json"]}`, `{"quirks":["op-case","role-json"]}`},
+		{`{"details":{"quirks":"op-case remove-with-value"}}`, `{"details":{"quirks":"op-case remove-with-value"}}`},
+		{`{"quirks":["Ken"],"attributes":{"quirks":"op-case"}}`, `{"quirks":["` + m.of("Ken") + `"],"attributes":{"quirks":"` + m.of("op-case") + `"}}`},
+	} {
+		if got := string(m.json([]byte(c.in), place{})); got != c.want {
+			t.Errorf("%s: %s, want %s", c.in, got, c.want)
+		}
+	}
+	got := m.row([]string{"initiatedBy", "quirks", "members"}, []string{"token …x7Qz", `["op-case"]`, `["op-case"]`})
+	if want := []string{"token …x7Qz", `["op-case"]`, m.of(`["op-case"]`)}; !slices.Equal(got, want) {
+		t.Errorf("a row: %q, want %q", got, want)
+	}
+	if got := m.row([]string{"initiatedBy"}, []string{"key of Rie Sato"}); got[0] != m.of("key of Rie Sato") {
+		t.Errorf("who holds a key is seen: %q", got)
 	}
 }
 

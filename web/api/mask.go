@@ -62,6 +62,7 @@ var (
 	shapeSlug  = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 	shapePath  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:$-]{0,200}$`)
 	shapeNext  = regexp.MustCompile(patternOf(LogPaging{}, "Next"))
+	shapeQuirk = regexp.MustCompile(`^[a-z]+(-[a-z]+)*( [a-z]+(-[a-z]+)*)*$`) // one, or those of a step
 	shapeHex   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	shapeBare  = regexp.MustCompile(`^[A-Za-z0-9 ,.:…_-]{0,200}$`)
 	quoted     = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"|".*`) // as %q writes it, or to the end
@@ -92,7 +93,8 @@ var readable = func() map[string]rule {
 	add(shape(regexp.MustCompile(`^(role [A-Za-z0-9_-]{1,40}|protected by (a person|the settings))$`)), "because")
 	add(ownWord, "action", "cause", "errorCategory", "identityType", "initiatorType", "kind", "level", "mode", "outcome", "policy", "provisioningAction",
 		"provisioningStepType", "state", "status", "takesTwo", "then", "type", "under", "verb")
-	add(shape(shapeCode), "code", "counted", "dialect", "errorCode", "matchedBy", "method", "quirks", "reason", "role", "asked", "without")
+	add(shape(shapeCode), "code", "counted", "dialect", "errorCode", "matchedBy", "method", "reason", "role", "asked", "without")
+	add(shape(shapeQuirk), "quirks")
 	add(shape(shapeSlug), "connection", "jobId", "tenantId", "tenant", "sourceSystem.id", "sourceSystem.displayName", "targetSystem.id", "targetSystem.displayName",
 		"hint", "preset", "credential")
 	add(shape(shapePath), "modifiedProperties.displayName", "diff.path", "changes.path", "answer.path", "entries.path", "rule.path", "guessed", "keys", "inputs.name",
@@ -280,6 +282,10 @@ func (m mask) row(titles, cells []string) []string {
 		if i < len(titles) {
 			title = titles[i]
 		}
+		if title == "quirks" && cell != "" {
+			out[i] = string(m.json([]byte(cell), csvPlaces[title]))
+			continue
+		}
 		if strings.HasPrefix(cell, "{") || strings.HasPrefix(cell, "[") {
 			out[i] = m.of(cell)
 			continue
@@ -297,7 +303,8 @@ var figures = map[string]bool{"version": true, "settingsVersion": true, "request
 
 // csvPlaces are where the columns of the log's CSV stand in its JSON; another column is one of a document.
 var csvPlaces = func() map[string]place {
-	all := map[string]place{"path": {around: "request", key: "path"}, "errorReason": {around: "errorInformation", key: "reason"}}
+	all := map[string]place{"path": {around: "request", key: "path"}, "errorReason": {around: "errorInformation", key: "reason"},
+		"initiatedBy": {around: "initiatedBy", key: "id"}}
 	for _, title := range []string{"provisioningAction", "status", "reason", "identityType", "matchedBy", "errorCode", "errorCategory", "recommendedAction", "initiatorType",
 		"method", "dialect", "quirks", "tenantId", "jobId"} {
 		all[title] = place{key: title}
