@@ -504,20 +504,11 @@ func (d *doctor) ignored() (*Entry, error) {
 func (d *doctor) name() error {
 	x := &d.who.Resource
 	asserted, effective := nameOf(scim.User, d.who.doc.asserted), nameOf(scim.User, d.who.doc.seen())
-	if !d.who.now {
-		page, err := d.r.EntryPage(EntryQuery{Resource: x.ID, Limit: maxNamed})
-		if err != nil {
+	folded := scim.FoldFull.Apply(d.out.Asked)
+	if folded != scim.FoldFull.Apply(asserted) && folded != scim.FoldFull.Apply(effective) && folded != x.ID {
+		if renamed, err := d.renamed(effective, folded); err != nil || renamed || !d.who.now {
 			return err
 		}
-		i := slices.IndexFunc(page.Entries, func(e Entry) bool {
-			return slices.ContainsFunc(e.Diff, func(c AttributeChange) bool {
-				return (c.Path == "userName" || c.Path == PathEffective+"userName") && c.Old != nil
-			})
-		})
-		if i >= 0 {
-			d.find(NotRenamed, &page.Entries[i], "value", effective, "who", d.out.Asked)
-		}
-		return nil
 	}
 	if asserted == effective || !x.Visible {
 		return nil
@@ -536,6 +527,29 @@ func (d *doctor) name() error {
 	v := d.find(NotFollowing, nil, "value", effective, "was", asserted)
 	v.Rule = &Rule{Connection: d.connections[x.Connection].Name, Version: rules.Version, Path: "mapping.userName.frozen", Value: true}
 	return nil
+}
+
+// renamed notes, and reports, that somebody has another userName than before. A mail address or externalId that counts now may have been the userName, too:
+// then it is that one which they have no more.
+func (d *doctor) renamed(effective, folded string) (bool, error) {
+	page, err := d.r.EntryPage(EntryQuery{Resource: d.who.ID, Limit: maxNamed})
+	if err != nil {
+		return false, err
+	}
+	i := slices.IndexFunc(page.Entries, func(e Entry) bool {
+		return slices.ContainsFunc(e.Diff, func(c AttributeChange) bool {
+			return namesUser(c.Path) && c.Old != nil && (!d.who.now || foldedText(c.Old) == folded)
+		})
+	})
+	if i < 0 {
+		return false, nil
+	}
+	variant := "" // is there
+	if !d.who.State.in() {
+		variant = "gone"
+	}
+	d.find(NotRenamed, &page.Entries[i], "variant", variant, "value", effective, "who", d.out.Asked)
+	return true, nil
 }
 
 // renamedByPerson notes that a person chose another userName than the one that was asked for.

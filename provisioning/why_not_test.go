@@ -139,3 +139,45 @@ func TestWhyNotByAnEarlierAddress(t *testing.T) {
 		}
 	})
 }
+
+// TestWhyNotByAnAddressThatWasTheName: a userName that somebody had before finds them renamed, although their mail address is that one still.
+func TestWhyNotByAnAddressThatWasTheName(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, nil, func(d *directory) {
+		kim := named("kim@x.example")
+		kim["externalId"], kim["emails"] = "one", []any{map[string]any{"value": "Kim@x.example"}}
+		id := d.create(kim)
+		d.clock.Advance(time.Minute)
+		if err := d.patch(scim.User, id, scim.Operation{Op: "replace", Path: "userName", Value: "kimba@x.example"}); err != nil {
+			d.Fatal(err)
+		}
+		d.clock.Advance(time.Minute)
+		got := d.wantCauses("KIM@x.example", provisioning.NotRenamed)
+		if said := got.Causes[0].Statement.Args; said["value"] != "kimba@x.example" || said["who"] != "KIM@x.example" || got.Healthy {
+			d.Errorf("%+v", got.Causes[0])
+		}
+		for _, now := range []string{"kimba@x.example", "one", id} {
+			d.wantCauses(now, provisioning.NothingWrong)
+		}
+	})
+}
+
+// TestWhyNotOfTheRenamedWhoLeft: whoever was renamed, and left, is not said to be there under the other name.
+func TestWhyNotOfTheRenamedWhoLeft(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, nil, func(d *directory) {
+		id := d.create(named("kim@x.example"))
+		d.clock.Advance(time.Minute)
+		if err := d.patch(scim.User, id, scim.Operation{Op: "replace", Path: "userName", Value: "kimba@x.example"}); err != nil {
+			d.Fatal(err)
+		}
+		d.clock.Advance(time.Minute)
+		if err := d.patch(scim.User, id, scim.Operation{Op: "replace", Path: "active", Value: false}); err != nil {
+			d.Fatal(err)
+		}
+		got := d.wantCauses("kim@x.example", provisioning.NotActive, provisioning.NotRenamed)
+		if said := got.Causes[1].Statement.Args; said["variant"] != "gone" || said["value"] != "kimba@x.example" {
+			d.Errorf("%v", said)
+		}
+	})
+}

@@ -94,6 +94,7 @@ var englishVerdicts = Catalogue{
 	"verdict.aged":              `{who} is {state}, because the account had been suspended for as long as the settings say; that was at {at}.`,
 	"verdict.erased":            `{who} was removed, and erased at {at}.`,
 	"verdict.renamed":           `{who} is there under another userName: {value}[, since {at}].`,
+	"verdict.renamed.gone":      `{who} had another userName last[: {value}][, since {at}].`,
 	"verdict.renamed.person":    `{who} is there under another userName, {value}, because a person chose it[: {actor}][, at {at}].`,
 	"verdict.anotherConnection": `connection "{connection}" asked for {who} {times}, last at {at}, and was refused, because the account is not its own[ but that of connection "{name}"].`,
 	"verdict.userNameFrozen":    `{who} is called {was} by its client and {value} by the application, because the settings keep the userName that an account was created with.`,
