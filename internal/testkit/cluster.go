@@ -26,7 +26,7 @@ type Cluster struct {
 // test is skipped, or fails if REQUIRE_POSTGRES=1; TEST_POSTGRES_DSN does not help here.
 func NewCluster(t testing.TB) *Cluster {
 	t.Helper()
-	c, err := startCluster()
+	c, err := startCluster("")
 	switch {
 	case errors.Is(err, errNoPostgres) && os.Getenv("REQUIRE_POSTGRES") != "1":
 		t.Skip(err)
@@ -157,8 +157,9 @@ func (c *Cluster) control(args ...string) error {
 	return nil
 }
 
-// startCluster starts a cluster that ends with this process, or when its lifeline is closed.
-func startCluster() (*Cluster, error) {
+// startCluster starts a cluster that ends with this process, or when its lifeline is closed. settings are lines of its
+// postgresql.conf.
+func startCluster(settings string) (*Cluster, error) {
 	bin, err := findBinaries()
 	if err != nil {
 		return nil, err
@@ -171,7 +172,7 @@ func startCluster() (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	lifeline, err := runScript(bin, dir, owner)
+	lifeline, err := runScript(bin, dir, settings, owner)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

@@ -108,11 +108,16 @@ type server struct {
 	lifeline io.Closer
 }
 
+// atRest is a setting of the cluster that many tests share. Autovacuum comes around at moments of its own choosing: for some
+// milliseconds its snapshot keeps rows alive that a test has just removed, its statistics hold values and change plans, and
+// it locks what others want. None of that is any test's affair.
+const atRest = "autovacuum = off"
+
 // theServer is the one server that this test binary uses.
 var theServer = sync.OnceValues(func() (server, error) {
 	dsn := os.Getenv("TEST_POSTGRES_DSN")
 	if dsn == "" {
-		c, err := startCluster()
+		c, err := startCluster(atRest)
 		if err != nil {
 			return server{}, err
 		}
@@ -144,7 +149,7 @@ func execute(database *url.URL, statement string) error {
 // settled for durability stays as PostgreSQL has it by default.
 const clusterScript = `
 set -eu
-bin=$1 dir=$2
+bin=$1 dir=$2 settings=$3
 trap '' PIPE
 trap '"$bin/pg_ctl" -D "$dir/data" -m immediate -w stop >/dev/null 2>&1 || :; rm -rf "$dir"' EXIT
 cd "$dir"
@@ -156,6 +161,7 @@ unix_socket_directories = '$dir'
 listen_addresses = ''
 max_connections = 200
 shared_buffers = 64MB
+$settings
 EOF
 "$bin/pg_ctl" -D data -l server.log -w -t 60 start >&2 || { cat server.log >&2; exit 1; }
 echo ready
@@ -163,7 +169,7 @@ cat >/dev/null
 `
 
 // runScript runs clusterScript, returns once its server accepts connections, and hands over the script's lifeline.
-func runScript(bin, dir string, owner *syscall.Credential) (lifeline io.Closer, err error) {
+func runScript(bin, dir, settings string, owner *syscall.Credential) (lifeline io.Closer, err error) {
 	if owner != nil {
 		if err := os.Chown(dir, int(owner.Uid), int(owner.Gid)); err != nil {
 			return nil, err
@@ -175,7 +181,7 @@ func runScript(bin, dir string, owner *syscall.Credential) (lifeline io.Closer, 
 	}
 	defer messages.Close()
 
-	cmd := exec.Command("/bin/sh", "-c", clusterScript, "testkit", bin, dir)
+	cmd := exec.Command("/bin/sh", "-c", clusterScript, "testkit", bin, dir, settings)
 	cmd.Dir = dir
 	cmd.Stderr = messages
 	// A group of its own, so that Ctrl-C at the terminal does not end the script before it has cleaned up.

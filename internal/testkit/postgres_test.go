@@ -108,7 +108,7 @@ func TestFailedStartTellsWhy(t *testing.T) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := runScript(bin, dir, nil); err == nil || !strings.Contains(err.Error(), "disk full") {
+	if _, err := runScript(bin, dir, "", nil); err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Errorf("runScript with a broken initdb: %v, want its words", err)
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
