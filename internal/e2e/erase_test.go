@@ -57,6 +57,9 @@ func TestEraseLeavesNothing(t *testing.T) {
 		p.exportHasAll(dump(t, rows))
 		p.capture(st, "loose-4", "sealed with a key that is lost: "+p.value())
 		p.seal(st)
+		if db.driver != "sqlite" { // what the planner notes of values, whenever it likes
+			execute(t, databaseURL, "analyze")
+		}
 		out, err := p.Erase(t.Context(), p.person(), p.id, true)
 		must(t, err)
 		t.Logf("%+v", out)
@@ -361,13 +364,21 @@ func searchFiles(t *testing.T, db database, databaseURL string) {
 // vacuumed has PostgreSQL write all tables anew, as docs/privacy.md says, and returns the folder of the database's files.
 func vacuumed(t *testing.T, databaseURL string) (folder string) {
 	t.Helper()
+	db := execute(t, databaseURL, "vacuum full", "analyze", "vacuum full pg_statistic", "checkpoint")
+	must(t, db.QueryRow("select current_setting('data_directory') || '/base/' || oid from pg_database where datname = current_database()").Scan(&folder))
+	must(t, db.Close())
+	return folder
+}
+
+// execute runs statements on PostgreSQL, one after the other.
+func execute(t *testing.T, databaseURL string, statements ...string) *sql.DB {
+	t.Helper()
 	db, err := sql.Open("pgx", databaseURL)
 	must(t, err)
-	defer db.Close()
-	for _, statement := range []string{"vacuum full", "vacuum full pg_statistic", "checkpoint"} {
+	t.Cleanup(func() { _ = db.Close() })
+	for _, statement := range statements {
 		_, err := db.Exec(statement)
 		must(t, err)
 	}
-	must(t, db.QueryRow("select current_setting('data_directory') || '/base/' || oid from pg_database where datname = current_database()").Scan(&folder))
-	return folder
+	return db
 }
