@@ -80,6 +80,8 @@ type live struct {
 	out  lines
 	stop context.CancelFunc // as SIGTERM does
 	exit chan int
+
+	metrics string // address of metrics_listen
 }
 
 // serve runs `meibo serve` on a free port until the test ends.
@@ -115,8 +117,12 @@ func (s *live) follow(r io.Reader, started chan<- string) {
 	scanner := bufio.NewScanner(r)
 	for scanner.Scan() {
 		_, _ = s.log.Write(append(scanner.Bytes(), '\n'))
-		var line struct{ Message, URL string }
+		var line struct {
+			Message, URL string
+			Metrics      string `json:"metrics_address"`
+		}
 		if json.Unmarshal(scanner.Bytes(), &line) == nil && line.Message == "serving" {
+			s.metrics = line.Metrics
 			started <- line.URL
 		}
 	}

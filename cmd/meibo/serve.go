@@ -67,7 +67,11 @@ func (p *program) serve(cmd *cobra.Command, dev bool) error {
 	if _, err := fmt.Fprint(p.stdout, welcome); err != nil {
 		return errors.Join(err, s.shutdown(ctx))
 	}
-	log.Info("serving", zap.String("version", version), zap.Stringer("address", s.sites[0].listener.Addr()), zap.String("url", s.base))
+	where := []zap.Field{zap.String("version", version), zap.Stringer("address", s.sites[0].listener.Addr()), zap.String("url", s.base)}
+	for _, operators := range s.sites[1:] {
+		where = append(where, zap.Stringer("metrics_address", operators.listener.Addr()))
+	}
+	log.Info("serving", where...)
 	failure := s.wait(ctx)
 	log.Info("stopping", zap.Error(failure))
 	s.leave()

@@ -79,20 +79,11 @@ func TestMetrics(t *testing.T) {
 
 func TestMetricsOnAnAddressOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	// The port is found by asking for one and giving it back; nobody else here asks for it.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s := newMachine(t, "MEIBO_METRICS_LISTEN="+address).serve()
+	s := newMachine(t, "MEIBO_METRICS_LISTEN=127.0.0.1:0").serve()
 	if a := s.do(http.MethodGet, "/metrics", "", ""); a.status != http.StatusNotFound {
 		t.Errorf("on the main address: %d", a.status)
 	}
-	s.url = "http://" + address
+	s.url = "http://" + s.metrics
 	for path, want := range map[string]int{"/metrics": 200, "/healthz": 200, "/readyz": 200, "/t/acme/scim/v2/Users": 404} {
 		if a := s.do(http.MethodGet, path, "", ""); a.status != want {
 			t.Errorf("GET %s on the metrics address: %d, want %d", path, a.status, want)
@@ -134,7 +125,7 @@ func TestLogHoldsNoPersonalValues(t *testing.T) {
 // Asked to stop, a server first says that it is not ready, answers what is under way, then ends.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t, "MEIBO_SHUTDOWN_DELAY=300ms")
+	m := newMachine(t, "MEIBO_SHUTDOWN_DELAY=2s") // in which a busy machine has to ask twice
 	m.run("tenant", "create", "acme")
 	s, token := m.serve(), m.token("acme")
 	if a := s.do(http.MethodGet, "/readyz", "", ""); a.status != http.StatusOK {
