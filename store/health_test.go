@@ -69,7 +69,7 @@ func TestPingInACrowd(t *testing.T) {
 			s := openTest(t, Options{URL: database.url(t), MaxConns: 1})
 			must(t, s.View(context.Background(), "acme", func(r provisioning.Reader) error {
 				must(t, r.Snapshot())
-				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) // of one that waits for the crowd
 				defer cancel()
 				if err := s.Ping(ctx); err != nil {
 					t.Error(err)
