@@ -54,6 +54,10 @@ func actOn(f Facts, d Desired, r *Rules) (Decision, error) {
 	if a.isLate(x, d.Now) {
 		return Decision{}, &Error{Kind: Precondition, Detail: "the account has come back, or was removed anew, since this was asked: look at it again"}
 	}
+	if !a.Purge && !a.Wait && !a.Release && isBack(a.Cause, x) {
+		return Decision{}, &Error{Kind: Precondition, Detail: fmt.Sprintf("the client has the %s again since it asked for its deletion: reject the matter, "+
+			"or remove it without one", x.Type)}
+	}
 	after := *x
 	if err := a.choose(&after, r); err != nil {
 		return Decision{}, err
@@ -62,7 +66,7 @@ func actOn(f Facts, d Desired, r *Rules) (Decision, error) {
 	if a.Release && x.State == Held {
 		e.goes(Active, d.Now)
 	}
-	if a.State != "" && a.State != x.State {
+	if a.State != "" && a.State != x.State && !a.isLesser(x) {
 		e.goes(a.State, d.Now)
 		if a.State == Removed {
 			e.purgeAt = d.Now.Add(a.Grace.Duration())
@@ -143,6 +147,15 @@ func (a *Act) isLate(x *Resource, now time.Time) bool {
 	}
 }
 
+// isBack reports whether a deletion is asked for of what its client has again, which says otherwise of it by now.
+func isBack(cause string, x *Resource) bool { return cause == CauseDeleted && x.Visible }
+
+// isLesser reports whether a departure would bring back in part who is gone already: who was disabled and then deleted is asked
+// about twice, and the answers come in any order.
+func (a *Act) isLesser(x *Resource) bool {
+	return a.Cause != "" && a.State == Suspended && x.State == Removed
+}
+
 // matters are those that it settles, with what is open about a departure that ends with it.
 func (a *Act) matters(before, after *Resource) []MatterChange {
 	if after.State != Active || before.State == Active {
@@ -154,14 +167,21 @@ func (a *Act) matters(before, after *Resource) []MatterChange {
 // checkRole refuses a role that nobody has named: "Admin" would protect nobody. Of an account without owner only what looks like
 // a role that every tenant has is checked, since other connections name roles, too.
 func (r *Rules) checkRole(x Resource, role string) error {
-	all := append([]string{RoleOrdinary, RoleAdmin}, r.Settings.Roles.Names...)
-	looksLike := func(known string) bool { return strings.EqualFold(known, role) }
-	if role == "" || slices.Contains(all, role) || role == x.Role || x.Connection == 0 && !slices.ContainsFunc(all[:2], looksLike) {
+	all := slices.Concat(commonRoles, r.Settings.Roles.Names)
+	if role == "" || slices.Contains(all, role) || role == x.Role || x.Connection == 0 && !misspells(role) {
 		return nil
 	}
 	return &Error{Kind: Invalid, Attribute: "role",
 		Detail: fmt.Sprintf("there is no such role; choose one of %q, or add it to roles.names of the connection's settings", all)}
 }
+
+// misspells reports whether a role looks like one that every tenant has and is none: its holder would be taken for protected.
+func misspells(role string) bool {
+	return !slices.Contains(commonRoles, role) && slices.ContainsFunc(commonRoles, func(known string) bool { return strings.EqualFold(known, strings.TrimSpace(role)) })
+}
+
+// commonRoles are those that every tenant has.
+var commonRoles = []string{RoleOrdinary, RoleAdmin}
 
 // choose writes what was chosen into the row: role, protection, overrides.
 func (a *Act) choose(x *Resource, r *Rules) error {

@@ -343,6 +343,13 @@ func TestDecide(t *testing.T) {
 			want: want{err: Invalid, attr: "members"},
 		},
 		{
+			name:  "a member whom the client lists stays, though the account is another owner's by now",
+			facts: members(addressed(group("g", "Sales")), MemberFact{ID: "lost", Member: true, Effective: true}),
+			desired: Desired{Type: scim.Group, Asserted: scim.Attributes{"displayName": "Sales"},
+				Members: scim.MemberChange{Add: []scim.Member{{Value: "lost"}}}},
+			want: want{action: ChangeSkip, id: "g", state: Active, visible: true, version: 3, reason: ReasonUnchanged},
+		},
+		{
 			name:     "a member id that was never issued is kept where the connection says so",
 			facts:    members(addressed(group("g", "Sales")), MemberFact{ID: "never"}),
 			settings: keep,

@@ -120,13 +120,13 @@ func (e *effect) settleBut(key string, x *Resource, now time.Time) {
 func awaitsImpact(m Matter) bool { return m.Status == MatterOpen && m.Reason.Code == ReasonImpact }
 
 // letsGo reports whether an answer about a matter is all that a deletion waits for: the settings in force still want both,
-// and nobody has protected the account meanwhile.
+// nobody has protected the account meanwhile, and its client has not taken the deletion back.
 func (r *Rules) letsGo(m Matter, x *Resource) bool {
 	policy := r.policy(x.Type, m.Cause)
 	if m.Cause == CauseAgeing {
 		policy = r.Settings.Deletion.Ageing.Do
 	}
-	return awaitsImpact(m) && r.asks() && policy == DeletePolicy && x.Connection == m.Connection && !r.protects(x)
+	return awaitsImpact(m) && r.asks() && policy == DeletePolicy && x.Connection == m.Connection && !isBack(m.Cause, x) && !r.protects(x)
 }
 
 // isDeparture reports whether a matter is about somebody who is to go, or to be purged.

@@ -26,7 +26,7 @@ func memberDelta(f Facts, want scim.MemberChange, unknown UnknownMembers, bothVi
 		switch {
 		case len(m.Value) > maxKeyBytes:
 			return MemberDelta{}, Reason{}, tooLong("members.value")
-		case !fact.Issued && unknown == RefuseUnknownMembers:
+		case !fact.Issued && unknown == RefuseUnknownMembers && !stands[m.Value].asserted: // a listed one may have become another owner's
 			never = append(never, m.Value)
 		case fact.Issued && !fact.Visible:
 			gone = append(gone, m.Value)

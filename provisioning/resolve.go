@@ -297,6 +297,15 @@ func (s *Service) Allow(ctx context.Context, o Origin, connection string, kind B
 		return Budget{}, &Error{Kind: Invalid, Attribute: "left", Detail: "left must be how many may go, or -1 for any number"}
 	case kind != BudgetUsers && kind != BudgetGroups:
 		return Budget{}, checkChoice("kind", kind, BudgetUsers, BudgetGroups)
+	case a.Cause == "":
+	case kind == BudgetGroups:
+		if err := checkChoice("cause", a.Cause, CauseDeleted, CauseScope); err != nil {
+			return Budget{}, err
+		}
+	default:
+		if err := checkChoice("cause", a.Cause, CauseDeactivated, CauseDeleted, CauseScope); err != nil {
+			return Budget{}, err
+		}
 	}
 	a.By = o.Actor
 	var b Budget

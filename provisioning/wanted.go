@@ -482,6 +482,9 @@ func (w *Restore) setRole(after *Resource) error {
 	if w.Role == nil || after.Type != scim.User || after.Role == roleKey(*w.Role) {
 		return nil
 	}
+	if misspells(*w.Role) { // others may be of settings that are yet to come
+		return &Error{Kind: Invalid, Attribute: "role", Detail: fmt.Sprintf("role: there is no such role; write one of %q as it is here", commonRoles)}
+	}
 	after.Role = roleKey(*w.Role)
 	if w.Overrides != nil {
 		return nil

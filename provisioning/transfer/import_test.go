@@ -368,6 +368,17 @@ func wantVerdicts(t *testing.T, edit func(*provisioning.Settings)) {
 	}
 }
 
+// A role that looks like one that protects, and is none, is a mistake; one of settings that are yet to come is not.
+func TestMisspeltRole(t *testing.T) {
+	t.Parallel()
+	d := newDirectory(t, storetest.Open(t), "acme")
+	plan, _ := d.plan(t, d.options("type,connection,userName,role\nUser,entra,a,Admin\nUser,entra,b,admin\nUser,entra,c,auditor\n"))
+	const want = `line 2, column role: there is no such role; write one of ["ordinary" "admin"] as it is here`
+	if len(plan.Faults) != 1 || plan.Faults[0].Error() != want {
+		t.Errorf("faults %v, want only %s", plan.Faults, want)
+	}
+}
+
 // Every mistake is named at once, with line, column and remedy, and what else is in the file is planned all the same.
 func TestFaultsOfRows(t *testing.T) {
 	t.Parallel()
