@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -431,21 +432,46 @@ func (d *doctor) isOut(e *Entry) bool {
 	return err == nil && isActive(d.who.doc.asserted) && rules.cause(scim.User, d.who.doc.asserted, nil) == CauseScope
 }
 
-// stateEntry is the entry that made the state what it is; nil for none that is known.
+// stateEntry is the entry that made the state what it is, or with which another cause of the client's took the first one's
+// place, as a DELETE does of who was deactivated before; nil for none that is known.
 func (d *doctor) stateEntry() (*Entry, error) {
-	var found *Entry
+	var first, later *Entry
 	stop := &Error{}
 	err := d.r.Entries(EntryQuery{Resource: d.who.ID}, func(e Entry) error {
-		if !changesState(&e) {
-			return nil
+		switch {
+		case changesState(&e):
+			first = &e
+			return stop
+		case later == nil && d.lasts(e.Reason):
+			later = &e
 		}
-		found = &e
-		return stop
+		return nil
 	})
 	if err == error(stop) {
 		err = nil
 	}
-	return found, err
+	if first != nil && (first.why().isPersonal() || first.why().Args["cause"] == CauseAgeing) {
+		return first, err
+	}
+	return cmp.Or(later, first), err
+}
+
+// lasts reports whether the reason of a departure holds still for who has left.
+func (d *doctor) lasts(reason Reason) bool {
+	if reason.Code != string(d.who.State) {
+		return false
+	}
+	active := isActive(d.who.doc.asserted)
+	switch reason.Args["cause"] {
+	case CauseDeleted:
+		return !d.who.Visible
+	case CauseDeactivated:
+		return d.who.Visible && !active
+	case CauseScope:
+		return d.who.Visible && active
+	default:
+		return false
+	}
 }
 
 // waiting is what waits for a person about the account, and what is not as its client has it.

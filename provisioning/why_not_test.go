@@ -181,3 +181,30 @@ func TestWhyNotOfTheRenamedWhoLeft(t *testing.T) {
 		}
 	})
 }
+
+// TestWhyNotByTheCauseThatHolds: of several causes that came one after the other, the one that holds still counts, with its time.
+func TestWhyNotByTheCauseThatHolds(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, func(s *provisioning.Settings) { s.Scope.Users.Filter = `not (userType eq "Guest")` }, func(d *directory) {
+		asserts := func(id, attribute string, value any) {
+			d.Helper()
+			d.clock.Advance(time.Minute)
+			if err := d.patch(scim.User, id, scim.Operation{Op: "replace", Path: attribute, Value: value}); err != nil {
+				d.Fatal(err)
+			}
+		}
+		const name = "kim@x.example"
+		id := d.create(named(name))
+		asserts(id, "userType", "Guest")
+		d.wantCauses(name, provisioning.NotInScope)
+		asserts(id, "active", false)
+		asserts(id, "userType", "Member")
+		d.wantCauses(name, provisioning.NotActive)
+		d.clock.Advance(time.Minute)
+		d.remove(id)
+		got := d.wantCauses(name, provisioning.NotThere)
+		if c := got.Causes[0]; !c.At.Equal(d.clock.Now()) || c.Rule == nil || c.Rule.Path != "deletion.users.deleted" {
+			d.Errorf("%+v", c)
+		}
+	})
+}
