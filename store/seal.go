@@ -277,9 +277,18 @@ func (x *session) Chained(first, upto int64, fn func(provisioning.ChainedEntry) 
 
 // chained are the entries of some positions of a tenant, with what erasures left of them.
 func (d dialect) chained() string {
-	return "select p.position, p.entry, t.parts, t.rest, " + entryColumnsOf("e") + " from position p " + d.entryAt() + " " +
+	return "select p.position, p.entry, t.parts, t.rest, " + entryColumnsOf("e") + " from position p " + d.rowAt() + " " +
 		d.probe("parts, rest", "trace", "i", "i.tenant = p.tenant and i.position = p.position", "t") +
 		" where p.tenant = $1 and p.position between $2 and $3 order by p.position"
+}
+
+// rowAt is entryAt with all columns as the table has them: SQLite takes one by which it finds a row from the index, and an id
+// that was altered in the row alone would go unnoticed.
+func (d dialect) rowAt() string {
+	if d.postgres {
+		return d.entryAt()
+	}
+	return "cross join entry as k on k.id = p.entry cross join entry as e on e.rowid = k.rowid"
 }
 
 // digest is that of all columns, as they are stored.

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"meibo/internal/testkit"
 	"meibo/provisioning"
 	"meibo/scim"
 )
@@ -192,6 +195,41 @@ func TestVerifyFindsEachByte(t *testing.T) {
 		}
 		wantSound(t, s)
 	})
+}
+
+// TestVerifyFindsAnIDInTheFile changes bytes of an id in the row of an entry, as a disk does, and not in the indexes, by which the row is still found.
+func TestVerifyFindsAnIDInTheFile(t *testing.T) {
+	t.Parallel()
+	url := testkit.SQLiteCopy(t, migrateTest)
+	path := strings.TrimPrefix(url, "sqlite:")
+	open := func(run func(s *Store)) {
+		s, err := Open(t.Context(), Options{URL: url})
+		must(t, err)
+		run(s)
+		must(t, s.Close())
+	}
+	var id string
+	open(func(s *Store) {
+		tenantOf(t, s)
+		id = sealedWorld(t, s)[3]
+		wantSound(t, s)
+	})
+	file, err := os.ReadFile(path)
+	must(t, err)
+	at := bytes.Index(file, []byte(id+"acme")) // the row has the tenant behind the id
+	if at < 0 {
+		t.Fatal("no row of the entry is in the file")
+	}
+	for i := 0; i < len(id); i += 7 {
+		altered := bytes.Clone(file)
+		altered[at+i] ^= 1
+		must(t, os.WriteFile(path, altered, 0o600))
+		open(func(s *Store) {
+			if v := verify(t, s, ""); v.Fault == nil || v.Fault.Position != 4 {
+				t.Errorf("byte %d of the id became %q: %+v", i, altered[at+i], v.Fault)
+			}
+		})
+	}
 }
 
 // TestVerifyFindsSpelling changes what means the same to who reads JSON: of an entry, of one that a part was erased of, and of what
