@@ -202,6 +202,9 @@ func present(f Facts, m meant, was scim.Attributes, d Desired, r *Rules, delta M
 			return Decision{}, err
 		}
 	} else if !e.emptied {
+		if r.staysEmpty(f, m, d) {
+			c.Members.empty(nil)
+		}
 		if err := r.membership(f, &after, d, &c, &e); err != nil {
 			return Decision{}, err
 		}

@@ -168,6 +168,14 @@ func (r *Rules) depart(f Facts, d Desired, x *Resource, cause string) (effect, e
 	return e, nil
 }
 
+// staysEmpty reports whether a group was emptied since it is out of scope, and still is: whom its client adds then is listed,
+// and a member once the group is back.
+func (r *Rules) staysEmpty(f Facts, m meant, d Desired) bool {
+	x := m.current
+	return x != nil && d.Restore == nil && x.State == Active && x.MemberCount == 0 && r.policy(scim.Group, CauseScope) == RemoveMembersPolicy &&
+		r.cause(scim.Group, m.asserted, nil) == CauseScope && r.cause(scim.Group, d.Asserted, nil) == CauseScope && !f.Kept[x.ID] && !r.protects(x)
+}
+
 // keptBack is an effect that waits: the account stays, and the host application sees that its departure is asked for.
 func (e effect) keptBack(x *Resource, reason Reason, now time.Time) effect {
 	held := stays(x)
