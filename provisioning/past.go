@@ -205,6 +205,9 @@ func groupsAt(r Reader, q PastQuery, h Horizon) ([]PastGroup, error) {
 		if KindOf(err) == NotFound {
 			continue // it was made a moment later
 		}
+		if KindOf(err) == Gone && !q.At.Before(h.Cut) {
+			continue // it was purged a moment before the journal begins, and all of its entries went
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -57,3 +57,29 @@ func TestPurgePassesByDamage(t *testing.T) {
 		}
 	})
 }
+
+// TestPastBesideAPurgedGroup: where a group was purged in the moment that the journal now begins with, a user who had been in it is as then.
+func TestPastBesideAPurgedGroup(t *testing.T) {
+	t.Parallel()
+	eachDirectory(t, deletes, func(d *directory) {
+		ann := d.create(named("ann"))
+		group := d.createGroup("Both", ann)
+		if err := d.Delete(d.Context(), d.client("default"), scim.Group, group, nil); err != nil {
+			d.Fatal(err)
+		}
+		d.clock.Advance(25 * time.Hour)
+		d.sweep()
+		purged := d.clock.Now()
+		for past := range 8 { // its entries are some microseconds apart
+			cut := purged.Add(time.Duration(past) * time.Microsecond)
+			if _, err := d.Retain(d.Context(), "acme", cut); err != nil {
+				d.Fatal(err)
+			}
+			d.clock.Advance(time.Microsecond)
+			was, err := d.At(d.Context(), "acme", provisioning.PastQuery{Type: scim.User, ID: ann, At: cut, Groups: true})
+			if err != nil || was.Index.Name != "ann" {
+				d.Errorf("%d µs after the purge: %+v, %v", past, was, err)
+			}
+		}
+	})
+}
