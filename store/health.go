@@ -82,8 +82,11 @@ func (s *Store) doubtful(conn *pgx.Conn) bool {
 
 // shouldPing has a connection asked that was not used for a second.
 func (s *Store) shouldPing(_ context.Context, p stdlib.ShouldPingParams) bool {
+	if p.IdleDuration <= time.Second || s.doubtful(p.Conn) {
+		return false
+	}
 	limitSilence(p.Conn, settleTimeout)
-	return p.IdleDuration > time.Second && !s.doubtful(p.Conn)
+	return true
 }
 
 // trust gives a connection out that is not doubtful. Any other is cut off, so that closing it does

@@ -58,9 +58,10 @@ type impatientConn struct {
 	limit  atomic.Int64 // of a read, as time.Duration; 0 for none
 	silent func()       // hears of it
 
-	mu    sync.Mutex
-	outer time.Time // the deadline that pgx has set, which goes before ours; zero for none
-	armed bool      // our deadline is set
+	mu      sync.Mutex
+	outer   time.Time // the deadline that pgx has set, which goes before ours; zero for none
+	armed   bool      // our deadline is set
+	reading int       // reads under way
 }
 
 // dialer wraps what dial opens. It begins with a bound: what is said first, by pgx itself, is short.
@@ -77,10 +78,11 @@ func (s *Store) dialer(dial pgconn.DialFunc) pgconn.DialFunc {
 }
 
 func (c *impatientConn) Read(b []byte) (int, error) {
-	if err := c.arm(); err != nil {
+	if err := c.begin(); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Read(b)
+	c.end()
 	if errors.Is(err, os.ErrDeadlineExceeded) && c.ours() {
 		// A write may hang as well. And pgx must not take this for a deadline of its own, after which
 		// it goes on with the connection.
@@ -91,10 +93,32 @@ func (c *impatientConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// arm sets the deadline of the next read, unless pgx has set one.
-func (c *impatientConn) arm() error {
+func (c *impatientConn) begin() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.reading++
+	return c.arm()
+}
+
+func (c *impatientConn) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reading--
+}
+
+// bound sets the limit for what comes next. A read may be under way all the same: where a write took long, pgx reads in the
+// background, and that read goes on when the answer has come. It waits for the next statement's, and has its limit.
+func (c *impatientConn) bound(limit time.Duration) {
+	c.limit.Store(int64(limit))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reading > 0 {
+		_ = c.arm() // a connection that takes no deadline is closed
+	}
+}
+
+// arm sets the deadline of the next read, or of one under way, unless pgx has set one. It is called with mu held.
+func (c *impatientConn) arm() error {
 	limit := time.Duration(c.limit.Load())
 	switch {
 	case !c.outer.IsZero(), limit == 0 && !c.armed:
@@ -129,11 +153,12 @@ func limitSilence(conn *pgx.Conn, limit time.Duration) {
 		network = wrapped.NetConn()
 	}
 	if c, ok := network.(*impatientConn); ok {
-		c.limit.Store(int64(limit))
+		c.bound(limit)
 	}
 }
 
-// silenceTracer hands the bound of a statement's context to its connection, and ends the wait for that: pgx calls it with both.
+// silenceTracer hands the bound of a statement's context to its connection until the statement ends, and ends the wait for that: pgx
+// calls it with both.
 type silenceTracer struct{}
 
 func (silenceTracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
@@ -145,7 +170,10 @@ func (silenceTracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, _ pgx.
 	return ctx
 }
 
-func (silenceTracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+// TraceQueryEnd: a connection that nobody asks anything may be silent.
+func (silenceTracer) TraceQueryEnd(_ context.Context, conn *pgx.Conn, _ pgx.TraceQueryEndData) {
+	limitSilence(conn, 0)
+}
 
 // admission is a statement's use of a connection of PostgreSQL's pool. When all are in use it waits
 // for no longer than for the database itself: when that is silent, so are all of them, one after the other.

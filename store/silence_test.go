@@ -39,7 +39,8 @@ func TestImpatientConn(t *testing.T) {
 				told := 0
 				c := &impatientConn{Conn: near, silent: func() { told++ }}
 				c.limit.Store(int64(time.Nanosecond)) // of an earlier statement
-				must(t, c.arm())
+				must(t, c.begin())
+				c.end()
 				c.limit.Store(int64(test.limit))
 				if test.outer > 0 {
 					must(t, c.SetDeadline(time.Now().Add(test.outer)))
@@ -83,6 +84,42 @@ func TestImpatientConnIsCancelled(t *testing.T) {
 		time.AfterFunc(time.Second, func() { _, _ = far.Write([]byte("x")) })
 		_, err := c.Read(make([]byte, 1))
 		must(t, err)
+	})
+}
+
+// TestReadLeftOver: a read that goes on when its statement has ended, as pgx leaves one behind after a slow write, says nothing of
+// the database until something is asked again, and then from that moment on.
+func TestReadLeftOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		told := 0
+		c := &impatientConn{Conn: near, silent: func() { told++ }}
+		defer c.Close()
+		c.bound(silence)
+		ended := make(chan error, 1)
+		read := func() { _, err := c.Read(make([]byte, 1)); ended <- err }
+		go read()
+		synctest.Wait()
+		c.bound(0) // its statement has ended
+		<-time.After(time.Hour)
+		synctest.Wait()
+		if told > 0 || len(ended) > 0 {
+			t.Fatalf("told %d times of a connection at rest", told)
+		}
+		c.bound(silence)
+		time.AfterFunc(silence-time.Second, func() { _, _ = far.Write([]byte("x")) })
+		must(t, <-ended)
+
+		go read()
+		synctest.Wait()
+		<-time.After(silence - time.Second)
+		began := time.Now()
+		c.bound(silence) // the next statement
+		if err := <-ended; !errors.Is(err, errSilent) || time.Since(began) != silence || told != 1 {
+			t.Errorf("%v after %v, told %d times", err, time.Since(began), told)
+		}
 	})
 }
 
