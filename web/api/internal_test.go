@@ -121,6 +121,8 @@ func TestMaskedWords(t *testing.T) {
 		{`{"quirks":["op-case","role-json"]}`, `{"quirks":["op-case","role-json"]}`},
 		{`{"details":{"quirks":"op-case remove-with-value"}}`, `{"details":{"quirks":"op-case remove-with-value"}}`},
 		{`{"quirks":["Ken"],"attributes":{"quirks":"op-case"}}`, `{"quirks":["` + m.of("Ken") + `"],"attributes":{"quirks":"` + m.of("op-case") + `"}}`},
+		{`{"args":{"at":"2026-11-22 17:28 UTC"}}`, `{"args":{"at":"2026-11-22 17:28 UTC"}}`},
+		{`{"args":{"at":"Ken"},"attributes":{"at":"2026-11-22 17:28 UTC"}}`, `{"args":{"at":"` + m.of("Ken") + `"},"attributes":{"at":"` + m.of("2026-11-22 17:28 UTC") + `"}}`},
 	} {
 		if got := string(m.json([]byte(c.in), place{})); got != c.want {
 			t.Errorf("%s: %s, want %s", c.in, got, c.want)

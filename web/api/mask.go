@@ -62,7 +62,8 @@ var (
 	shapeSlug  = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 	shapePath  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:$-]{0,200}$`)
 	shapeNext  = regexp.MustCompile(patternOf(LogPaging{}, "Next"))
-	shapeQuirk = regexp.MustCompile(`^[a-z]+(-[a-z]+)*( [a-z]+(-[a-z]+)*)*$`) // one, or those of a step
+	shapeQuirk = regexp.MustCompile(`^[a-z]+(-[a-z]+)*( [a-z]+(-[a-z]+)*)*$`)             // one, or those of a step
+	shapeMin   = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC$`) // as sentences have it
 	shapeHex   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	shapeBare  = regexp.MustCompile(`^[A-Za-z0-9 ,.:…_-]{0,200}$`)
 	quoted     = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"|".*`) // as %q writes it, or to the end
@@ -101,6 +102,7 @@ var readable = func() map[string]rule {
 		"provisioningSteps.name", "location", "attributes.path")
 	add(shape(shapeBare), "spent", "of", "limit", "entries", "times", "version", "opened", "since", "until", "details.reason", "details.cause", "details.attributes",
 		"details.connection", "details.status", "details.method", "details.matchedBy", "args.by")
+	add(shape(shapeMin), "args.at")
 	add(always, "recommendedAction", "sentence", "lacks", "title", "message", "description", "note")
 	add(shape(shapeHex), "digest")
 	add(shape(shapeNext), "next")
