@@ -5,7 +5,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Head is an end of the audit chain, for people to keep where whoever can write to the database cannot: what is sealed up to
@@ -209,8 +212,17 @@ func (v *verifier) entry(e *ChainedEntry) {
 // isErased reports whether a salt is what an erasure leaves of one.
 func isErased(salt []byte) bool { return [SaltSize]byte(salt) == [SaltSize]byte{} }
 
+// fail notes the first fault. What was altered may hold anything, and its telling is read on terminals.
 func (v *verifier) fail(position int64, entry, format string, args ...any) {
 	if v.Fault == nil {
-		v.Fault = &ChainFault{position, entry, fmt.Sprintf(format, args...)}
+		v.Fault = &ChainFault{position, entry, strings.Map(visible, fmt.Sprintf(format, args...))}
 	}
+}
+
+// visible is a rune as it may be printed.
+func visible(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return utf8.RuneError
 }
