@@ -42,7 +42,7 @@ type event struct {
 // tail opens the stream on a server of its own; want is what is answered.
 func (b *bench) tail(url, query, last string, want int) *tail {
 	b.t.Helper()
-	ctx, end := context.WithTimeout(b.t.Context(), 30*time.Second) // of a stream that does not tell what it should
+	ctx, end := context.WithTimeout(b.t.Context(), 2*time.Minute) // of a stream that does not tell what it should
 	b.t.Cleanup(end)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+api.Base+"/log/stream?"+query, nil)
 	if err != nil {
