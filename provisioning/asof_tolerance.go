@@ -230,11 +230,15 @@ func allowanceOf(e *Entry) (Allowance, bool) {
 // departures are the entries since an instant with which somebody left, or was let go, by no person's wish.
 func (x *pastReader) departures(q BudgetQuery, since time.Time) (left []Entry, err error) {
 	for _, of := range []EntryQuery{{Action: ActionDisable}, {Action: ActionDelete}, {Action: ActionStagedDelete},
-		{Action: ActionCreate, Reason: ReasonAdopted}, {Action: ActionCreate, Reason: ReasonRoleKept}} { // adopted, and let go at once
+		// adopted, and let go at once
+		{Action: ActionCreate, Reason: ReasonAdopted}, {Action: ActionCreate, Reason: ReasonRoleKept}, {Action: ActionCreate, Reason: ReasonImpact}} {
 		of.Connection, of.Since = q.Connection, since
 		err := x.Entries(of, func(e Entry) error {
-			if e.ResourceType != q.Kind.counted() || !leaves(&e) {
+			if e.ResourceType != q.Kind.counted() {
 				return nil
+			}
+			if err := x.tellState(&e); err != nil || !leaves(&e) {
+				return err
 			}
 			claims, err := x.claims(&e)
 			if claims {
@@ -247,6 +251,19 @@ func (x *pastReader) departures(q BudgetQuery, since time.Time) (left []Entry, e
 		}
 	}
 	return left, nil
+}
+
+// tellState adds the state of who waits for the host application and had it before: it was held already, and is let go by this
+// entry; or had left, and is not.
+func (x *pastReader) tellState(e *Entry) error {
+	if e.Reason.Code != ReasonImpact || e.Version == 0 || slices.ContainsFunc(e.Diff, func(c AttributeChange) bool { return c.Path == PathState }) {
+		return nil
+	}
+	p, err := pastOf(x.Reader, PastQuery{Type: e.ResourceType, ID: e.ResourceID, At: e.At, there: func(o *Entry) bool { return o.Version <= e.Version }})
+	if err == nil {
+		e.Diff = append(slices.Clip(e.Diff), AttributeChange{Path: PathState, Old: string(p.State), New: string(p.State)})
+	}
+	return unlessAbsent(err)
 }
 
 // leaves reports whether a tolerance counts what an entry did: somebody left, a group was emptied, or a departure was let go and

@@ -65,9 +65,11 @@ func large(b provisioning.Batch) bool {
 	return n >= much || len(b.Admin)+len(b.Erase) > 0
 }
 
-// presumable reports whether a batch is the create whose candidates were presumed to be none.
+// presumable reports whether a batch is the create whose candidates were presumed to be none. What is removed from the
+// beginning has no effective userName, whose key would tell of another's.
 func presumable(b provisioning.Batch) bool {
-	return len(b.Admin) == 0 && len(b.Changes) == 1 && len(b.Entries) == 1 && b.Changes[0].Action == provisioning.ChangeCreate
+	return len(b.Admin) == 0 && len(b.Changes) == 1 && len(b.Entries) == 1 && b.Changes[0].Action == provisioning.ChangeCreate &&
+		b.Changes[0].After.State != provisioning.Removed
 }
 
 func (x *session) execute(b provisioning.Batch, steps []step) error {
