@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"testing"
 )
 
@@ -40,12 +41,17 @@ func TestSweep(t *testing.T) {
 	}
 	must(t, old.Rollback().Error)
 
-	pass()
-	pass()
-	must(t, s.sweep(ctx))
-	for _, table := range passing {
-		if n := size(table); n >= sweepFrom {
-			t.Errorf("%s: %d bytes after the sweep", table, n)
+	// PostgreSQL leaves out a page that somebody else looks at in that moment, such as its own checkpointer, and what is before
+	// it in the file. The next sweep takes it.
+	for range 10 {
+		pass()
+		pass()
+		must(t, s.sweep(ctx))
+		if !slices.ContainsFunc(passing, func(table string) bool { return size(table) >= sweepFrom }) {
+			return
 		}
+	}
+	for _, table := range passing {
+		t.Errorf("%s: %d bytes after the sweep", table, size(table))
 	}
 }
