@@ -101,9 +101,15 @@ func (x *pastReader) sides(e *Entry) (was, is held, err error) {
 	if !moved || changed {
 		return was, is, nil
 	}
-	p, err := pastOf(x.Reader, PastQuery{Type: e.ResourceType, ID: e.ResourceID, At: e.At, there: func(o *Entry) bool { return o.Version <= e.Version }})
-	was.state, is.state = p.State, p.State
+	was.state, err = x.stateAfter(e)
+	is.state = was.state
 	return was, is, err
+}
+
+// stateAfter is the state of a resource once an entry was written.
+func (x *pastReader) stateAfter(e *Entry) (State, error) {
+	p, err := pastOf(x.Reader, PastQuery{Type: e.ResourceType, ID: e.ResourceID, At: e.At, there: func(o *Entry) bool { return o.Version <= e.Version }})
+	return p.State, err
 }
 
 // ownerIn is the connection that a difference of an owner names; 0 for none.
@@ -259,9 +265,9 @@ func (x *pastReader) tellState(e *Entry) error {
 	if e.Reason.Code != ReasonImpact || e.Version == 0 || slices.ContainsFunc(e.Diff, func(c AttributeChange) bool { return c.Path == PathState }) {
 		return nil
 	}
-	p, err := pastOf(x.Reader, PastQuery{Type: e.ResourceType, ID: e.ResourceID, At: e.At, there: func(o *Entry) bool { return o.Version <= e.Version }})
+	state, err := x.stateAfter(e)
 	if err == nil {
-		e.Diff = append(slices.Clip(e.Diff), AttributeChange{Path: PathState, Old: string(p.State), New: string(p.State)})
+		e.Diff = append(slices.Clip(e.Diff), AttributeChange{Path: PathState, Old: string(state), New: string(state)})
 	}
 	return unlessAbsent(err)
 }
